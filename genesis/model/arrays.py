@@ -1,0 +1,346 @@
+"""From ``mujoco.MjModel`` to the arrays that the kernels read.
+
+A compiled model is split in three:
+
+- ``theta``: every number that a gradient may reach, packed row-major into one vector (:class:`ThetaField`);
+- ``constants``: floating-point numbers without gradient (ranges, reference positions);
+- ``indices``: the model's structure, as precomputed lists, because a kernel with an adjoint may not chase pointers.
+
+Names, shapes and units are MuJoCo's unless said otherwise. Nothing here depends on the chosen precision.
+"""
+
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
+JNT_BALL = int(mujoco.mjtJoint.mjJNT_BALL)
+JNT_SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
+JNT_HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
+
+# Gains of a joint that no actuator of the model file speaks of, as in Genesis.
+DEFAULT_KP = 100.0  # [N m / rad] or [N / m]
+DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
+
+# Transmission kinds of the actuation kernel. A joint with one dof and a fixed tendon are the same thing to it:
+# a length that is linear in qpos.
+TRN_LINEAR, TRN_BALL, TRN_BALL_IN_PARENT, TRN_FREE, TRN_FREE_IN_PARENT, TRN_SITE = range(6)
+
+
+@dataclass(frozen=True)
+class ThetaField:
+    """One parameter in the packed vector: columns ``[offset, offset + size)`` hold ``shape`` row-major."""
+
+    offset: int
+    shape: tuple[int, ...]
+    default: np.ndarray = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+
+def principal_to_full(inertia: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    """Inertia (xx, yy, zz, xy, xz, yz) in the link's axes from principal moments and the principal frame's quaternion."""
+    mat = np.zeros(9)
+    mujoco.mju_quat2Mat(mat, quat)
+    rot = mat.reshape(3, 3)
+    full = rot @ np.diag(inertia) @ rot.T
+    return full[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+
+
+class Model:
+    """What the kernels know of a compiled ``MjModel``: structure, constants and the layout of ``theta``.
+
+    Attributes:
+        nq, nv, na, nu, nbody, njnt, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        indices: name -> int32 array
+        constants: name -> float64 array
+        theta_fields: name -> :class:`ThetaField`
+        ntheta: length of the packed parameter vector
+        integrator: ``mujoco.mjtIntegrator``
+        timestep: of one substep [s]
+    """
+
+    def __init__(self, mj_model: mujoco.MjModel):
+        m = mj_model
+        self.mj_model = m
+        self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
+        self.nbody, self.njnt = int(m.nbody), int(m.njnt)
+        self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
+        self.timestep = float(m.opt.timestep)
+        self.disableflags = int(m.opt.disableflags)
+
+        self.indices: dict[str, np.ndarray] = {}
+        self.constants: dict[str, np.ndarray] = {}
+        self._add_frames()
+        self._add_mass_matrix_structure()
+        self._add_joints_and_dofs()
+        self._add_actuators()
+        self.theta_fields = self._theta_layout()
+        self.ntheta = sum(f.size for f in self.theta_fields.values())
+
+    # -- queries ------------------------------------------------------------------------------------------------------
+
+    def disabled(self, bit: mujoco.mjtDisableBit) -> bool:
+        return bool(self.disableflags & int(bit))
+
+    def theta_default(self) -> np.ndarray:
+        """The compiled model's parameters, packed: (ntheta,) float64."""
+        return np.concatenate([f.default.ravel() for f in self.theta_fields.values()])
+
+    def dof_chain(self, body: int) -> list[int]:
+        """Dofs that move ``body``, from the root outwards."""
+        m = self.mj_model
+        while body > 0 and m.body_dofnum[body] == 0:
+            body = m.body_parentid[body]
+        if body == 0:
+            return []
+        chain = []
+        dof = int(m.body_dofadr[body] + m.body_dofnum[body] - 1)
+        while dof >= 0:
+            chain.append(dof)
+            dof = int(m.dof_parentid[dof])
+        return chain[::-1]
+
+    @property
+    def has_actuator_gravcomp(self) -> bool:
+        return bool(self.indices["dof_actgravcomp"].any())
+
+    # -- structure ----------------------------------------------------------------------------------------------------
+
+    def _index(self, name: str, values) -> None:
+        self.indices[name] = np.ascontiguousarray(values, dtype=np.int32)
+
+    def _ragged(self, name: str, rows: list[list[int]]) -> None:
+        """Rows of different lengths: ``name`` holds them one after the other, ``name_adr`` where each starts (n + 1)."""
+        self._index(name, [x for row in rows for x in row])
+        self._index(f"{name}_adr", np.concatenate([[0], np.cumsum([len(row) for row in rows])]))
+
+    def _add_frames(self) -> None:
+        """Frames: one per body, and one more for each joint of a body but its last.
+
+        A body with several joints passes through an intermediate frame per joint. Frames ``< nbody`` are the bodies'
+        final ones, so that ``xpos[b]`` is both frame and body; the intermediate ones follow. Each is written once.
+        """
+        m = self.mj_model
+        order, parent, body, joint, first = [], [0], [0], [-1], [0]
+        extra_parent, extra_body, extra_joint, extra_first = [], [], [], []
+        for b in range(1, m.nbody):
+            previous = int(m.body_parentid[b])
+            joints = list(range(m.body_jntadr[b], m.body_jntadr[b] + m.body_jntnum[b])) if m.body_jntnum[b] else [-1]
+            for k, j in enumerate(joints[:-1]):
+                extra_parent.append(previous)
+                extra_body.append(b)
+                extra_joint.append(j)
+                extra_first.append(int(k == 0))
+                previous = m.nbody + len(extra_parent) - 1
+                order.append(previous)
+            parent.append(previous)
+            body.append(b)
+            joint.append(joints[-1])
+            first.append(int(len(joints) == 1))
+            order.append(b)
+        self.nframe = m.nbody + len(extra_parent)
+        self._index("frame_order", order)
+        self._index("frame_parent", parent + extra_parent)
+        self._index("frame_body", body + extra_body)
+        self._index("frame_jnt", joint + extra_joint)
+        self._index("frame_first", first + extra_first)
+        jnt_frame = np.zeros(m.njnt, dtype=np.int32)
+        for f, j in enumerate(joint + extra_joint):
+            if j >= 0:
+                jnt_frame[j] = f
+        self._index("jnt_frame", jnt_frame)
+        self._index("body_parentid", m.body_parentid)
+        self._index("body_rootid", m.body_rootid)
+
+    def _add_mass_matrix_structure(self) -> None:
+        """Lower triangle of M by rows: the ancestors of a dof in ascending order, itself last (MuJoCo's CSR M)."""
+        m = self.mj_model
+        rows: list[list[int]] = []
+        for i in range(m.nv):
+            p = int(m.dof_parentid[i])
+            rows.append((rows[p] if p >= 0 else []) + [i])
+        self._M_rows = rows
+        self._ragged("M_colind", rows)
+        self.nM = sum(len(r) for r in rows)
+        self._ragged("body_dofs", [self.dof_chain(b) for b in range(m.nbody)])
+
+    def _add_joints_and_dofs(self) -> None:
+        m = self.mj_model
+        for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid"):
+            self._index(name, getattr(m, name))
+        hinge_or_slide = np.isin(m.jnt_type, (JNT_HINGE, JNT_SLIDE))
+        limited = np.zeros(m.nv, dtype=np.int32)
+        limits = np.zeros((m.nv, 2))
+        for j in np.flatnonzero(hinge_or_slide & m.jnt_actfrclimited.astype(bool)):
+            limited[m.jnt_dofadr[j]] = 1
+            limits[m.jnt_dofadr[j]] = m.jnt_actfrcrange[j]
+        self._index("dof_actfrclimited", limited)
+        self.constants["dof_actfrcrange"] = limits
+        self._index("dof_actgravcomp", m.jnt_actgravcomp[m.dof_jntid] if m.nv else [])
+        self._index("jnt_dofnum", np.array([6, 3, 1, 1])[m.jnt_type] if m.njnt else [])
+        self.constants["qpos0"] = np.array(m.qpos0)
+        self.constants["qpos_spring"] = np.array(m.qpos_spring)
+
+        # Free bodies without jointed descendants: implicitfast solves their 6 x 6 block with its gyroscopic terms.
+        standalone = []
+        for j in np.flatnonzero(m.jnt_type == JNT_FREE):
+            tree = m.dof_treeid[m.jnt_dofadr[j]]
+            if np.count_nonzero(m.dof_treeid == tree) == 6:
+                standalone.append(int(m.jnt_dofadr[j]))
+        self._index("free_dofadr", standalone)
+        in_block = np.zeros(m.nv, dtype=np.int32)
+        for adr in standalone:
+            in_block[adr : adr + 6] = 1
+        self._index("dof_in_free_block", in_block)
+
+    def _add_actuators(self) -> None:
+        m = self.mj_model
+        trn = mujoco.mjtTrn
+        kinds, dofs, qposs, coefs, sites = [], [], [], [], []
+        for u in range(m.nu):
+            target, reference = (int(x) for x in m.actuator_trnid[u])
+            kind, rows, reference_site = self._transmission(trn(m.actuator_trntype[u]), target, reference)
+            kinds.append(kind)
+            dofs.append([r[0] for r in rows])
+            qposs.append([r[1] for r in rows])
+            coefs.append([r[2] for r in rows])
+            sites.append([target, reference_site] if kind == TRN_SITE else [0, -1])
+        self._index("actuator_trnkind", kinds)
+        on_joint = np.isin(m.actuator_trntype, (trn.mjTRN_JOINT, trn.mjTRN_JOINTINPARENT))
+        self._index("actuator_joint_dof", [row[0] if j else -1 for row, j in zip(dofs, on_joint, strict=True)])
+        self._ragged("moment_dof", dofs)
+        self._index("moment_qpos", [q for row in qposs for q in row])
+        self.constants["moment_coef"] = np.array([c for row in coefs for c in row], dtype=float)
+        self.nmoment = len(self.constants["moment_coef"])
+        self._index("actuator_site", np.reshape(sites, (-1, 2)))
+        self._index("site_bodyid", m.site_bodyid)
+        self.constants["site_pos"] = np.array(m.site_pos)
+        self.constants["site_quat"] = np.array(m.site_quat)
+
+        actuation_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
+        clamp_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_CLAMPCTRL)
+        self._index("actuator_enabled", np.full(m.nu, 0 if actuation_off else 1))
+        self._index("actuator_ctrllimited", np.zeros(m.nu) if clamp_off else m.actuator_ctrllimited)
+        for name in (
+            "actuator_dyntype",
+            "actuator_gaintype",
+            "actuator_biastype",
+            "actuator_actadr",
+            "actuator_actearly",
+            "actuator_actlimited",
+            "actuator_forcelimited",
+        ):
+            self._index(name, getattr(m, name))
+        for name in ("actuator_ctrlrange", "actuator_actrange", "actuator_forcerange"):
+            self.constants[name] = np.array(getattr(m, name)).reshape(-1, 2)
+
+        # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
+        pairs = []
+        adr = self.indices["moment_dof_adr"]
+        for u in range(m.nu):
+            entries = range(adr[u], adr[u + 1])
+            for a in entries:
+                i = int(self.indices["moment_dof"][a])
+                for b in entries:
+                    j = int(self.indices["moment_dof"][b])
+                    if j in self._M_rows[i]:
+                        pairs.append((u, a, b, self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)))
+        self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
+
+    def _transmission(self, trn, target: int, reference: int):
+        """Kind, rows of (dof, qpos address, coefficient) that the actuator's moment has, and the reference site."""
+        m = self.mj_model
+        if trn in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
+            in_parent = trn == mujoco.mjtTrn.mjTRN_JOINTINPARENT
+            dof, q = int(m.jnt_dofadr[target]), int(m.jnt_qposadr[target])
+            if m.jnt_type[target] == JNT_BALL:
+                kind = TRN_BALL_IN_PARENT if in_parent else TRN_BALL
+                return kind, [(dof + k, q, 1.0) for k in range(3)], -1
+            if m.jnt_type[target] == JNT_FREE:
+                kind = TRN_FREE_IN_PARENT if in_parent else TRN_FREE
+                return kind, [(dof + k, q, 1.0) for k in range(6)], -1
+            return TRN_LINEAR, [(dof, q, 1.0)], -1
+        if trn == mujoco.mjtTrn.mjTRN_TENDON:
+            rows: dict[int, list] = {}
+            for k in range(m.tendon_adr[target], m.tendon_adr[target] + m.tendon_num[target]):
+                j = int(m.wrap_objid[k])
+                row = rows.setdefault(int(m.jnt_dofadr[j]), [int(m.jnt_qposadr[j]), 0.0])
+                row[1] += float(m.wrap_prm[k])
+            return TRN_LINEAR, [(d, q, c) for d, (q, c) in sorted(rows.items())], -1
+        # A site pushed against a reference site: dofs that move both cancel and are left out.
+        plus = set(self.dof_chain(int(m.site_bodyid[target])))
+        minus = set(self.dof_chain(int(m.site_bodyid[reference]))) if reference >= 0 else set()
+        rows_site = [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
+        return TRN_SITE, rows_site, reference
+
+    # -- parameters ---------------------------------------------------------------------------------------------------
+
+    def _theta_layout(self) -> dict[str, ThetaField]:
+        m = self.mj_model
+        bit = mujoco.mjtDisableBit
+        nv = self.nv
+        stiffness = np.zeros(nv) if self.disabled(bit.mjDSBL_SPRING) else m.jnt_stiffness[m.dof_jntid]
+        damping = np.zeros(nv) if self.disabled(bit.mjDSBL_DAMPER) else m.dof_damping
+        gravity = np.zeros(3) if self.disabled(bit.mjDSBL_GRAVITY) else m.opt.gravity
+        gravcomp = np.zeros(m.nbody) if self.disabled(bit.mjDSBL_GRAVITY) else m.body_gravcomp
+        kp, kv, force_range = self._command_defaults()
+        values = {
+            "gravity": gravity,
+            "body_mass": m.body_mass,
+            "body_ipos": m.body_ipos,
+            "body_inertia": np.stack([principal_to_full(m.body_inertia[b], m.body_iquat[b]) for b in range(m.nbody)]),
+            "body_pos": m.body_pos,
+            "body_quat": m.body_quat,
+            "body_gravcomp": gravcomp,
+            "jnt_axis": m.jnt_axis,
+            "jnt_pos": m.jnt_pos,
+            "dof_stiffness": stiffness,
+            "dof_damping": damping,
+            "dof_armature": m.dof_armature,
+            "dof_kp": kp,
+            "dof_kv": kv,
+            "dof_force_range": force_range,
+            "actuator_gainprm": m.actuator_gainprm[:, :3],
+            "actuator_biasprm": m.actuator_biasprm[:, :3],
+            "actuator_gear": m.actuator_gear,
+            "actuator_dynprm": m.actuator_dynprm[:, :1],
+        }
+        fields, offset = {}, 0
+        for name, value in values.items():
+            default = np.array(value, dtype=np.float64)
+            fields[name] = ThetaField(offset, default.shape, default)
+            offset += default.size
+        return fields
+
+    def _command_defaults(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """PD gains and force range of each dof: kp (nv,), kv (nv,), force range (nv, 2).
+
+        An actuator on a joint with affine bias b0 + b1 * length + b2 * velocity and gear g pulls the joint like
+        kp = -b1 g^2, kv = -b2 g^2. The force range is the narrowest of the joint's and its actuators' own.
+        """
+        m = self.mj_model
+        kp, kv = np.full(self.nv, DEFAULT_KP), np.full(self.nv, DEFAULT_KV)
+        force_range = np.tile([-np.inf, np.inf], (self.nv, 1))
+        limited = self.indices["dof_actfrclimited"].astype(bool)
+        force_range[limited] = self.constants["dof_actfrcrange"][limited]
+        spoken_for: set[int] = set()
+        for u in range(m.nu):
+            on_joint = m.actuator_trntype[u] in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
+            if not on_joint or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
+                continue
+            dof = int(m.jnt_dofadr[m.actuator_trnid[u, 0]])
+            gear = m.actuator_gear[u, 0]
+            if m.actuator_biastype[u] == mujoco.mjtBias.mjBIAS_AFFINE:
+                if dof not in spoken_for:
+                    kp[dof] = kv[dof] = 0.0
+                    spoken_for.add(dof)
+                kp[dof] -= m.actuator_biasprm[u, 1] * gear**2
+                kv[dof] -= m.actuator_biasprm[u, 2] * gear**2
+            if m.actuator_forcelimited[u]:
+                low, high = np.sort(m.actuator_forcerange[u] * gear)
+                force_range[dof] = max(force_range[dof, 0], low), min(force_range[dof, 1], high)
+        return kp, kv, force_range

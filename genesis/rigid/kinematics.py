@@ -1,0 +1,141 @@
+"""Kinematics: poses of links from joint positions (MuJoCo: mj_kinematics), and the reference point of each tree."""
+
+import warp as wp
+
+from genesis.math.spatial import (
+    quat_exp,
+    quat_from_axis_angle,
+    quat_identity,
+    quat_mul,
+    quat_normalize,
+    quat_rotate,
+)
+from genesis.types import real, taped, untaped, vec3, vec4
+
+FREE = wp.constant(0)
+BALL = wp.constant(1)
+SLIDE = wp.constant(2)
+HINGE = wp.constant(3)
+
+
+@wp.func
+def read_vec3(x: wp.array2d(dtype=real), w: int, adr: int) -> vec3:
+    return vec3(x[w, adr], x[w, adr + 1], x[w, adr + 2])
+
+
+@wp.func
+def read_quat(x: wp.array2d(dtype=real), w: int, adr: int) -> vec4:
+    return vec4(x[w, adr], x[w, adr + 1], x[w, adr + 2], x[w, adr + 3])
+
+
+@taped
+def kinematics(
+    frame_order: wp.array(dtype=int),
+    frame_parent: wp.array(dtype=int),
+    frame_body: wp.array(dtype=int),
+    frame_jnt: wp.array(dtype=int),
+    frame_first: wp.array(dtype=int),
+    jnt_type: wp.array(dtype=int),
+    jnt_qposadr: wp.array(dtype=int),
+    qpos0: wp.array(dtype=real),
+    body_pos: wp.array2d(dtype=vec3),
+    body_quat: wp.array2d(dtype=vec4),
+    jnt_pos: wp.array2d(dtype=vec3),
+    jnt_axis: wp.array2d(dtype=vec3),
+    qpos: wp.array2d(dtype=real),
+    xpos: wp.array2d(dtype=vec3),
+    xquat: wp.array2d(dtype=vec4),
+    xanchor: wp.array2d(dtype=vec3),
+    xaxis: wp.array2d(dtype=vec3),
+):
+    """Position and orientation of every frame; anchor and axis of every joint, in the world.
+
+    Quaternions in ``qpos`` are normalised where they are used, so any length but zero is valid.
+    """
+    w = wp.tid()
+    xpos[w, 0] = vec3(real(0.0), real(0.0), real(0.0))
+    xquat[w, 0] = quat_identity()
+    for k in range(frame_order.shape[0]):
+        f = frame_order[k]
+        p = frame_parent[f]
+        b = frame_body[f]
+        j = frame_jnt[f]
+        # frame before the joint: the parent's, moved by the link's offset where the link begins
+        quat = xquat[w, p]
+        pos = xpos[w, p]
+        if frame_first[f] == 1:
+            pos = pos + quat_rotate(quat, body_pos[w, b])
+            quat = quat_mul(quat, body_quat[w, b])
+        if j < 0:
+            xpos[w, f] = pos
+            xquat[w, f] = quat
+        else:
+            q = jnt_qposadr[j]
+            axis = quat_rotate(quat, jnt_axis[w, j])
+            xaxis[w, j] = axis
+            if jnt_type[j] == FREE:
+                free_pos = read_vec3(qpos, w, q)
+                xpos[w, f] = free_pos
+                xquat[w, f] = quat_normalize(read_quat(qpos, w, q + 3))
+                xanchor[w, j] = free_pos
+            elif jnt_type[j] == SLIDE:
+                xanchor[w, j] = pos + quat_rotate(quat, jnt_pos[w, j])
+                xpos[w, f] = pos + axis * (qpos[w, q] - qpos0[q])
+                xquat[w, f] = quat
+            else:
+                anchor = pos + quat_rotate(quat, jnt_pos[w, j])
+                xanchor[w, j] = anchor
+                turn = quat_identity()
+                if jnt_type[j] == BALL:
+                    turn = quat_normalize(read_quat(qpos, w, q))
+                else:
+                    turn = quat_from_axis_angle(jnt_axis[w, j], qpos[w, q] - qpos0[q])
+                turned = quat_mul(quat, turn)
+                xquat[w, f] = turned
+                xpos[w, f] = anchor - quat_rotate(turned, jnt_pos[w, j])
+
+
+@untaped
+def reference_point(
+    body_rootid: wp.array(dtype=int),
+    xpos: wp.array2d(dtype=vec3),
+    xref: wp.array2d(dtype=vec3),
+):
+    """Point about which the spatial quantities of a link are taken: the origin of its tree's root.
+
+    Any point gives the same mass matrix, bias force and link motion, so the derivative with respect to the point is
+    zero and the point is held constant in the adjoint. MuJoCo takes the tree's centre of mass; a point that moves
+    with the tree is what precision asks for.
+    """
+    w = wp.tid()
+    for b in range(body_rootid.shape[0]):
+        xref[w, b] = xpos[w, body_rootid[b]]
+
+
+@wp.func
+def integrate_joint_positions(
+    w: int,
+    jnt_type: wp.array(dtype=int),
+    jnt_qposadr: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    qpos: wp.array2d(dtype=real),
+    velocity: wp.array2d(dtype=real),
+    h: real,
+    qpos_next: wp.array2d(dtype=real),
+):
+    """qpos_next = qpos moved by ``h * velocity`` in the tangent space (MuJoCo: mj_integratePos)."""
+    for j in range(jnt_type.shape[0]):
+        q = jnt_qposadr[j]
+        d = jnt_dofadr[j]
+        if jnt_type[j] == FREE:
+            for k in range(3):
+                qpos_next[w, q + k] = qpos[w, q + k] + h * velocity[w, d + k]
+            quat = quat_mul(quat_normalize(read_quat(qpos, w, q + 3)), quat_exp(h * read_vec3(velocity, w, d + 3)))
+            for k in range(4):
+                qpos_next[w, q + 3 + k] = quat[k]
+        elif jnt_type[j] == BALL:
+            quat = quat_mul(quat_normalize(read_quat(qpos, w, q)), quat_exp(h * read_vec3(velocity, w, d)))
+            for k in range(4):
+                qpos_next[w, q + k] = quat[k]
+        else:
+            qpos_next[w, q] = qpos[w, q] + h * velocity[w, d]

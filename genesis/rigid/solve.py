@@ -1,0 +1,295 @@
+"""The linear systems of a step: effective mass matrix, its factorisation and solve, each beside its adjoint.
+
+    H qacc = qfrc_smooth,    H = M - h * d qfrc_smooth / d qvel
+
+with the derivative of joint damping only (Euler), of damping, commands and actuators (implicitfast), or of nothing
+(RK4), kept on the sparsity pattern of M. With implicitfast a free body without jointed descendants has the derivative
+of its bias force as well, which makes its 6 x 6 block unsymmetric (MuJoCo: mj_implicit, "gyroscopic derivatives").
+
+Adjoint of x = H^-1 f: with z = H^-T (dL/dx),  dL/df = z  and  dL/dH = -z x'. (Implicit function theorem; one
+triangular solve with the factors at hand.)
+"""
+
+import warp as wp
+
+from genesis.math.spatial import inertia_mul, rotation, spatial, translation
+from genesis.types import real, taped, untaped, vec3, vec6, vec10
+
+
+@taped
+def effective_mass_matrix(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    derivative_pairs: wp.array2d(dtype=int),
+    actuator_joint_dof: wp.array(dtype=int),
+    timestep: real,
+    damping_implicit: int,
+    force_implicit: int,
+    dof_damping: wp.array2d(dtype=real),
+    qM: wp.array2d(dtype=real),
+    dcommand_dvel: wp.array2d(dtype=real),
+    dforce_dvel: wp.array2d(dtype=real),
+    dof_unsaturated: wp.array2d(dtype=int),
+    actuator_moment: wp.array2d(dtype=real),
+    qH: wp.array2d(dtype=real),
+):
+    """H on the pattern of M (lower triangle by rows).
+
+    An actuator on a joint whose actuator force is saturated does not contribute; one that reaches a saturated joint
+    through a tendon or a site does (MuJoCo: mjd_actuator_vel).
+    """
+    w = wp.tid()
+    for i in range(dof_damping.shape[1]):
+        diagonal = M_colind_adr[i + 1] - 1
+        for e in range(M_colind_adr[i], diagonal):
+            qH[w, e] = qM[w, e]
+        h_diagonal = qM[w, diagonal]
+        if damping_implicit == 1:
+            h_diagonal = h_diagonal + timestep * dof_damping[w, i]
+        if force_implicit == 1:
+            h_diagonal = h_diagonal - timestep * dcommand_dvel[w, i]
+        qH[w, diagonal] = h_diagonal
+    if force_implicit == 1:
+        for k in range(derivative_pairs.shape[0]):
+            u = derivative_pairs[k, 0]
+            a = derivative_pairs[k, 1]
+            b = derivative_pairs[k, 2]
+            free_to_act = int(1)
+            if actuator_joint_dof[u] >= 0:
+                free_to_act = dof_unsaturated[w, actuator_joint_dof[u]]
+            if free_to_act == 1:
+                qH[w, derivative_pairs[k, 3]] += (
+                    -timestep * dforce_dvel[w, u] * actuator_moment[w, a] * actuator_moment[w, b]
+                )
+
+
+@untaped
+def factor(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qH: wp.array2d(dtype=real),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+):
+    """H = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI). The columns of a dof's ancestor are a prefix of its own.
+
+    Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
+    """
+    w = wp.tid()
+    nv = skip_dof.shape[0]
+    for e in range(M_colind.shape[0]):
+        qLD[w, e] = qH[w, e]
+    for k in range(nv):
+        i = nv - 1 - k
+        if skip_dof[i] == 0:
+            start = M_colind_adr[i]
+            n = M_colind_adr[i + 1] - start - 1
+            inverse = real(1.0) / qLD[w, start + n]
+            qLDiagInv[w, i] = inverse
+            for r in range(n):
+                a = n - 1 - r
+                scale = qLD[w, start + a] * inverse
+                row = M_colind_adr[M_colind[start + a]]
+                for c in range(a + 1):
+                    qLD[w, row + c] = qLD[w, row + c] - scale * qLD[w, start + c]
+                qLD[w, start + a] = scale
+
+
+@wp.func
+def solve_in_place(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+):
+    """x <- (L' D L)^-1 x (MuJoCo: mj_solveLD)."""
+    nv = skip_dof.shape[0]
+    for k in range(nv):
+        i = nv - 1 - k
+        if skip_dof[i] == 0:
+            for e in range(M_colind_adr[i], M_colind_adr[i + 1] - 1):
+                x[w, M_colind[e]] = x[w, M_colind[e]] - qLD[w, e] * x[w, i]
+    for i in range(nv):
+        if skip_dof[i] == 0:
+            value = x[w, i] * qLDiagInv[w, i]
+            for e in range(M_colind_adr[i], M_colind_adr[i + 1] - 1):
+                value = value - qLD[w, e] * x[w, M_colind[e]]
+            x[w, i] = value
+
+
+@untaped
+def solve(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
+    qacc: wp.array2d(dtype=real),
+):
+    """qacc = H^-1 qfrc_smooth, but for the dofs of ``skip_dof``."""
+    w = wp.tid()
+    for i in range(skip_dof.shape[0]):
+        if skip_dof[i] == 0:
+            qacc[w, i] = qfrc_smooth[w, i]
+    solve_in_place(w, M_colind, M_colind_adr, skip_dof, qLD, qLDiagInv, qacc)
+
+
+@untaped
+def solve_adjoint(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+    qacc: wp.array2d(dtype=real),
+    adj_qacc: wp.array2d(dtype=real),
+    adj_qfrc_smooth: wp.array2d(dtype=real),
+    adj_qH: wp.array2d(dtype=real),
+    z: wp.array2d(dtype=real),
+):
+    """z = H^-1 adj_qacc;  adj_f += z;  adj_H -= z qacc', both mirror images of an off-diagonal entry in one place."""
+    w = wp.tid()
+    nv = skip_dof.shape[0]
+    for i in range(nv):
+        if skip_dof[i] == 0:
+            z[w, i] = adj_qacc[w, i]
+    solve_in_place(w, M_colind, M_colind_adr, skip_dof, qLD, qLDiagInv, z)
+    for i in range(nv):
+        if skip_dof[i] == 0:
+            adj_qfrc_smooth[w, i] = adj_qfrc_smooth[w, i] + z[w, i]
+            diagonal = M_colind_adr[i + 1] - 1
+            for e in range(M_colind_adr[i], diagonal):
+                j = M_colind[e]
+                adj_qH[w, e] = adj_qH[w, e] - z[w, i] * qacc[w, j] - z[w, j] * qacc[w, i]
+            adj_qH[w, diagonal] = adj_qH[w, diagonal] - z[w, i] * qacc[w, i]
+
+
+# -- free bodies under implicitfast -----------------------------------------------------------------------------------
+
+
+@wp.func
+def spin_momentum(inertia: vec10, omega: vec3, arm: vec3) -> vec3:
+    """Angular momentum about the point at ``arm`` of a body that turns about that point with ``omega``."""
+    p = inertia_mul(inertia, spatial(omega, wp.cross(arm, omega)))
+    return rotation(p) - wp.cross(arm, translation(p))
+
+
+@taped
+def free_body_matrix(
+    free_dofadr: wp.array(dtype=int),
+    dof_bodyid: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    timestep: real,
+    qH: wp.array2d(dtype=real),
+    crb: wp.array2d(dtype=vec10),
+    cdof: wp.array2d(dtype=vec6),
+    cvel: wp.array2d(dtype=vec6),
+    xpos: wp.array2d(dtype=vec3),
+    xref: wp.array2d(dtype=vec3),
+    free_matrix: wp.array2d(dtype=real),
+):
+    """H + h * d qfrc_bias / d qvel of each free body, 6 x 6 row-major.
+
+    About the body's origin, with inertia I, first moment m c and angular velocity w (world axes), the bias wrench is
+    force w x (w x m c) and torque w x I w; its derivative along an axis e is
+    e x (w x m c) + w x (e x m c)  and  e x I w + w x I e.  The angular dofs are the axes of the body. ``arm`` is zero
+    in value, as the reference point is the body's origin, but not in its derivative.
+    """
+    w = wp.tid()
+    for n in range(free_dofadr.shape[0]):
+        d = free_dofadr[n]
+        body = dof_bodyid[d]
+        inertia = crb[w, body]
+        arm = xpos[w, body] - xref[w, body]
+        moment = vec3(inertia[6], inertia[7], inertia[8]) - inertia[9] * arm
+        omega = rotation(cvel[w, body])
+        i_omega = spin_momentum(inertia, omega, arm)
+        for r in range(6):
+            for c in range(6):
+                row = wp.max(r, c)
+                col = wp.min(r, c)
+                free_matrix[w, n * 36 + r * 6 + c] = qH[w, M_colind_adr[d + row] + col]
+        for c in range(3):
+            e = rotation(cdof[w, d + 3 + c])
+            dforce = wp.cross(e, wp.cross(omega, moment)) + wp.cross(omega, wp.cross(e, moment))
+            dtorque = wp.cross(e, i_omega) + wp.cross(omega, spin_momentum(inertia, e, arm))
+            for r in range(3):
+                free_matrix[w, n * 36 + r * 6 + 3 + c] += timestep * dforce[r]
+                free_matrix[w, n * 36 + (r + 3) * 6 + 3 + c] += timestep * wp.dot(rotation(cdof[w, d + 3 + r]), dtorque)
+
+
+@untaped
+def free_body_solve(
+    free_dofadr: wp.array(dtype=int),
+    free_matrix: wp.array2d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
+    free_lu: wp.array2d(dtype=real),
+    qacc: wp.array2d(dtype=real),
+):
+    """qacc of each free body: A = L U in place, without pivoting (M dominates A), then both substitutions."""
+    w = wp.tid()
+    size = int(6)
+    for n in range(free_dofadr.shape[0]):
+        d = free_dofadr[n]
+        base = n * 36
+        for e in range(size * size):
+            free_lu[w, base + e] = free_matrix[w, base + e]
+        for p in range(size):
+            inverse = real(1.0) / free_lu[w, base + p * size + p]
+            for r in range(p + 1, size):
+                scale = free_lu[w, base + r * size + p] * inverse
+                free_lu[w, base + r * size + p] = scale
+                for c in range(p + 1, size):
+                    free_lu[w, base + r * size + c] = (
+                        free_lu[w, base + r * size + c] - scale * free_lu[w, base + p * size + c]
+                    )
+        for r in range(size):
+            value = qfrc_smooth[w, d + r]
+            for c in range(r):
+                value = value - free_lu[w, base + r * size + c] * qacc[w, d + c]
+            qacc[w, d + r] = value
+        for k in range(size):
+            r = size - 1 - k
+            value = qacc[w, d + r]
+            for c in range(r + 1, size):
+                value = value - free_lu[w, base + r * size + c] * qacc[w, d + c]
+            qacc[w, d + r] = value / free_lu[w, base + r * size + r]
+
+
+@untaped
+def free_body_solve_adjoint(
+    free_dofadr: wp.array(dtype=int),
+    free_lu: wp.array2d(dtype=real),
+    qacc: wp.array2d(dtype=real),
+    adj_qacc: wp.array2d(dtype=real),
+    adj_qfrc_smooth: wp.array2d(dtype=real),
+    adj_free_matrix: wp.array2d(dtype=real),
+    z: wp.array2d(dtype=real),
+):
+    """(L U)' z = adj_qacc;  adj_f += z;  adj_A -= z qacc'."""
+    w = wp.tid()
+    size = int(6)
+    for n in range(free_dofadr.shape[0]):
+        d = free_dofadr[n]
+        base = n * 36
+        for r in range(size):
+            value = adj_qacc[w, d + r]
+            for c in range(r):
+                value = value - free_lu[w, base + c * size + r] * z[w, d + c]
+            z[w, d + r] = value / free_lu[w, base + r * size + r]
+        for k in range(size):
+            r = size - 1 - k
+            value = z[w, d + r]
+            for c in range(r + 1, size):
+                value = value - free_lu[w, base + c * size + r] * z[w, d + c]
+            z[w, d + r] = value
+        for r in range(size):
+            adj_qfrc_smooth[w, d + r] = adj_qfrc_smooth[w, d + r] + z[w, d + r]
+            for c in range(size):
+                e = base + r * size + c
+                adj_free_matrix[w, e] = adj_free_matrix[w, e] - z[w, d + r] * qacc[w, d + c]
