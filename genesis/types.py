@@ -3,13 +3,34 @@
 Imported only after ``init``: a kernel is compiled for one precision, and the first ``init`` fixes it for the process.
 """
 
+import contextlib
+import os
+import threading
+
 import warp as wp
 
 from genesis import runtime
 
 runtime.require_init()
-wp.config.quiet = True
-wp.init()
+
+
+@contextlib.contextmanager
+def _native_stderr_closed():
+    """Warp's native library warns of a missing CUDA driver by writing to file descriptor 2."""
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    os.close(sink)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+wp.config.log_level = wp.LOG_ERROR  # below it, Warp reports every module that it loads
+with _native_stderr_closed() if runtime.device.type == "cpu" else contextlib.nullcontext():
+    wp.init()
 
 real = wp.float64 if runtime.precision == "64" else wp.float32
 
@@ -24,6 +45,7 @@ mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 # almost regardless of how much it holds.
 _TAPED = wp.get_module("genesis.taped")
 _UNTAPED = wp.get_module("genesis.untaped")
+_NOTICE_AFTER = 1.0  # seconds of loading after which the user is told; from the cache it takes milliseconds
 
 
 def taped(function):
@@ -38,4 +60,11 @@ def untaped(function):
 
 def load_kernels(device) -> None:
     """Compile (or fetch from the cache on disk) every registered kernel for ``device``, modules in parallel."""
-    wp.force_load(device=device, modules=[_TAPED, _UNTAPED], max_workers=2)
+    notice = threading.Timer(
+        _NOTICE_AFTER, runtime.logger.info, ["compiling kernels; they are kept on disk, so this happens once"]
+    )
+    notice.start()
+    try:
+        wp.force_load(device=device, modules=[_TAPED, _UNTAPED], max_workers=2)
+    finally:
+        notice.cancel()

@@ -27,6 +27,9 @@ DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
 # a length that is linear in qpos.
 TRN_LINEAR, TRN_BALL, TRN_BALL_IN_PARENT, TRN_FREE, TRN_FREE_IN_PARENT, TRN_SITE = range(6)
 
+# How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
+GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
+
 
 @dataclass(frozen=True)
 class ThetaField:
@@ -42,7 +45,7 @@ class ThetaField:
 
 
 def principal_to_full(inertia: np.ndarray, quat: np.ndarray) -> np.ndarray:
-    """Inertia (xx, yy, zz, xy, xz, yz) in the link's axes from principal moments and the principal frame's quaternion."""
+    """Inertia (xx, yy, zz, xy, xz, yz) in the link's axes, from principal moments and the quaternion of their frame."""
     mat = np.zeros(9)
     mujoco.mju_quat2Mat(mat, quat)
     rot = mat.reshape(3, 3)
@@ -104,17 +107,13 @@ class Model:
             dof = int(m.dof_parentid[dof])
         return chain[::-1]
 
-    @property
-    def has_actuator_gravcomp(self) -> bool:
-        return bool(self.indices["dof_actgravcomp"].any())
-
     # -- structure ----------------------------------------------------------------------------------------------------
 
     def _index(self, name: str, values) -> None:
         self.indices[name] = np.ascontiguousarray(values, dtype=np.int32)
 
     def _ragged(self, name: str, rows: list[list[int]]) -> None:
-        """Rows of different lengths: ``name`` holds them one after the other, ``name_adr`` where each starts (n + 1)."""
+        """Rows of different lengths: ``name`` holds them one after the other, ``name_adr`` the n + 1 bounds."""
         self._index(name, [x for row in rows for x in row])
         self._index(f"{name}_adr", np.concatenate([[0], np.cumsum([len(row) for row in rows])]))
 
@@ -180,7 +179,10 @@ class Model:
             limits[m.jnt_dofadr[j]] = m.jnt_actfrcrange[j]
         self._index("dof_actfrclimited", limited)
         self.constants["dof_actfrcrange"] = limits
-        self._index("dof_actgravcomp", m.jnt_actgravcomp[m.dof_jntid] if m.nv else [])
+        by_actuator = m.jnt_actgravcomp[m.dof_jntid].astype(int) if m.nv else np.zeros(0, dtype=int)
+        if self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION):
+            by_actuator = by_actuator * GRAVCOMP_OFF
+        self._index("dof_actgravcomp", by_actuator)
         self._index("jnt_dofnum", np.array([6, 3, 1, 1])[m.jnt_type] if m.njnt else [])
         self.constants["qpos0"] = np.array(m.qpos0)
         self.constants["qpos_spring"] = np.array(m.qpos_spring)

@@ -14,7 +14,6 @@ from genesis.math.spatial import (
     quat_normalize,
     quat_rotate,
     quat_sub,
-    rotation,
     spatial,
 )
 from genesis.rigid.kinematics import BALL, FREE, read_quat, read_vec3
@@ -67,7 +66,7 @@ def position_error(
     for j in range(jnt_type.shape[0]):
         q = jnt_qposadr[j]
         d = jnt_dofadr[j]
-        turn = int(-1)
+        turn = -1
         if jnt_type[j] == FREE:
             for k in range(3):
                 dof_error[w, d + k] = dof_position[w, d + k] - qpos[w, q + k]
@@ -192,7 +191,10 @@ def transmission(
                 frame = quat_mul(
                     xquat[w, other],
                     vec4(
-                        site_quat[reference, 0], site_quat[reference, 1], site_quat[reference, 2], site_quat[reference, 3]
+                        site_quat[reference, 0],
+                        site_quat[reference, 1],
+                        site_quat[reference, 2],
+                        site_quat[reference, 3],
                     ),
                 )
                 ref_point = xref[w, other]

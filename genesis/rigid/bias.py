@@ -1,6 +1,7 @@
 """Bias force: Coriolis, centrifugal and gravitational, by the recursive Newton-Euler algorithm (MuJoCo: mj_rne).
 
-External wrenches and gravity compensation act on links and travel down the tree with the bias force.
+External wrenches and gravity compensation act on links and travel down the tree with the bias force, so that one
+recursion serves all; MuJoCo's qfrc_bias contains neither.
 """
 
 import warp as wp
@@ -55,7 +56,7 @@ def velocity(
         else:
             d = jnt_dofadr[j]
             base = cvel[w, p]
-            n = int(1)
+            n = 1
             if jnt_type[j] == FREE:
                 base = base + joint_velocity(w, d, 3, cdof, qvel)
                 d = d + 3
@@ -72,6 +73,8 @@ def bias(
     body_parentid: wp.array(dtype=int),
     dof_bodyid: wp.array(dtype=int),
     gravity: wp.array2d(dtype=vec3),
+    body_mass: wp.array2d(dtype=real),
+    body_gravcomp: wp.array2d(dtype=real),
     cinert: wp.array2d(dtype=vec10),
     cdof: wp.array2d(dtype=vec6),
     cvel: wp.array2d(dtype=vec6),
@@ -84,6 +87,7 @@ def bias(
 ):
     """qfrc_bias = J' (I a + v x* I v - external wrench), with gravity as an acceleration of the world by -g.
 
+    The external wrench includes gravity compensation, a force of -gravcomp * m * g at the centre of mass.
     ``xfrc``: per link force [N] and torque [N m], world axes, at its centre of mass (MuJoCo: xfrc_applied).
     """
     w = wp.tid()
@@ -91,7 +95,7 @@ def bias(
     for b in range(1, nbody):
         a = cacc_bias[w, b] - spatial(vec3(), gravity[w, 0])
         v = cvel[w, b]
-        force = read_vec3(xfrc, w, 6 * b)
+        force = read_vec3(xfrc, w, 6 * b) - gravity[w, 0] * (body_mass[w, b] * body_gravcomp[w, b])
         torque = read_vec3(xfrc, w, 6 * b + 3) + wp.cross(xipos[w, b] - xref[w, b], force)
         inertial = inertia_mul(cinert[w, b], a) + force_cross(v, inertia_mul(cinert[w, b], v))
         cfrc[w, b] = inertial - spatial(torque, force)
@@ -117,7 +121,7 @@ def gravity_compensation(
     cfrc_gravcomp: wp.array2d(dtype=vec6),
     qfrc_gravcomp: wp.array2d(dtype=real),
 ):
-    """Joint force of -gravcomp * m * g at each link's centre of mass (MuJoCo: mj_gravcomp)."""
+    """Joint force of gravity compensation alone (MuJoCo: mj_gravcomp), for joints that count it as an actuator's."""
     w = wp.tid()
     nbody = body_parentid.shape[0]
     for b in range(1, nbody):

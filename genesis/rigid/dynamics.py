@@ -150,7 +150,9 @@ class Dynamics:
         for name, tensor in self._int_tensors.items():
             self._arrays[name] = wp.from_torch(tensor, dtype=wp.int32)
 
-    def _array(self, data: torch.Tensor, grad: torch.Tensor | None, start: int, dtype, shape, stride: int | None = None):
+    def _array(
+        self, data: torch.Tensor, grad: torch.Tensor | None, start: int, dtype, shape, stride: int | None = None
+    ):
         """View of columns of ``data`` as an array over (envs, *shape); ``stride`` 0 repeats one row for all envs."""
         item = data.element_size()
         inner, step_size = [], _COMPONENTS[dtype] * item
@@ -212,9 +214,8 @@ class Dynamics:
         return _Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
 
     def _scalars(self, **more) -> dict:
-        euler_damping = (
-            self.model.integrator == mujoco.mjtIntegrator.mjINT_EULER
-            and not self.model.disabled(mujoco.mjtDisableBit.mjDSBL_EULERDAMP)
+        euler_damping = self.model.integrator == mujoco.mjtIntegrator.mjINT_EULER and not self.model.disabled(
+            mujoco.mjtDisableBit.mjDSBL_EULERDAMP
         )
         return {
             "timestep": self.model.timestep,
@@ -235,16 +236,14 @@ class Dynamics:
             here = {name: f"{name}@{s}" for name in state}
             there = {f"{name}_next": f"{name}@{s + 1}" for name in state}
             if not self._rk4:
-                segments.append(
-                    [*self._evaluation(here), self._bind(step.ADVANCE, self._scalars(), {**here, **there})]
-                )
+                segments.append([*self._evaluation(here), self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
                 continue
             derivative = ("qacc", "act_dot")
             for k in range(4):
                 point = here if k == 0 else {name: f"{name}@{s}.{k}" for name in state}
                 launches = []
                 if k > 0:
-                    before = "qvel@%d" % s if k == 1 else f"rk_velocity@{s}.{k - 1}"
+                    before = f"qvel@{s}" if k == 1 else f"rk_velocity@{s}.{k - 1}"
                     time = self.model.timestep * (1.0 if k == 3 else 0.5)
                     rename = {
                         **here,
@@ -278,9 +277,7 @@ class Dynamics:
                 for kernel, arguments in zip(launch.stage.adjoint_kernels, launch.adjoint_arguments, strict=True):
                     wp.launch(kernel, dim=self.n_worlds, inputs=arguments, device=self._wp_device, record_tape=False)
             elif launch.stage.adjoint == "tape":
-                for kernel, arguments in zip(
-                    reversed(launch.stage.kernels), reversed(launch.arguments), strict=True
-                ):
+                for kernel, arguments in zip(reversed(launch.stage.kernels), reversed(launch.arguments), strict=True):
                     wp.launch(
                         kernel,
                         dim=self.n_worlds,

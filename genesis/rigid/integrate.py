@@ -136,7 +136,7 @@ def rk_stage(
     integrate_joint_positions(w, jnt_type, jnt_qposadr, jnt_dofadr, qpos, rk_velocity, stage_time, qpos_next)
     for j in range(jnt_type.shape[0]):
         d = jnt_dofadr[j]
-        turn = int(-1)
+        turn = -1
         if jnt_type[j] == FREE:
             turn = 3
             for k in range(3):
@@ -193,9 +193,7 @@ def rk_advance(
             SIXTH * (qacc_0[w, i] + qacc_3[w, i]) + THIRD * (qacc_1[w, i] + qacc_2[w, i])
         )
     for i in range(act.shape[1]):
-        act_dot_mean[w, i] = SIXTH * (act_dot_0[w, i] + act_dot_3[w, i]) + THIRD * (
-            act_dot_1[w, i] + act_dot_2[w, i]
-        )
+        act_dot_mean[w, i] = SIXTH * (act_dot_0[w, i] + act_dot_3[w, i]) + THIRD * (act_dot_1[w, i] + act_dot_2[w, i])
     integrate_joint_positions(w, jnt_type, jnt_qposadr, jnt_dofadr, qpos, rk_velocity_mean, timestep, qpos_next)
     advance_activations(
         w,

@@ -122,7 +122,7 @@ def energy(
     body_energy: wp.array3d(dtype=real),
     dof_energy: wp.array3d(dtype=real),
 ):
-    """(potential, kinetic) of each link, gravity's reference at the world's origin; (spring, armature) of each dof [J]."""
+    """Energies [J]: (potential, kinetic) of each link, zero height at the origin; (spring, armature) of each dof."""
     w = wp.tid()
     half = real(0.5)
     body_energy[w, 0, 0] = real(0.0)

@@ -7,6 +7,10 @@ from genesis.rigid.actuation import clip
 from genesis.rigid.kinematics import BALL, FREE, read_quat
 from genesis.types import real, taped, vec4
 
+# How gravity compensation reaches a dof (genesis.model.arrays).
+GRAVCOMP_PASSIVE = wp.constant(0)
+GRAVCOMP_BY_ACTUATOR = wp.constant(1)
+
 
 @taped
 def passive(
@@ -26,7 +30,7 @@ def passive(
     for j in range(jnt_type.shape[0]):
         q = jnt_qposadr[j]
         d = jnt_dofadr[j]
-        turn = int(-1)
+        turn = -1
         if jnt_type[j] == FREE:
             for k in range(3):
                 spring_extension[w, d + k] = qpos[w, q + k] - qpos_spring[q + k]
@@ -60,17 +64,17 @@ def smooth_force(
 ):
     """qfrc_smooth = passive - bias + command + actuators, the last clipped to each joint's actuator force range.
 
-    Gravity compensation counts as an actuator force on joints that say so. ``dof_unsaturated`` is 0 where the clip
-    holds: an actuator force there has no velocity derivative.
+    Gravity compensation is part of the bias force; on joints that say so it counts as an actuator force instead.
+    ``dof_unsaturated`` is 0 where the clip holds: an actuator force there has no velocity derivative.
     """
     w = wp.tid()
     for i in range(qfrc_smooth.shape[1]):
         by_actuators = qfrc_actuator_raw[w, i]
         otherwise = qfrc_passive[w, i] - qfrc_bias[w, i] + qfrc_command[w, i]
-        if dof_actgravcomp[i] == 1:
+        if dof_actgravcomp[i] != GRAVCOMP_PASSIVE:
+            otherwise = otherwise - qfrc_gravcomp[w, i]
+        if dof_actgravcomp[i] == GRAVCOMP_BY_ACTUATOR:
             by_actuators = by_actuators + qfrc_gravcomp[w, i]
-        else:
-            otherwise = otherwise + qfrc_gravcomp[w, i]
         dof_unsaturated[w, i] = 1
         if dof_actfrclimited[i] == 1:
             low = dof_actfrcrange[i, 0]

@@ -54,7 +54,7 @@ def effective_mass_matrix(
             u = derivative_pairs[k, 0]
             a = derivative_pairs[k, 1]
             b = derivative_pairs[k, 2]
-            free_to_act = int(1)
+            free_to_act = 1
             if actuator_joint_dof[u] >= 0:
                 free_to_act = dof_unsaturated[w, actuator_joint_dof[u]]
             if free_to_act == 1:
@@ -72,8 +72,9 @@ def factor(
     qLD: wp.array2d(dtype=real),
     qLDiagInv: wp.array2d(dtype=real),
 ):
-    """H = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI). The columns of a dof's ancestor are a prefix of its own.
+    """H = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI).
 
+    In the pattern of M the columns of an ancestor's row are the first columns of a dof's own.
     Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
     """
     w = wp.tid()
@@ -233,7 +234,7 @@ def free_body_solve(
 ):
     """qacc of each free body: A = L U in place, without pivoting (M dominates A), then both substitutions."""
     w = wp.tid()
-    size = int(6)
+    size = 6
     for n in range(free_dofadr.shape[0]):
         d = free_dofadr[n]
         base = n * 36
@@ -273,7 +274,7 @@ def free_body_solve_adjoint(
 ):
     """(L U)' z = adj_qacc;  adj_f += z;  adj_A -= z qacc'."""
     w = wp.tid()
-    size = int(6)
+    size = 6
     for n in range(free_dofadr.shape[0]):
         d = free_dofadr[n]
         base = n * 36

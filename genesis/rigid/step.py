@@ -105,8 +105,8 @@ class Stage:
         return {arg.label for kernel in self.kernels for arg in kernel.adj.args} - set(self.outputs)
 
 
-def _has_gravcomp(model: Model) -> bool:
-    return bool(model.theta_fields["body_gravcomp"].default.any())
+def _has_actuator_gravcomp(model: Model) -> bool:
+    return bool(model.indices["dof_actgravcomp"].any())
 
 
 def _has_free_blocks(model: Model) -> bool:
@@ -129,7 +129,7 @@ FORWARD: tuple[Stage, ...] = (
         "gravity compensation",
         (bias.gravity_compensation,),
         ("cfrc_gravcomp", "qfrc_gravcomp"),
-        needed=_has_gravcomp,
+        needed=_has_actuator_gravcomp,
     ),
     Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
     Stage("position error", (actuation.position_error,), ("dof_error",)),

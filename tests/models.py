@@ -1,0 +1,143 @@
+"""Robots and mechanisms that the tests run on: MJCF text or files, with what each is there for."""
+
+from pathlib import Path
+
+import numpy as np
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def gymnasium_asset(name: str) -> str:
+    import gymnasium
+
+    return str(Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / name)
+
+
+def read(name: str) -> str:
+    return (ASSETS / name).read_text()
+
+
+# A free body whose mass centre is away from its frame, and two more that are welded to it.
+TUMBLING_BODY = """
+<mujoco><option timestep="0.005"/><worldbody>
+  <body name="body" pos="0 0 1"><freejoint/>
+    <geom type="box" size=".1 .2 .05" pos=".1 .1 0"/>
+    <body pos=".1 0 .2" euler="10 20 30"><geom type="capsule" size=".05 .2" pos=".1 .1 0"/></body>
+  </body>
+</worldbody></mujoco>"""
+
+BALL_CHAIN = """
+<mujoco><option timestep="0.005"/><worldbody>
+  <body name="a" pos="0 0 1"><joint type="ball" damping=".2" stiffness="1" pos=".01 .02 0"/>
+    <geom type="capsule" size=".04" fromto="0 0 0 .1 .1 -.3"/>
+    <body name="b" pos=".1 .1 -.3"><joint type="ball" damping=".1"/>
+      <geom type="capsule" size=".04" fromto="0 0 0 0 .1 -.3"/>
+      <body name="c" pos="0 .1 -.3"><joint type="ball" damping=".1" armature=".01"/>
+        <geom type="box" size=".05 .1 .15" pos="0 0 -.15"/>
+      </body>
+    </body>
+  </body>
+</worldbody></mujoco>"""
+
+# Planar base (two slides and a hinge in one body) with an arm: several joints in a body, in either order.
+PLANAR_BASE = """
+<mujoco><option timestep="0.005"/><worldbody>
+  <body name="base" pos="0 0 .2">
+    <joint name="x" type="slide" axis="1 0 0" damping="1"/><joint name="y" type="slide" axis="0 1 0" damping="1"/>
+    <joint name="yaw" type="hinge" axis="0 0 1" damping=".5"/>
+    <geom type="box" size=".2 .15 .1"/>
+    <body name="upper" pos="0 0 .1"><joint type="hinge" axis="0 1 0" pos="0 .05 0" springref="20" stiffness="3"/>
+      <joint type="hinge" axis="1 0 1" pos=".02 0 0"/>
+      <geom type="capsule" size=".05" fromto="0 0 0 0 .05 .4"/>
+      <body name="lower" pos="0 .05 .4"><joint type="slide" axis="1 1 1" ref=".1"/><joint type="hinge" axis="0 1 0"/>
+        <geom type="capsule" size=".04" fromto="0 0 0 .3 0 0"/>
+      </body>
+    </body>
+  </body>
+</worldbody></mujoco>"""
+
+# Every transmission, dynamics, gain and bias that is supported, ranges that bind, gravity compensation both ways.
+ACTUATORS = """
+<mujoco><option timestep="0.005"/><compiler angle="radian"/><worldbody>
+  <body name="b0" pos="0 0 1" gravcomp=".5">
+    <joint name="h" type="hinge" axis="0 1 0" damping=".3" armature=".1" actuatorfrcrange="-1 1"/>
+    <geom type="capsule" size=".05" fromto="0 0 0 .3 .1 .4"/><site name="s0" pos=".1 .1 .1" quat=".5 .1 .2 .3"/>
+    <body name="b1" pos=".3 .1 .4"><joint name="b" type="ball" damping=".1" armature=".1"/>
+      <geom type="box" size=".1 .2 .05" pos=".1 .1 0"/>
+      <body name="b2" pos="0 .1 .2"><joint name="s" type="slide" axis="1 1 0" actuatorgravcomp="true" armature=".1"/>
+        <joint name="h2" type="hinge" axis="0 1 1" pos=".1 0 0" armature=".1"/>
+        <geom type="box" size=".1 .1 .05" pos="0 .1 0"/><site name="s2" pos=".1 .2 .1" quat=".5 -.1 .2 .3"/>
+      </body>
+    </body>
+  </body>
+  <body name="f" pos="1 0 1" gravcomp="1"><freejoint name="fj"/>
+    <geom type="box" size=".1 .2 .05" pos=".1 .1 0"/><site name="s3" pos=".1 .2 .1" quat=".5 -.1 .2 .3"/>
+  </body>
+</worldbody>
+<tendon><fixed name="t"><joint joint="h" coef=".5"/><joint joint="s" coef="-.7"/><joint joint="h2" coef=".3"/></fixed>
+</tendon>
+<actuator>
+  <motor joint="h" gear="2"/>
+  <position joint="h2" kp="10" kv="2"/>
+  <velocity joint="s" kv="3"/>
+  <damper joint="s" kv="2" ctrlrange="0 1"/>
+  <intvelocity joint="h2" kp="5" actrange="-1 1"/>
+  <general joint="b" gear="1 2 3" biastype="affine" biasprm=".1 -.2 -.3" gainprm="2"/>
+  <general jointinparent="b" gear="1 -2 3" biastype="affine" biasprm=".1 -.2 -.3" ctrllimited="true"
+    ctrlrange="-.3 .3"/>
+  <motor joint="fj" gear="1 2 3 4 5 6"/>
+  <motor jointinparent="fj" gear="1 2 3 4 5 6"/>
+  <general tendon="t" gear="2" dyntype="filter" dynprm=".1" gaintype="affine" gainprm="1 .5 .2" biastype="affine"
+    biasprm=".1 -2 -.5"/>
+  <general tendon="t" dyntype="filterexact" dynprm=".05" actearly="true" gainprm="3"/>
+  <general site="s2" gear="1 2 3 .1 .2 .3" biastype="affine" biasprm="0 0 -.4"/>
+  <general site="s2" refsite="s0" gear="1 2 3 .1 .2 .3" biastype="affine" biasprm=".3 -1 -.4" forcerange="-1 1"/>
+  <general site="s3" refsite="s2" gear="1 0 3 .1 .2 .3" dyntype="integrator" gainprm=".1" biastype="affine"
+    biasprm=".3 -.1 -.04"/>
+</actuator></mujoco>"""
+
+
+def random_tree(seed: int) -> str:
+    """MJCF of 3 to 8 bodies in one or two trees: random joints, axes, offsets, inertias, springs and dampers."""
+    rng = np.random.default_rng(seed)
+
+    def numbers(values) -> str:
+        return " ".join(f"{v:.17g}" for v in np.atleast_1d(values))
+
+    def joints(root: bool) -> str:
+        kind = rng.choice(
+            ["free", "ball", "hinge", "slide", "two", "none"] if root else ["ball", "hinge", "slide", "two", "none"]
+        )
+        if kind == "none":
+            return ""
+        if kind == "free":
+            return "<freejoint/>"
+        text = ""
+        for one in ["hinge", "slide"] if kind == "two" else [kind]:
+            extra = f'damping="{numbers(rng.uniform(0, 0.5))}" armature="{numbers(rng.uniform(0.01, 0.1))}"'
+            if rng.random() < 0.5:
+                extra += f' stiffness="{numbers(rng.uniform(0, 3))}"'
+            axis = rng.standard_normal(3)
+            text += (
+                f'<joint type="{one}" axis="{numbers(axis)}" pos="{numbers(0.1 * rng.standard_normal(3))}" {extra}/>'
+            )
+        return text
+
+    def body(depth: int, budget: list[int]) -> str:
+        budget[0] -= 1
+        principal = rng.uniform(0.01, 0.1) * (1 + 0.4 * rng.random(3))
+        text = f'<body pos="{numbers(0.3 * rng.standard_normal(3))}" quat="{numbers(rng.standard_normal(4))}">'
+        text += joints(depth == 0)
+        text += (
+            f'<inertial mass="{numbers(rng.uniform(0.5, 2))}" pos="{numbers(0.1 * rng.standard_normal(3))}" '
+            f'quat="{numbers(rng.standard_normal(4))}" diaginertia="{numbers(principal)}"/>'
+        )
+        while budget[0] > 0 and rng.random() < 0.7:
+            text += body(depth + 1, budget)
+        return text + "</body>"
+
+    budget = [int(rng.integers(3, 9))]
+    trees = ""
+    while budget[0] > 0:
+        trees += body(0, budget)
+    return f'<mujoco><option timestep="0.002"/><worldbody>{trees}</worldbody></mujoco>'

@@ -1,0 +1,66 @@
+"""Kernels driven without scene or entities: a model, its buffers, and MuJoCo beside them."""
+
+import mujoco
+import numpy as np
+import torch
+
+from genesis.grad import bridge
+from genesis.model.arrays import Model
+from genesis.rigid.command import Command
+from genesis.rigid.dynamics import Dynamics
+
+EULER = int(mujoco.mjtIntegrator.mjINT_EULER)
+IMPLICITFAST = int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
+RK4 = int(mujoco.mjtIntegrator.mjINT_RK4)
+
+
+def compile_model(source: str, integrator: int | None = None) -> mujoco.MjModel:
+    """Compile MJCF text or a file, constraints off."""
+    model = mujoco.MjModel.from_xml_string(source) if "<" in source else mujoco.MjModel.from_xml_path(source)
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+    if integrator is not None:
+        model.opt.integrator = integrator
+    return model
+
+
+class Engine:
+    def __init__(self, mj_model: mujoco.MjModel, n_worlds: int = 1, substeps: int = 1):
+        self.mj_model = mj_model
+        self.model = Model(mj_model)
+        self.dynamics = Dynamics(self.model, n_worlds, torch.device("cpu"), substeps)
+        self.theta = torch.tensor(self.model.theta_default())[None]
+        self.n_worlds = n_worlds
+
+    def random_data(self, rng: np.random.Generator, scale: float = 1.0) -> mujoco.MjData:
+        data = mujoco.MjData(self.mj_model)
+        mujoco.mj_integratePos(self.mj_model, data.qpos, scale * rng.standard_normal(self.mj_model.nv), 1.0)
+        data.qvel[:] = scale * rng.standard_normal(self.mj_model.nv)
+        data.act[:] = 0.3 * rng.standard_normal(self.mj_model.na)
+        return data
+
+    def state_of(self, data: mujoco.MjData) -> torch.Tensor:
+        return torch.tensor(np.concatenate([data.qpos, data.qvel, data.act]))[None]
+
+    def command(self, mode: int = 1, actuators: int = 1, **blocks) -> Command:
+        m, n = self.model, self.n_worlds
+        return Command(
+            torch.full((n, m.nv), mode, dtype=torch.int32),
+            torch.full((n, m.nu), actuators, dtype=torch.int32),
+            {(name, 0): torch.as_tensor(block) for name, block in blocks.items()},
+        )
+
+    def random_controls(self, data: mujoco.MjData, rng: np.random.Generator, scale: float = 0.3) -> Command:
+        """Random forces, wrenches and ctrl, written to ``data`` as well."""
+        m = self.mj_model
+        data.ctrl[:] = scale * rng.standard_normal(m.nu)
+        data.qfrc_applied[:] = scale * rng.standard_normal(m.nv)
+        data.xfrc_applied[1:] = scale * rng.standard_normal((m.nbody - 1, 6))
+        return self.command(
+            dof_force=data.qfrc_applied.copy(), ctrl=data.ctrl.copy(), xfrc=data.xfrc_applied.ravel().copy()
+        )
+
+    def step(self, state, command, theta=None, record=False):
+        return bridge.step(self.dynamics, state, self.theta if theta is None else theta, command, record)
+
+    def observe(self, names, state, command, theta=None, record=False):
+        return bridge.observe(self.dynamics, names, state, self.theta if theta is None else theta, command, record)
