@@ -83,9 +83,7 @@ def _input_grads(ctx, blocks):
     return None, None, state, theta, *controls
 
 
-def step(
-    dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: Command, record: bool
-) -> torch.Tensor:
+def step(dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: Command, record: bool) -> torch.Tensor:
     """State after one step.
 
     Args:

@@ -222,4 +222,8 @@ def inertia_at(mass: real, inertia: vec6, rot: mat33, offset: vec3) -> vec10:
 @wp.func
 def unit(k: int) -> vec3:
     """Coordinate axis ``k`` (0, 1 or 2)."""
-    return vec3(wp.where(k == 0, real(1.0), real(0.0)), wp.where(k == 1, real(1.0), real(0.0)), wp.where(k == 2, real(1.0), real(0.0)))
+    return vec3(
+        wp.where(k == 0, real(1.0), real(0.0)),
+        wp.where(k == 1, real(1.0), real(0.0)),
+        wp.where(k == 2, real(1.0), real(0.0)),
+    )

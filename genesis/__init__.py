@@ -1,0 +1,166 @@
+"""A differentiable robot simulator for PyTorch with Genesis's API: ``import genesis as gs``.
+
+Names are imported when they are first used (PEP 562), so that ``import genesis`` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from genesis.constants import Backend as _Backend
+from genesis.constants import constraint_solver, friction_cone, integrator
+from genesis.errors import GenesisException
+
+if TYPE_CHECKING:
+    from genesis import grad, materials, morphs, options, states, surfaces
+    from genesis.grad.creation_ops import (
+        arange,
+        as_tensor,
+        asarray,
+        empty,
+        empty_like,
+        eye,
+        from_numpy,
+        from_torch,
+        full,
+        full_like,
+        linspace,
+        logspace,
+        ones,
+        ones_like,
+        rand,
+        rand_like,
+        randint,
+        randint_like,
+        randn,
+        randn_like,
+        randperm,
+        tensor,
+        zeros,
+        zeros_like,
+    )
+    from genesis.runtime import (
+        EPS,
+        backend,
+        destroy,
+        device,
+        init,
+        logger,
+        np_float,
+        np_int,
+        precision,
+        tc_float,
+        tc_int,
+    )
+    from genesis.scene import Scene
+
+__version__ = "0.1.0"
+
+cpu = _Backend.cpu
+gpu = _Backend.gpu
+cuda = _Backend.cuda
+
+_SUBMODULES = ("grad", "materials", "morphs", "options", "states", "surfaces")
+# Change with init and destroy: asked of the runtime each time.
+_RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "precision", "tc_float", "tc_int")
+_HOME = {
+    "init": "genesis.runtime",
+    "destroy": "genesis.runtime",
+    "logger": "genesis.runtime",
+    "Scene": "genesis.scene",
+}
+_CREATION_OPS = (
+    "arange",
+    "as_tensor",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "from_torch",
+    "full",
+    "full_like",
+    "linspace",
+    "logspace",
+    "ones",
+    "ones_like",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "tensor",
+    "zeros",
+    "zeros_like",
+)
+_HOME.update(dict.fromkeys(_CREATION_OPS, "genesis.grad.creation_ops"))
+
+__all__ = [
+    "EPS",
+    "GenesisException",
+    "Scene",
+    "__version__",
+    "arange",
+    "as_tensor",
+    "asarray",
+    "backend",
+    "constraint_solver",
+    "cpu",
+    "cuda",
+    "destroy",
+    "device",
+    "empty",
+    "empty_like",
+    "eye",
+    "friction_cone",
+    "from_numpy",
+    "from_torch",
+    "full",
+    "full_like",
+    "gpu",
+    "grad",
+    "init",
+    "integrator",
+    "linspace",
+    "logger",
+    "logspace",
+    "materials",
+    "morphs",
+    "np_float",
+    "np_int",
+    "ones",
+    "ones_like",
+    "options",
+    "precision",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "states",
+    "surfaces",
+    "tc_float",
+    "tc_int",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _RUNTIME_STATE:
+        return getattr(importlib.import_module("genesis.runtime"), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"genesis.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'genesis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,54 @@
+"""Named choices: what the user passes to :func:`genesis.init` and to the options."""
+
+import enum
+
+
+class Backend(enum.Enum):
+    """Where the simulation runs, as chosen in :func:`genesis.init`."""
+
+    cpu = "cpu"  # the host's processor
+    gpu = "gpu"  # a CUDA GPU if there is one, otherwise the CPU with a warning
+    cuda = "cuda"  # an NVIDIA GPU; an error if there is none
+
+    def __repr__(self) -> str:
+        return f"gs.{self.name}"
+
+    __str__ = __repr__
+
+
+class integrator(enum.Enum):
+    """Time integration of the rigid bodies; names and equations are MuJoCo's (``mjtIntegrator``)."""
+
+    Euler = "Euler"  # semi-implicit Euler, implicit in the joint damping
+    implicitfast = "implicitfast"  # implicit in every velocity-dependent force but the Coriolis and centripetal ones
+    approximate_implicitfast = "approximate_implicitfast"  # Genesis's shortcut of implicitfast; runs as implicitfast
+    RK4 = "RK4"  # classical fourth-order Runge-Kutta
+
+    def __repr__(self) -> str:
+        return f"gs.integrator.{self.name}"
+
+    __str__ = __repr__
+
+
+class constraint_solver(enum.Enum):
+    """Algorithm that solves for the constraint forces (``mjtSolver``)."""
+
+    CG = "CG"  # preconditioned conjugate gradient
+    Newton = "Newton"  # Newton's method with the exact Hessian
+
+    def __repr__(self) -> str:
+        return f"gs.constraint_solver.{self.name}"
+
+    __str__ = __repr__
+
+
+class friction_cone(enum.Enum):
+    """Shape of the contact friction cone (``mjtCone``)."""
+
+    pyramidal = "pyramidal"  # the cone replaced by a pyramid
+    elliptic = "elliptic"  # the exact cone
+
+    def __repr__(self) -> str:
+        return f"gs.friction_cone.{self.name}"
+
+    __str__ = __repr__

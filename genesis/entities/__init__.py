@@ -1,0 +1,8 @@
+"""Entities: handles with names and index ranges over the scene's tensors."""
+
+from genesis.entities.rigid_entity import RigidEntity
+from genesis.entities.rigid_geom import RigidGeom
+from genesis.entities.rigid_joint import RigidJoint
+from genesis.entities.rigid_link import RigidLink
+
+__all__ = ["RigidEntity", "RigidGeom", "RigidJoint", "RigidLink"]

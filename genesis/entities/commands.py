@@ -1,0 +1,253 @@
+"""The commands in force: what the entities' ``control_*`` calls leave behind for the next steps.
+
+A command is replaced, never written in place: the autograd node of a step keeps the one it ran under.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from genesis import runtime
+from genesis.entities.indexing import Selection, scatter, select_range
+from genesis.rigid.command import Command
+
+# Command.mode of a dof.
+IDLE, FORCE, POSITION, VELOCITY, POSITION_VELOCITY = range(5)
+
+# Which fields a mode reads; the blocks of other fields on the same dofs are dropped when the mode is set.
+MODE_FIELDS: dict[int, tuple[str, ...]] = {
+    FORCE: ("dof_force",),
+    POSITION: ("dof_position",),
+    VELOCITY: ("dof_velocity",),
+    POSITION_VELOCITY: ("dof_position", "dof_velocity"),
+}
+DOF_FIELDS = ("dof_force", "dof_position", "dof_velocity")
+
+# A scattered set of dofs becomes one block per contiguous run up to this many, and one wide block beyond: each
+# block costs a copy per step, while a wide block drags the graph of what it covers along.
+MAX_RUNS = 4
+
+Blocks = dict[tuple[str, int], torch.Tensor]
+
+
+class CommandBuffer:
+    """Builds the scene's ``Command`` from the parts that entities give.
+
+    Attributes:
+        command: in force now; a new object after every change
+    """
+
+    def __init__(self, n_worlds: int, nv: int, nu: int) -> None:
+        self._n_worlds = n_worlds
+        self._idle_mode = torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device)
+        self._actuators_off = torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device)
+        self.clear()
+
+    def clear(self) -> None:
+        """No command at all, as at build."""
+        self.idle = Command(self._idle_mode, self._actuators_off)
+        self.command = self.idle
+        self._uniform: dict[tuple[int, int], int] = {}  # (first dof, count) -> the one mode that all of it is in
+        self._actuators_known_on: set[tuple[int, int]] = set()
+        self._has_wrench = False
+
+    def clear_envs(self, envs: Selection) -> None:
+        """Dofs and actuators of these envs idle again, their external wrenches gone."""
+        rows = envs.tensor()
+        blocks: Blocks = {}
+        for (field, start), value in self.command.blocks.items():
+            if field == "xfrc":
+                value = value.expand(self._n_worlds, -1).index_fill(0, rows, 0.0)
+            blocks[field, start] = value
+        mode = self.command.mode.index_fill(0, rows, IDLE)
+        self.command = Command(mode, self.command.actuators_on.index_fill(0, rows, 0), blocks)
+        self._uniform, self._actuators_known_on = {}, set()
+
+    def detach(self) -> None:
+        """Same commands, without graph."""
+        blocks = {key: value.detach() for key, value in self.command.blocks.items()}
+        self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+
+    def restore(self, blocks: Blocks, mode: torch.Tensor, actuators_on: torch.Tensor) -> None:
+        """Take over a whole command, as read from a checkpoint."""
+        self.clear()
+        self.command = Command(mode, actuators_on, blocks)
+        self._has_wrench = any(field == "xfrc" for field, _ in blocks)
+
+    # -- dofs ---------------------------------------------------------------------------------------------------------
+
+    def set_all_dofs(self, mode: int, start: int, count: int, values: tuple[torch.Tensor, ...]) -> None:
+        """Command dofs `start ... start + count - 1` of every env; per field one value, (count,) or (n_envs, count)."""
+        old = self.command
+        blocks = dict(old.blocks)
+        in_mode = self._uniform.get((start, count)) == mode
+        if not in_mode:
+            _drop_inside(blocks, DOF_FIELDS, start, count)
+        for field, value in zip(MODE_FIELDS[mode], values, strict=True):
+            key = (field, start)
+            known = blocks.get(key)
+            if known is not None and known.shape[-1] == count:
+                blocks[key] = value
+            else:
+                _put(blocks, field, start, value)
+        self.command = Command(old.mode if in_mode else self._with_mode(mode, start, count), old.actuators_on, blocks)
+
+    def set_dofs(
+        self, mode: int, start: int, chosen: Selection, envs: Selection | None, values: tuple[torch.Tensor, ...]
+    ) -> None:
+        """Command the `chosen` dofs of an entity whose first dof is `start`, in `envs` (None: all)."""
+        if envs is None:
+            runs = chosen.runs()
+            if chosen.ids is None:
+                if chosen.count:
+                    self.set_all_dofs(mode, start + chosen.start, chosen.count, values)
+                return
+            if len(runs) <= MAX_RUNS:
+                # Columns in ascending order of dof, then one block per run.
+                order = chosen.order()
+                if order is not None:
+                    values = tuple(value.index_select(-1, order) for value in values)
+                first = 0
+                for run_start, run_count in runs:
+                    part = tuple(value.narrow(-1, first, run_count) for value in values)
+                    self.set_all_dofs(mode, start + run_start, run_count, part)
+                    first += run_count
+                return
+        blocks = dict(self.command.blocks)
+        for field, value in zip(MODE_FIELDS[mode], values, strict=True):
+            self._write_sparse(blocks, field, start, chosen, envs, value)
+        modes = torch.full((1,), mode, dtype=torch.int32, device=runtime.device)
+        mode_now = scatter(self.command.mode, envs, chosen, modes, start)
+        self.command = Command(mode_now, self.command.actuators_on, blocks)
+        self._forget_uniform(start, chosen.n)
+
+    def _write_sparse(
+        self, blocks: Blocks, field: str, start: int, chosen: Selection, envs: Selection | None, value: torch.Tensor
+    ) -> None:
+        """Write scattered columns or rows into the one block that spans `start ... start + chosen.n - 1`."""
+        base = _gathered(blocks, field, start, chosen.n, self._n_worlds, rows=envs is not None or value.ndim == 2)
+        if base.ndim == 1:
+            blocks[field, start] = scatter(base[None], envs, chosen, value)[0]
+        else:
+            blocks[field, start] = scatter(base, envs, chosen, value)
+
+    def _with_mode(self, mode: int, start: int, count: int) -> torch.Tensor:
+        changed = self.command.mode.clone()
+        changed[:, start : start + count] = mode
+        self._forget_uniform(start, count)
+        self._uniform[start, count] = mode
+        return changed
+
+    def _forget_uniform(self, start: int, count: int) -> None:
+        self._uniform = {(s, n): mode for (s, n), mode in self._uniform.items() if s >= start + count or start >= s + n}
+
+    # -- actuators ----------------------------------------------------------------------------------------------------
+
+    def set_actuators(self, start: int, chosen: Selection, envs: Selection | None, ctrl: torch.Tensor) -> None:
+        """Give ctrl to the `chosen` actuators of an entity whose first actuator is `start`, and switch them on."""
+        blocks = dict(self.command.blocks)
+        on = self.command.actuators_on
+        if envs is None and chosen.ids is None:
+            first = start + chosen.start
+            _put(blocks, "ctrl", first, ctrl)
+            key = (first, chosen.count)
+        else:
+            self._write_sparse(blocks, "ctrl", start, chosen, envs, ctrl)
+            key = None
+        if key is None or key not in self._actuators_known_on:
+            on = scatter(on, envs, chosen, torch.ones(1, dtype=torch.int32, device=runtime.device), start)
+            if key is not None:
+                self._actuators_known_on.add(key)
+        self.command = Command(self.command.mode, on, blocks)
+
+    # -- external wrenches --------------------------------------------------------------------------------------------
+
+    def add_wrench(self, first_link: int, chosen: Selection, envs: Selection | None, wrench: torch.Tensor) -> None:
+        """Add (force, torque) at the links' centres of mass, world frame, for the next step.
+
+        `chosen`: links out of `chosen.n`, the first of which is body `first_link + 1`. `wrench`: (count, 6) or
+        (envs, count, 6).
+        """
+        flat = wrench.reshape(*wrench.shape[:-2], -1)
+        start, count = 6 * (first_link + 1 + chosen.start), 6 * chosen.count
+        if envs is not None or chosen.ids is not None:
+            columns = (6 * chosen.positions()[:, None] + np.arange(6)).ravel()
+            zeros = flat.new_zeros((self._n_worlds if envs is not None or flat.ndim == 2 else 1, 6 * chosen.n))
+            flat = scatter(zeros, envs, Selection(6 * chosen.n, 0, len(columns), columns), flat)
+            flat = flat[0] if flat.shape[0] == 1 else flat
+            start, count = 6 * (first_link + 1), 6 * chosen.n
+        blocks = dict(self.command.blocks)
+        known = blocks.get(("xfrc", start))
+        if known is not None and known.shape[-1] == count:
+            blocks["xfrc", start] = known + flat
+        else:
+            _add(blocks, "xfrc", start, flat, self._n_worlds)
+        self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+        self._has_wrench = True
+
+    def end_step(self) -> None:
+        """External wrenches act for one step."""
+        if self._has_wrench:
+            blocks = {key: value for key, value in self.command.blocks.items() if key[0] != "xfrc"}
+            self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+            self._has_wrench = False
+
+
+def _drop_inside(blocks: Blocks, fields: tuple[str, ...], start: int, count: int) -> None:
+    """Forget blocks that lie entirely in the columns: nothing reads them any more."""
+    for field, first in list(blocks):
+        if field in fields and start <= first and first + blocks[field, first].shape[-1] <= start + count:
+            del blocks[field, first]
+
+
+def _overlapping(blocks: Blocks, field: str, start: int, count: int) -> list[tuple[int, torch.Tensor]]:
+    return [
+        (first, value)
+        for (name, first), value in blocks.items()
+        if name == field and first < start + count and start < first + value.shape[-1]
+    ]
+
+
+def _gathered(blocks: Blocks, field: str, start: int, count: int, n_worlds: int, rows: bool) -> torch.Tensor:
+    """Take the blocks that overlap the columns out of `blocks`, laid over zeros: (count,) or (n_worlds, count).
+
+    The columns are widened to what the overlapping blocks cover, which is possible only where they lie inside: an
+    entity's blocks never reach beyond the entity.
+    """
+    found = _overlapping(blocks, field, start, count)
+    rows = rows or any(value.ndim == 2 for _, value in found)
+    base = torch.zeros((n_worlds if rows else 1, count), dtype=runtime.tc_float, device=runtime.device)
+    for first, value in found:
+        del blocks[field, first]
+        base = scatter(base, None, select_range(count, first - start, value.shape[-1]), value)
+    return base if rows else base[0]
+
+
+def _put(blocks: Blocks, field: str, start: int, value: torch.Tensor) -> None:
+    """Write a block; what it covers of others is replaced, what sticks out of it is kept as blocks of its own."""
+    count = value.shape[-1]
+    for first, old in _overlapping(blocks, field, start, count):
+        del blocks[field, first]
+        end = first + old.shape[-1]
+        if first < start:
+            blocks[field, first] = old.narrow(-1, 0, start - first)
+        if end > start + count:
+            blocks[field, start + count] = old.narrow(-1, start + count - first, end - start - count)
+    blocks[field, start] = value
+
+
+def _add(blocks: Blocks, field: str, start: int, value: torch.Tensor, n_worlds: int) -> None:
+    """Add a block to what is there; overlapping blocks are merged into one that spans them all."""
+    count = value.shape[-1]
+    found = _overlapping(blocks, field, start, count)
+    if not found:
+        blocks[field, start] = value
+        return
+    low = min(start, *(first for first, _ in found))
+    high = max(start + count, *(first + old.shape[-1] for first, old in found))
+    total = _gathered(blocks, field, low, high - low, n_worlds, rows=value.ndim == 2)
+    rows = total if total.ndim == 2 else total[None]
+    padded = torch.nn.functional.pad(value if value.ndim == 2 else value[None], (start - low, high - start - count))
+    total = rows + padded
+    blocks[field, low] = total if total.shape[0] == n_worlds and total.shape[0] > 1 else total[0]

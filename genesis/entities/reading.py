@@ -1,0 +1,252 @@
+"""Getters of an entity. Each is differentiable with respect to everything that led to the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from genesis.entities.base import EntityBase
+from genesis.entities.indexing import Selection, gather, select_range
+from genesis.errors import GenesisException
+from genesis.math.rotation import quat_rotate, quat_to_xyz
+
+if TYPE_CHECKING:
+    from genesis.entities.rigid_link import RigidLink
+    from genesis.grad.tensor import Tensor
+    from genesis.states import RigidEntityState
+
+LinkPoint = Literal["link_origin", "link_com"]
+
+
+class StateReader(EntityBase):
+    """What can be asked of an entity's state. Shapes are `([n_envs,] ...)`: without the envs when `n_envs` is 0.
+
+    `envs_idx` and the `*_idx_local` arguments choose a subset (int, slice, range, list, array, tensor; negatives
+    count from the end; None: all). Every getter raises GenesisException before `build()` and for a bad index, and
+    returns a copy.
+    """
+
+    # -- base link ----------------------------------------------------------------------------------------------------
+
+    def get_pos(self, envs_idx: Any = None) -> Tensor:
+        """Position of the base link's origin [m], world frame, ([n_envs,] 3)."""
+        return self._get_base("get_pos", "xpos", slice(None), envs_idx)
+
+    def get_quat(self, envs_idx: Any = None) -> Tensor:
+        """Orientation of the base link (w, x, y, z), unit, world frame, ([n_envs,] 4)."""
+        return self._get_base("get_quat", "xquat", slice(None), envs_idx)
+
+    def get_vel(self, envs_idx: Any = None) -> Tensor:
+        """Linear velocity of the base link's origin [m/s], world frame, ([n_envs,] 3)."""
+        return self._get_base("get_vel", "xvel", slice(0, 3), envs_idx)
+
+    def get_ang(self, envs_idx: Any = None) -> Tensor:
+        """Angular velocity of the base link [rad/s], world frame, ([n_envs,] 3)."""
+        return self._get_base("get_ang", "xvel", slice(3, 6), envs_idx)
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def get_links_pos(
+        self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
+    ) -> Tensor:
+        """Positions of the links' origins, or centres of mass (`ref="link_com"`) [m], world, ([n_envs,] n_links, 3)."""
+        name = "xipos" if self._at_com("get_links_pos", ref) else "xpos"
+        return self._get_links("get_links_pos", name, slice(None), links_idx_local, envs_idx)
+
+    def get_links_quat(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Orientations of the links (w, x, y, z), unit, world frame, ([n_envs,] n_links, 4)."""
+        return self._get_links("get_links_quat", "xquat", slice(None), links_idx_local, envs_idx)
+
+    def get_links_vel(
+        self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
+    ) -> Tensor:
+        """Linear velocities of the links' origins, or centres of mass [m/s], world frame, ([n_envs,] n_links, 3)."""
+        method = "get_links_vel"
+        origin = self._get_links(method, "xvel", slice(0, 3), links_idx_local, envs_idx)
+        if not self._at_com(method, ref):
+            return origin
+        ang = self._get_links(method, "xvel", slice(3, 6), links_idx_local, envs_idx)
+        arm = self.get_links_pos(links_idx_local, envs_idx, ref="link_com") - self.get_links_pos(
+            links_idx_local, envs_idx
+        )
+        return origin + torch.linalg.cross(ang, arm)
+
+    def get_links_ang(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Angular velocities of the links [rad/s], world frame, ([n_envs,] n_links, 3)."""
+        return self._get_links("get_links_ang", "xvel", slice(3, 6), links_idx_local, envs_idx)
+
+    def get_links_acc(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Accelerations of the links' origins [m/s^2], world frame, ([n_envs,] n_links, 3).
+
+        The second derivative of the position at the present state under the present commands; a body in free fall has
+        (0, 0, -9.81).
+        """
+        return self._get_links("get_links_acc", "xacc", slice(0, 3), links_idx_local, envs_idx)
+
+    def get_links_acc_ang(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Angular accelerations of the links [rad/s^2], world frame, ([n_envs,] n_links, 3), as `get_links_acc`."""
+        return self._get_links("get_links_acc_ang", "xacc", slice(3, 6), links_idx_local, envs_idx)
+
+    # -- qs and dofs --------------------------------------------------------------------------------------------------
+
+    def get_qpos(self, qs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Generalized positions [m, rad], ([n_envs,] n_qs): 7 of a free joint (position, quaternion), 4 of a ball."""
+        entity = self._built("get_qpos")
+        chosen = self._select("get_qpos", "qs_idx_local", qs_idx_local, self.n_qs, unique=False)
+        envs = self._select_envs("get_qpos", envs_idx, unique=False)
+        return self._scene._wrap(gather(self._scene._state, envs, chosen, entity.q_start))
+
+    def get_dofs_position(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Positions of the dofs [m, rad], ([n_envs,] n_dofs).
+
+        A free joint's are (x, y, z) and the extrinsic x-y-z Euler angles of its orientation, a ball joint's the same
+        three angles; elsewhere dof position and qpos are the same number.
+        """
+        entity = self._built("get_dofs_position")
+        method = "get_dofs_position"
+        chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
+        envs = self._select_envs(method, envs_idx, unique=False)
+        layout = self._dof_layout
+        if layout.is_plain:
+            return self._scene._wrap(gather(self._scene._state, envs, chosen, entity.q_start))
+        qpos = gather(self._scene._state, envs, select_range(self.n_qs, 0, self.n_qs), entity.q_start)
+        parts = [qpos.index_select(1, layout.linear_index)]
+        for rotation in layout.rotations:
+            quat = qpos.narrow(1, rotation.q, 4)
+            parts.append(quat_to_xyz(quat))
+        position = torch.cat(parts, 1).index_select(1, layout.order)
+        return self._scene._wrap(position if chosen.is_all else position.index_select(1, chosen.tensor()))
+
+    def get_dofs_velocity(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Velocities of the dofs [m/s, rad/s], ([n_envs,] n_dofs).
+
+        MuJoCo's: of a free joint linear in the world frame and angular in the body frame, of a ball joint in the body
+        frame.
+        """
+        entity = self._built("get_dofs_velocity")
+        chosen = self._select("get_dofs_velocity", "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
+        envs = self._select_envs("get_dofs_velocity", envs_idx, unique=False)
+        return self._scene._wrap(gather(self._scene._state, envs, chosen, self._scene._nq + entity.dof_start))
+
+    def get_dofs_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration without constraints.
+
+        Commands, actuators, springs, damping, gravity and external wrenches, less the bias force (MuJoCo's
+        qfrc_smooth).
+        """
+        return self._get_dofs("get_dofs_force", "qfrc_smooth", dofs_idx_local, envs_idx)
+
+    def get_dofs_control_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Force of the `control_dofs_*` command in force at the present state [N, N m], clipped, ([n_envs,] n_dofs)."""
+        return self._get_dofs("get_dofs_control_force", "qfrc_command", dofs_idx_local, envs_idx)
+
+    # -- whole entity -------------------------------------------------------------------------------------------------
+
+    def get_mass_mat(self, envs_idx: Any = None) -> Tensor:
+        """Joint-space inertia matrix of the entity's dofs, armature included, ([n_envs,] n_dofs, n_dofs)."""
+        entity = self._built("get_mass_mat")
+        envs = self._select_envs("get_mass_mat", envs_idx, unique=False)
+        full = self._scene._observer.get("qM").narrow(2, entity.dof_start, self.n_dofs)
+        return self._scene._wrap(gather(full, envs, select_range(self.n_dofs, 0, self.n_dofs), entity.dof_start))
+
+    def get_jacobian(self, link: RigidLink, local_point: Any = None, envs_idx: Any = None) -> Tensor:
+        """Jacobian of a link, ([n_envs,] 6, n_dofs): times the dof velocities it gives the link's velocity.
+
+        Rows 0-2: linear velocity of the link's origin, or of `local_point` (3,) in the link's frame [m]; rows 3-5:
+        angular velocity; both in the world frame.
+
+        Raises GenesisException when `link` is not a link of this entity.
+        """
+        entity = self._built("get_jacobian")
+        method = "get_jacobian"
+        if getattr(link, "entity", None) is not self:
+            raise GenesisException(f"{self._owner(method)}: `link` is {link!r}; give one of {self._name}.links.")
+        envs = self._select_envs(method, envs_idx, unique=False)
+        body = link.idx + 1
+        jac = self._scene._observer.get("xjac")[:, body, :, entity.dof_start : entity.dof_end]
+        jac = jac.clone() if envs is None else jac.index_select(0, envs.tensor())
+        if local_point is not None:
+            point = self._read(method, "local_point", local_point, (3,), envs, scalar=False)
+            quat = self._scene._observer.get("xquat")[:, body]
+            quat = quat if envs is None else quat.index_select(0, envs.tensor())
+            arm = quat_rotate(quat, point.expand(quat.shape[0], 3))
+            linear = jac[:, :3] + torch.linalg.cross(jac[:, 3:], arm[:, :, None].expand_as(jac[:, 3:]), dim=1)
+            jac = torch.cat([linear, jac[:, 3:]], 1)
+        return self._scene._wrap(jac)
+
+    def get_kinetic_energy(self, envs_idx: Any = None) -> Tensor:
+        """Kinetic energy of the links and of the joints' armature [J], ([n_envs])."""
+        return self._get_energy("get_kinetic_energy", 1, envs_idx)
+
+    def get_potential_energy(self, envs_idx: Any = None) -> Tensor:
+        """Potential energy [J], ([n_envs]): gravity's, the sum of -m g.x over the links' mass centres, and springs'.
+
+        Zero is where a centre of mass is at the world's origin, and where a spring is at rest.
+        """
+        return self._get_energy("get_potential_energy", 0, envs_idx)
+
+    def get_state(self) -> RigidEntityState:
+        """Pose of the base, qpos and dof velocities, with gradient; see `genesis.states.RigidEntityState`."""
+        from genesis.states import RigidEntityState
+
+        self._built("get_state")
+        return RigidEntityState(
+            entity_name=self._name,
+            pos=self.get_pos(),
+            quat=self.get_quat(),
+            qpos=self.get_qpos(),
+            dofs_vel=self.get_dofs_velocity(),
+        )
+
+    def get_contacts(self, *_args: Any, **_kwargs: Any) -> None:
+        """Not available: this version does not simulate contact. Raises GenesisException."""
+        raise GenesisException(
+            f"{self._owner('get_contacts')}: this version does not simulate contact; the getter comes with it."
+        )
+
+    def get_links_net_contact_force(self, *_args: Any, **_kwargs: Any) -> None:
+        """Not available: this version does not simulate contact. Raises GenesisException."""
+        raise GenesisException(
+            f"{self._owner('get_links_net_contact_force')}: this version does not simulate contact; the getter comes "
+            "with it."
+        )
+
+    # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def _get_base(self, method: str, name: str, part: slice, envs_idx: Any) -> Tensor:
+        body = self._built(method).link_start
+        return self._get_body(method, name, part, body, envs_idx)
+
+    def _get_body(self, method: str, name: str, part: slice, body: int, envs_idx: Any) -> Tensor:
+        envs = self._select_envs(method, envs_idx, unique=False)
+        value = self._scene._observer.get(name)[:, body, part]
+        return self._scene._wrap(value.clone() if envs is None else value.index_select(0, envs.tensor()))
+
+    def _get_links(self, method: str, name: str, part: slice, links_idx_local: Any, envs_idx: Any) -> Tensor:
+        first_body = self._built(method).link_start
+        chosen = self._select(method, "links_idx_local", links_idx_local, self.n_links, unique=False)
+        envs = self._select_envs(method, envs_idx, unique=False)
+        value = self._scene._observer.get(name)
+        if part.start is not None:
+            value = value[:, :, part]
+        return self._scene._wrap(gather(value, envs, chosen, first_body))
+
+    def _get_dofs(self, method: str, name: str, dofs_idx_local: Any, envs_idx: Any) -> Tensor:
+        entity = self._built(method)
+        chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
+        envs = self._select_envs(method, envs_idx, unique=False)
+        return self._scene._wrap(gather(self._scene._observer.get(name), envs, chosen, entity.dof_start))
+
+    def _get_energy(self, method: str, kind: int, envs_idx: Any) -> Tensor:
+        entity = self._built(method)
+        envs: Selection | None = self._select_envs(method, envs_idx, unique=False)
+        bodies = self._scene._observer.get("body_energy")[:, entity.link_start : entity.link_end, kind].sum(1)
+        dofs = self._scene._observer.get("dof_energy")[:, entity.dof_start : entity.dof_end, kind].sum(1)
+        total = bodies + dofs
+        return self._scene._wrap(total if envs is None else total.index_select(0, envs.tensor()))
+
+    def _at_com(self, method: str, ref: str) -> bool:
+        if ref not in ("link_origin", "link_com"):
+            raise GenesisException(f'{self._owner(method)}: `ref` is {ref!r}; expected "link_origin" or "link_com".')
+        return ref == "link_com"

@@ -1,0 +1,106 @@
+"""A joint of an entity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genesis.entities.rigid_entity import RigidEntity
+    from genesis.entities.rigid_link import RigidLink
+
+# MuJoCo's names, numbers of qs and dofs, in the order of its enumeration of joint types.
+JOINT_TYPES = (("free", 7, 6), ("ball", 4, 3), ("slide", 1, 1), ("hinge", 1, 1))
+
+
+class RigidJoint:
+    """A joint that moves. `idx` is its number in the scene, `idx_local` that in the entity."""
+
+    def __init__(
+        self, entity: RigidEntity, name: str, idx_local: int, link: RigidLink, kind: int, q: int, dof: int
+    ) -> None:
+        self._entity = entity
+        self._name = name
+        self._idx_local = idx_local
+        self._link = link
+        self._type, self._n_qs, self._n_dofs = JOINT_TYPES[kind]
+        self._q = q
+        self._dof = dof
+
+    def __repr__(self) -> str:
+        return f"<RigidJoint '{self._name}' ({self._type}) of '{self._entity.name}', idx_local {self._idx_local}>"
+
+    @property
+    def name(self) -> str:
+        """Its name in the model file."""
+        return self._name
+
+    @property
+    def entity(self) -> RigidEntity:
+        """The entity that it is part of."""
+        return self._entity
+
+    @property
+    def link(self) -> RigidLink:
+        """The link that it moves."""
+        return self._link
+
+    @property
+    def type(self) -> str:
+        """ "free", "ball", "slide" or "hinge"."""
+        return self._type
+
+    @property
+    def idx_local(self) -> int:
+        """Its number in the entity."""
+        return self._idx_local
+
+    @property
+    def idx(self) -> int:
+        """Its number in the scene."""
+        return self._entity.joint_start + self._idx_local
+
+    @property
+    def n_qs(self) -> int:
+        """How many numbers of qpos are its own."""
+        return self._n_qs
+
+    @property
+    def n_dofs(self) -> int:
+        """How many degrees of freedom it has."""
+        return self._n_dofs
+
+    @property
+    def q_start(self) -> int:
+        """Its first q in the scene."""
+        return self._q
+
+    @property
+    def dof_start(self) -> int:
+        """Its first dof in the scene."""
+        return self._dof
+
+    @property
+    def qs_idx(self) -> list[int]:
+        """Its qs in the scene."""
+        return list(range(self._q, self._q + self._n_qs))
+
+    @property
+    def dofs_idx(self) -> list[int]:
+        """Its dofs in the scene."""
+        return list(range(self._dof, self._dof + self._n_dofs))
+
+    @property
+    def dof_idx_local(self) -> int | list[int]:
+        """Its dof in the entity: a number for a hinge or slide, a list for the others (`dofs_idx_local`)."""
+        dofs = self.dofs_idx_local
+        return dofs[0] if self._n_dofs == 1 else dofs
+
+    @property
+    def qs_idx_local(self) -> list[int]:
+        """Its qs in the entity."""
+        return [q - self._entity.q_start for q in self.qs_idx]
+
+    @property
+    def dofs_idx_local(self) -> list[int]:
+        """Its dofs in the entity."""
+        return [dof - self._entity.dof_start for dof in self.dofs_idx]

@@ -1,0 +1,41 @@
+"""Materials: density, friction and what else belongs to the stuff an entity is made of."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from genesis.options import NonNegative, Number, Options, Positive
+
+_NO_COUPLING = "there is no other solver to couple with"
+_NO_SDF = "collision shapes are convex, there is no signed distance field"
+
+
+class Rigid(Options):
+    """A rigid material. ``None`` means what the model file says, else the default.
+
+    Parameters
+    ----------
+    rho
+        Density [kg/m^3]. Default 1000 (MuJoCo's). Given together with a robot file, it overrides the file's masses and
+        inertias: those that follow from the geometry and this density are used.
+    friction
+        Coefficient of sliding friction. Default 1.0.
+    gravity_compensation
+        Part of each link's weight that is balanced by an upward force at its centre of mass; 1 cancels gravity.
+    """
+
+    refused: ClassVar[dict[str, str]] = {
+        "needs_coup": _NO_COUPLING,
+        "coup_friction": _NO_COUPLING,
+        "coup_softness": _NO_COUPLING,
+        "coup_restitution": _NO_COUPLING,
+        "sdf_cell_size": _NO_SDF,
+        "sdf_min_res": _NO_SDF,
+        "sdf_max_res": _NO_SDF,
+        "density": "Genesis's name is rho",
+        "color": "colours belong to the surface: gs.surfaces.Default(color=...)",
+    }
+
+    rho: Positive | None = None
+    friction: NonNegative | None = None
+    gravity_compensation: Number = 0.0

@@ -1,0 +1,1 @@
+"""Small mathematics: rotations in torch, and the vector functions of the kernels."""

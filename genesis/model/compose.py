@@ -1,0 +1,481 @@
+"""A scene's entities, composed into one `mujoco.MjSpec` and compiled to one `mujoco.MjModel`.
+
+Each entity is attached under its own prefix `name/` inside a frame that carries its pose and scale, so that MuJoCo
+compiles it exactly as it compiles the file alone, and the entity's bodies, joints, dofs, geoms and actuators are
+contiguous.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from genesis import runtime
+from genesis.errors import GenesisException
+from genesis.model import assets, diagnostics, meshes, settings, support
+
+DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
+GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
+SEPARATOR = "/"  # between an entity's name and the name of one of its parts
+
+
+@dataclass(frozen=True)
+class EntitySpec:
+    """What a scene is asked to hold: a morph, its material and surface (or None), and a name unique in the scene."""
+
+    morph: Any
+    material: Any = None
+    surface: Any = None
+    name: str = "entity"
+
+
+@dataclass(frozen=True)
+class EntityRange:
+    """Where an entity's parts are in the composed `MjModel`: half-open ranges of ids, and the parts' names in order.
+
+    Links are MuJoCo bodies (the world, body 0, belongs to no entity). `is_free`: the first link hangs on a free joint.
+    """
+
+    name: str
+    link_start: int
+    link_end: int
+    joint_start: int
+    joint_end: int
+    q_start: int
+    q_end: int
+    dof_start: int
+    dof_end: int
+    geom_start: int
+    geom_end: int
+    actuator_start: int
+    actuator_end: int
+    act_start: int
+    act_end: int
+    is_free: bool
+    link_names: tuple[str, ...] = ()
+    joint_names: tuple[str, ...] = ()
+    geom_names: tuple[str, ...] = ()
+    actuator_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A compiled scene: the model, the spec that it was compiled from, and the entities' ranges in the order given."""
+
+    mj_model: mujoco.MjModel
+    spec: mujoco.MjSpec
+    entities: tuple[EntityRange, ...] = field(default_factory=tuple)
+
+
+def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_options: Any = None) -> Composed:
+    """Compiles the entities to one model.
+
+    Each entity's pose (morph.pos [m], morph.quat or morph.euler [degrees, extrinsic x-y-z]) is a transform applied on
+    the left to what its file says; `mj_model.qpos0` is the scene in these poses. `morph.scale` resizes everything about
+    the entity's origin at constant density: lengths s, masses s^3, inertias s^5; forces, gains, stiffness and damping
+    stay as they are. `mj_model.opt` takes each value from `rigid_options` where it says something, else from the files,
+    else from MuJoCo's defaults; its timestep is `dt / substeps` and its gravity that of `sim_options`, whatever the
+    files say. Constraints are disabled in this version; what that leaves unsimulated is logged as one warning.
+
+    Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
+    file: they are world coordinates, which the entity's pose does not move.
+
+    Raises `GenesisException` for bad files (see `assets`), for a link without mass that moves, for files that
+    contradict each other's options, and for every feature that the engine does not simulate (see `support`).
+    """
+    _check_names(entities)
+    parent = mujoco.MjSpec()
+    parent.modelname = "scene"
+    parent.compiler.degree = False
+    children = [(entity, _load(entity)) for entity in entities]
+    sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
+    settings.resolve_options(parent, sources, sim_options, rigid_options)
+    settings.share_settings(parent, sources)
+    for entity, child in children:
+        _attach(parent, entity, child)
+    mj_model = _compile(parent, entities)
+    composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
+    support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    constraints_wanted = not getattr(rigid_options, "disable_constraint", False)
+    if constraints_wanted and (unsimulated := support.describe_constraints(mj_model)):
+        runtime.logger.warning(
+            "This version simulates no constraints; the scene moves as if these were not there: %s. "
+            "RigidOptions(disable_constraint=True) says that this is meant, and silences this message.",
+            "; ".join(unsimulated),
+        )
+    return composed
+
+
+def to_mjcf(composed: Composed) -> str:
+    """The scene as one MJCF text that compiles to the same model.
+
+    Meshes that MuJoCo reads stay files, at absolute paths. Raises `GenesisException` if one text cannot say it all: it
+    has one <compiler> for what may be several files with different settings.
+    """
+    compiler = composed.spec.compiler
+    compiler.savecompiled = False  # as written: every number exactly
+    compiler.savecanonical = True
+    try:
+        return composed.spec.to_xml()
+    except (ValueError, mujoco.FatalError) as error:
+        raise GenesisException(f"the scene cannot be written as one MJCF: {diagnostics.first_line(error)}.") from None
+
+
+def _check_names(entities: Sequence[EntitySpec]) -> None:
+    seen: set[str] = set()
+    for entity in entities:
+        if not entity.name or SEPARATOR in entity.name:
+            raise GenesisException(
+                f"entity name '{entity.name}': a name must not be empty and must not contain '{SEPARATOR}'."
+            )
+        if entity.name in seen:
+            raise GenesisException(f"two entities are called '{entity.name}'. Give each a name of its own.")
+        seen.add(entity.name)
+
+
+# ------------------------------------------------------------------ one entity
+
+
+def _load(entity: EntitySpec) -> mujoco.MjSpec:
+    """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
+    kind = type(entity.morph).__name__
+    loader = _LOADERS.get(kind)
+    if loader is None:
+        raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
+    spec = loader(entity)
+    _apply_material(entity, spec)
+    _apply_surface(entity, spec)
+    _gather_ground(entity, spec)
+    _name_parts(spec)
+    return spec
+
+
+def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
+    morph = entity.morph
+    spec = assets.load_urdf(morph.file, fixed=morph.fixed, visualization=morph.visualization, collision=morph.collision)
+    _apply_default_armature(morph, spec)
+    return spec
+
+
+def _load_mjcf(entity: EntitySpec) -> mujoco.MjSpec:
+    morph = entity.morph
+    spec = assets.load_mjcf(morph.file, visualization=morph.visualization, collision=morph.collision)
+    _apply_default_armature(morph, spec)
+    return spec
+
+
+def _apply_default_armature(morph: Any, spec: mujoco.MjSpec) -> None:
+    """Gives `default_armature` to the joints for which the file says none; free joints have no rotor."""
+    armature = getattr(morph, "default_armature", None)
+    if armature is None:
+        return
+    for joint in spec.joints:
+        if joint.type != mujoco.mjtJoint.mjJNT_FREE and joint.armature == 0:
+            joint.armature = armature
+
+
+def _primitive(
+    shape: Callable[[Any, mujoco.MjSpec, mujoco.MjsGeom], None], kind: str
+) -> Callable[[EntitySpec], mujoco.MjSpec]:
+    """A loader for a morph that is one body with one geom; `shape` sets the geom's type, size and pose in the body."""
+
+    def load(entity: EntitySpec) -> mujoco.MjSpec:
+        morph = entity.morph
+        spec = mujoco.MjSpec()
+        spec.compiler.degree = False
+        body = spec.worldbody.add_body(name=f"{kind}_baselink")
+        if not (getattr(morph, "fixed", False) or kind in ("plane", "terrain")):
+            # Not aligned with the inertial frame: the link frame is where the morph says.
+            body.add_joint(
+                name=f"{kind}_joint", type=mujoco.mjtJoint.mjJNT_FREE, align=mujoco.mjtAlignFree.mjALIGNFREE_FALSE
+            )
+        geom = body.add_geom(name=f"{kind}_geom", density=DEFAULT_DENSITY)
+        shape(morph, spec, geom)
+        if not morph.collision:
+            geom.contype = geom.conaffinity = 0
+        elif hasattr(morph, "contype"):
+            geom.contype, geom.conaffinity = morph.contype, morph.conaffinity
+        if not morph.visualization:
+            geom.group = assets.HIDDEN_GROUP
+        return spec
+
+    return load
+
+
+def _box(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_BOX
+    geom.size = np.asarray(morph.size, dtype=float) / 2
+
+
+def _sphere(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_SPHERE
+    geom.size = [morph.radius, 0, 0]
+
+
+def _cylinder(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_CYLINDER
+    geom.size = [morph.radius, morph.height / 2, 0]
+
+
+def _capsule(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_CAPSULE
+    geom.size = [morph.radius, morph.height / 2, 0]
+
+
+def _ellipsoid(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_ELLIPSOID
+    geom.size = np.asarray(morph.radii, dtype=float)
+
+
+def _plane(morph: Any, _spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    geom.type = mujoco.mjtGeom.mjGEOM_PLANE
+    width, depth = getattr(morph, "plane_size", (1e3, 1e3))
+    geom.size = [width / 2, depth / 2, 1.0]
+    mujoco.mju_quatZ2Vec(geom.quat, np.asarray(morph.normal, dtype=float))
+
+
+def _mesh(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    path = meshes.check_file(morph.file)
+    mesh = spec.add_mesh(name=path.stem, scale=np.broadcast_to(np.asarray(morph.scale, dtype=float), 3))
+    triangles = meshes.read_mesh(path)
+    mesh.uservert = triangles.vertices.astype(np.float32).ravel()
+    mesh.userface = triangles.faces.ravel()
+    # An open surface encloses no volume: that of its convex hull is the nearest thing to it.
+    inertia = mujoco.mjtMeshInertia
+    mesh.inertia = inertia.mjMESH_INERTIA_EXACT if triangles.is_solid else inertia.mjMESH_INERTIA_CONVEX
+    geom.type = mujoco.mjtGeom.mjGEOM_MESH
+    geom.meshname = mesh.name
+
+
+def _terrain(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
+    heights = np.asarray(morph.height_field, dtype=float) * morph.vertical_scale
+    lowest, highest = heights.min(), heights.max()
+    extent = (np.array(heights.shape) - 1) * morph.horizontal_scale
+    height = max(highest - lowest, _FLAT)
+    # MuJoCo's rows run along y, its heights from 0 to 1, and its field is centred; the morph's `pos` is a corner.
+    field = spec.add_hfield(
+        name="terrain",
+        nrow=heights.shape[1],
+        ncol=heights.shape[0],
+        size=[extent[0] / 2, extent[1] / 2, height, _TERRAIN_DEPTH],
+    )
+    field.userdata = ((heights - lowest) / height).T.ravel().astype(np.float32)
+    geom.type = mujoco.mjtGeom.mjGEOM_HFIELD
+    geom.hfieldname = field.name
+    geom.pos = [extent[0] / 2, extent[1] / 2, lowest]
+
+
+_FLAT = 1e-3  # [m] the height range that a flat height field is given: MuJoCo wants one, and its data say 0 everywhere
+_TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
+
+_LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
+    "URDF": _load_urdf,
+    "MJCF": _load_mjcf,
+    "Mesh": _primitive(_mesh, "mesh"),
+    "Box": _primitive(_box, "box"),
+    "Sphere": _primitive(_sphere, "sphere"),
+    "Cylinder": _primitive(_cylinder, "cylinder"),
+    "Capsule": _primitive(_capsule, "capsule"),
+    "Ellipsoid": _primitive(_ellipsoid, "ellipsoid"),
+    "Plane": _primitive(_plane, "plane"),
+    "Terrain": _primitive(_terrain, "terrain"),
+}
+
+
+def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
+    """What the material says replaces what the file says: friction of shapes, gravity compensation of links, and, with
+    `rho`, every mass and inertia, which then follow from the link's shapes at this density."""
+    material = entity.material
+    if material is None:
+        return
+    if material.rho is not None:
+        _apply_density(entity, spec, material.rho)
+    for geom in spec.geoms:
+        if material.friction is not None:
+            geom.friction = [material.friction, *geom.friction[1:]]
+    if "gravity_compensation" in material.model_fields_set:
+        for body in spec.bodies[1:]:
+            body.gravcomp = material.gravity_compensation
+
+
+def _apply_density(entity: EntitySpec, spec: mujoco.MjSpec, rho: float) -> None:
+    shapeless = []
+    for body in spec.bodies[1:]:
+        solid = [geom for geom in body.geoms if geom.density != 0 and geom.mass != 0]
+        if body.explicitinertial and not solid:
+            shapeless.append(body.name)
+            continue
+        if body.explicitinertial:
+            # The file's shapes did not have to add up to the link: those that are only drawn would count twice.
+            drawn = [geom for geom in solid if geom.contype == 0 and geom.conaffinity == 0]
+            if len(drawn) < len(solid):
+                solid = [geom for geom in solid if geom not in drawn]
+                for geom in drawn:
+                    geom.mass = 0
+            body.explicitinertial = False
+            body.mass = 0
+            body.ipos, body.fullinertia = np.full(3, np.nan), np.full(6, np.nan)
+        for geom in solid:
+            geom.density, geom.mass = rho, np.nan
+    if shapeless:
+        runtime.logger.warning(
+            f"entity '{entity.name}': rho={rho:g} changes nothing for links without a solid shape: "
+            f"{', '.join(shapeless)}."
+        )
+
+
+def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
+    rgba = getattr(entity.surface, "rgba", None)
+    if rgba is not None:
+        for geom in spec.geoms:
+            geom.rgba, geom.material = rgba, ""
+
+
+def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
+    """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last.
+
+    MuJoCo numbers all world geoms before every other, whichever entity they came with; on a link they stay with the
+    entity. A fixed link weighs nothing and moves nothing, and MuJoCo treats its geoms in contacts as the world's.
+    """
+    world_geoms = list(spec.worldbody.geoms)
+    if not world_geoms:
+        return
+    taken = {body.name for body in spec.bodies}
+    ground = spec.worldbody.add_body(name=assets.unused_name(GROUND_LINK, taken))
+    for geom in world_geoms:
+        if geom.plugin.active:
+            raise GenesisException(f"entity '{entity.name}': geom '{geom.name}': plugins are not simulated: remove it.")
+        copy = ground.add_geom()
+        for attribute in _GEOM_ATTRIBUTES:
+            setattr(copy, attribute, getattr(geom, attribute))
+        copy.mass = 0
+        if geom.frame is not None:
+            copy.set_frame(_copy_frame(geom.frame, ground))
+        # The name moves last: what refers to the geom by name then means the copy, and outlives the original.
+        name, geom.name = geom.name, ""
+        spec.delete(geom)
+        copy.name = name
+    for exclude in spec.excludes:
+        for end in ("bodyname1", "bodyname2"):
+            if getattr(exclude, end) == assets.WORLD_LINK:
+                setattr(exclude, end, ground.name)
+
+
+def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
+    """A frame of `body` with the pose and scale that `frame` has in its own body, enclosing frames included."""
+    copy = body.add_frame()
+    for attribute in ("pos", "quat", "scale", "scaling", "massscale"):
+        setattr(copy, attribute, getattr(frame, attribute))
+    for attribute in ("type", "axisangle", "xyaxes", "zaxis", "euler"):
+        setattr(copy.alt, attribute, getattr(frame.alt, attribute))
+    if frame.frame is not None:
+        copy.set_frame(_copy_frame(frame.frame, body))
+    return copy
+
+
+_GEOM_ATTRIBUTES = tuple(
+    attribute
+    for attribute in dir(mujoco.MjsGeom)
+    if not attribute.startswith("_")
+    and attribute not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin")
+    and not callable(getattr(mujoco.MjsGeom, attribute))
+)
+
+
+def _name_parts(spec: mujoco.MjSpec) -> None:
+    """Names the nameless parts that the API and the messages address by name."""
+    for parts, kind in (
+        (spec.bodies[1:], "link"),
+        (spec.joints, "joint"),
+        (spec.geoms, "geom"),
+        (spec.actuators, "actuator"),
+        (spec.tendons, "tendon"),
+        (spec.equalities, "equality"),
+        (spec.keys, "key"),
+    ):
+        taken = {part.name for part in parts if part.name}
+        for index, part in enumerate(parts):
+            if not part.name:
+                part.name = assets.unused_name(f"{kind}{index}", taken)
+                taken.add(part.name)
+
+
+def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
+    morph = entity.morph
+    frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
+    scale = morph.scale if type(morph).__name__ in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
+    if scale != 1.0:
+        frame.scale = scale
+        frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
+    try:
+        parent.attach(child, frame=frame, prefix=entity.name + SEPARATOR)
+    except ValueError as error:
+        raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
+
+
+# ------------------------------------------------------------------ compilation
+
+
+def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjModel:
+    with diagnostics.log_mujoco_warnings("the scene"):
+        try:
+            mj_model = spec.compile()
+        except ValueError as error:
+            raise GenesisException(_compiler_message(str(error), entities)) from None
+    return mj_model
+
+
+def _file(entity: EntitySpec) -> str:
+    return str(getattr(entity.morph, "file", ""))
+
+
+def _compiler_message(message: str, entities: Sequence[EntitySpec]) -> str:
+    named = re.search(rf"name '([^']*?){SEPARATOR}", message)
+    entity = next((entity for entity in entities if named and entity.name == named.group(1)), None)
+    if entity is None:
+        return diagnostics.compiler_message(message, "the scene does not compile")
+    source = f"entity '{entity.name}'" + (f" ('{_file(entity)}')" if _file(entity) else "")
+    return diagnostics.compiler_message(message.replace(f"'{entity.name}{SEPARATOR}", "'"), source)
+
+
+_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act")
+
+
+def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]:
+    """Each entity's ranges, in order; raises if MuJoCo did not keep an entity's parts together."""
+    m = mj_model
+    at = dict.fromkeys(_RANGED, 0) | {"link": 1, "geom": int(m.body_geomnum[0])}
+    ranges = []
+    for name in names:
+        start = dict(at)
+        prefix = name + SEPARATOR
+        while at["link"] < m.nbody and m.body(at["link"]).name.startswith(prefix):
+            link = at["link"]
+            at["joint"] += int(m.body_jntnum[link])
+            at["dof"] += int(m.body_dofnum[link])
+            at["geom"] += int(m.body_geomnum[link])
+            at["link"] += 1
+        at["q"] = int(m.jnt_qposadr[at["joint"]]) if at["joint"] < m.njnt else int(m.nq)
+        while at["actuator"] < m.nactuator and m.actuator(at["actuator"]).name.startswith(prefix):
+            at["act"] += max(int(m.actuator_actnum[at["actuator"]]), 0)
+            at["actuator"] += 1
+        if at["link"] == start["link"]:
+            raise GenesisException(f"entity '{name}' has no links: the model has neither bodies nor geoms.")
+        bounds: dict[str, Any] = {f"{kind}_start": start[kind] for kind in _RANGED}
+        bounds |= {f"{kind}_end": at[kind] for kind in _RANGED}
+        local_names: dict[str, Any] = {
+            f"{kind}_names": tuple(accessor(index).name.removeprefix(prefix) for index in range(start[kind], at[kind]))
+            for kind, accessor in (("link", m.body), ("joint", m.joint), ("geom", m.geom), ("actuator", m.actuator))
+        }
+        first_joint = m.body_jntadr[start["link"]]
+        is_free = bool(first_joint >= 0 and m.jnt_type[first_joint] == mujoco.mjtJoint.mjJNT_FREE)
+        ranges.append(EntityRange(name, is_free=is_free, **bounds, **local_names))
+    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na)
+    if tuple(at.values()) != tuple(int(total) for total in totals):
+        raise GenesisException("MuJoCo's compiler did not keep the entities' parts together; please report this scene.")
+    return ranges

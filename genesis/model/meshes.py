@@ -1,0 +1,138 @@
+"""Mesh files, as triangles: what MuJoCo's loaders do not read goes through trimesh."""
+
+from __future__ import annotations
+
+import io
+import os
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from genesis.errors import GenesisException
+
+# Formats that MuJoCo's own loaders read.
+MUJOCO_FORMATS = frozenset({".stl", ".obj", ".msh"})
+MUJOCO_STL_TRIANGLES = 200_000  # the most that MuJoCo's STL loader takes
+
+
+def check_file(path: str | os.PathLike[str]) -> Path:
+    """`path` as an absolute `Path` to an existing file, or a `GenesisException` that says what it is instead."""
+    resolved = Path(path).expanduser().absolute()
+    if resolved.is_dir():
+        raise GenesisException(f"'{path}' is a directory, not a file: name the file in it.")
+    if not resolved.is_file():
+        raise GenesisException(
+            f"file not found: '{path}' (looked at '{resolved}'). Give an absolute path, or one relative to the "
+            f"working directory '{Path.cwd()}'."
+        )
+    return resolved
+
+
+@dataclass(frozen=True)
+class TriangleMesh:
+    """Triangles of a mesh file, in metres, in the file's own axes: vertices (n, 3) float64, faces (m, 3) int32.
+
+    `is_solid`: they are a closed surface with consistent orientation, facing outwards, so that they enclose a volume.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    is_solid: bool
+
+
+def read_mesh(path: Path) -> TriangleMesh:
+    """All triangles of a mesh file, read by trimesh: scene-graph transforms and the file's unit of length are applied.
+
+    Axes stay as the file has them (glTF's Y-up is not turned). Raises `GenesisException` for a file that is missing,
+    cannot be read, needs a package that is not installed, or has no triangles.
+    """
+    path = check_file(path)
+    return _read_mesh(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read_mesh(path: Path, _modified: int) -> TriangleMesh:
+    import trimesh
+
+    try:
+        scene = _load_scene(path)
+        mesh = scene.to_mesh()
+    except ImportError as error:
+        raise GenesisException(f"reading '{path}' needs a package that is not installed: {error}.") from None
+    except Exception as error:  # trimesh's loaders raise whatever their parsers raise
+        raise GenesisException(
+            f"cannot read the mesh '{path}': {type(error).__name__}: {error}. Re-export it as .stl or .obj."
+        ) from None
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+        raise GenesisException(f"the mesh '{path}' has no triangles. Re-export it as a triangle mesh.")
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    mesh.vertices *= _metres_per_unit(scene)
+    if mesh.is_watertight and mesh.volume < 0:
+        mesh.invert()
+    if not np.isfinite(mesh.vertices).all():
+        raise GenesisException(f"the mesh '{path}' has vertices that are not finite numbers. Re-export it.")
+    return TriangleMesh(
+        np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int32), bool(mesh.is_volume)
+    )
+
+
+def _load_scene(path: Path) -> Any:
+    """trimesh's scene of the file, without what only drawing needs: it is slow to read, and often broken."""
+    import trimesh
+
+    kind = path.suffix.lower().removeprefix(".")
+    if kind == "dae":
+        return trimesh.load_scene(io.BytesIO(_bare_collada(path)), file_type="dae")
+    options: dict[str, Any] = {"skip_materials": True} if kind in ("glb", "gltf", "obj") else {}
+    return trimesh.load_scene(str(path), **options)
+
+
+_COLLADA_APPEARANCE = ("library_effects", "library_materials", "library_images", "library_animations", "bind_material")
+
+
+def _bare_collada(path: Path) -> bytes:
+    """A COLLADA file without materials: trimesh drops the geometry of a file whose texture references are broken."""
+    tree = ElementTree.parse(path)
+    for parent in list(tree.iter()):
+        for child in list(parent):
+            if isinstance(child.tag, str) and child.tag.rsplit("}", 1)[-1] in _COLLADA_APPEARANCE:
+                parent.remove(child)
+    return ElementTree.tostring(tree.getroot())
+
+
+def _metres_per_unit(scene: Any) -> float:
+    """What one unit of the file is in metres. Only COLLADA declares it; other formats count as metres, as in ROS."""
+    for geometry in scene.geometry.values():
+        factor, _, unit = str(geometry.metadata.get("units", "meters")).rpartition("*")
+        return float(factor or 1.0) if unit.strip() == "meters" else 1.0
+    return 1.0
+
+
+def mujoco_reads(path: Path) -> bool:
+    """Whether MuJoCo's own mesh loader reads this file (of STL files, binary ones of moderate size)."""
+    suffix = path.suffix.lower()
+    if suffix != ".stl":
+        return suffix in MUJOCO_FORMATS
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(84)
+    triangles = int.from_bytes(header[80:84], "little")
+    return len(header) == 84 and triangles <= MUJOCO_STL_TRIANGLES and size == 84 + 50 * triangles
+
+
+def fill_mesh(mesh: mujoco.MjsMesh, path: Path) -> None:
+    """Makes `mesh` hold the triangles of the file: by reference where MuJoCo reads the format, else in memory."""
+    if mujoco_reads(path):
+        mesh.file = str(path)
+        mesh.content_type = ""
+        return
+    triangles = read_mesh(path)
+    mesh.file = ""
+    mesh.content_type = ""
+    mesh.uservert = triangles.vertices.astype(np.float32).ravel()
+    mesh.userface = triangles.faces.ravel()

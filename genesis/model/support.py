@@ -1,0 +1,279 @@
+"""What a compiled model uses and the engine does not simulate: refused by name, so that nothing is dropped silently.
+
+The tables follow `MjModel`'s fields (mjmodel.h) from sizes to actuators. A field that no row mentions either is
+simulated, or belongs to constraints (`describe_constraints`), or does not enter the dynamics (drawing, sensors, names,
+collision geometry, sparse structures, values in qpos0 that only the constraint solver reads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from genesis.errors import GenesisException
+
+_SHOWN = 5  # how many elements of a kind a message names
+
+_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE")
+_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT")
+_GAINS = ("FIXED", "AFFINE")
+_BIASES = ("NONE", "AFFINE")
+_INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
+
+# Enable flags that change the motion. The others compute more (energy, fwdinv), concern inverse dynamics (invdiscrete),
+# or only enter constraints (override, diagexact, speculative), which are refused or described as a whole.
+_MOTION_FLAGS = ("SLEEP", "IPC")
+
+_EDIT = "remove it from the file"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One unsupported feature: the kind of element (an `mjtObj`) that may use it, which of them do, in words, and what
+    to do. `uses(model)` is a boolean array over the elements of that kind; `what` is a text, or a function of (model,
+    index)."""
+
+    kind: str
+    uses: Callable[[mujoco.MjModel], np.ndarray]
+    what: str | Callable[[mujoco.MjModel, int], str]
+    advice: str = _EDIT
+    element: Callable[[str], str] = str  # the name to show, of the element's own
+
+
+def _nonzero(*fields: str) -> Callable[[mujoco.MjModel], np.ndarray]:
+    """Elements with a number other than zero in any of these fields."""
+
+    def uses(m: mujoco.MjModel) -> np.ndarray:
+        columns = [np.asarray(getattr(m, name)) != 0 for name in fields]
+        return np.any([column if column.ndim == 1 else column.any(axis=1) for column in columns], axis=0)
+
+    return uses
+
+
+def _not_among(field: str, enum: Any, prefix: str, supported: Sequence[str]) -> Callable[[mujoco.MjModel], np.ndarray]:
+    allowed = [int(getattr(enum, prefix + name)) for name in supported]
+    return lambda m: ~np.isin(getattr(m, field), allowed)
+
+
+def _named(field: str, enum: Any, prefix: str, before: str) -> Callable[[mujoco.MjModel, int], str]:
+    """A text that ends with the name of the element's value in an enum field."""
+    return lambda m, i: f"{before} '{enum(int(getattr(m, field)[i])).name.removeprefix(prefix).lower()}'"
+
+
+def _damping_polynomial(m: mujoco.MjModel) -> np.ndarray:
+    joints = np.zeros(m.njnt, dtype=bool)
+    joints[m.dof_jntid[np.any(m.dof_dampingpoly != 0, axis=1)]] = True
+    return joints
+
+
+def _in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
+    # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
+    group = m.actuator_group
+    return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
+
+
+# `assets.load_urdf` names the equality constraint of a <mimic> so.
+_MIMIC = "mimic of "
+
+
+def _mimics(m: mujoco.MjModel) -> np.ndarray:
+    names = [_local(_name(m, "equality", index)) for index in range(m.neq)]
+    return np.array([name.startswith(_MIMIC) for name in names], dtype=bool)
+
+
+def _name(m: mujoco.MjModel, kind: str, index: int) -> str:
+    return mujoco.mj_id2name(m, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), index) or ""
+
+
+def _local(full_name: str) -> str:
+    return full_name.partition("/")[2] or full_name
+
+
+_FEATURES = (
+    Feature("body", lambda m: m.body_mocapid >= 0, "a mocap body", "make it an ordinary body with a free joint"),
+    Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
+    Feature("joint", _nonzero("jnt_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
+    Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
+    Feature("joint", _damping_polynomial, "damping that is not linear (damping polynomial)"),
+    Feature("geom", lambda m: m.geom_plugin >= 0, "a plugin"),
+    Feature("flex", lambda m: np.ones(m.nflex, dtype=bool), "a flex (deformable)"),
+    Feature(
+        "equality",
+        _mimics,
+        "follows another joint (mimic)",
+        "remove the <mimic> element and command both joints",
+        lambda name: name.removeprefix(_MIMIC),
+    ),
+    Feature(
+        "equality",
+        lambda m: m.eq_active0.astype(bool) & ~_mimics(m),
+        _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
+        'remove it, or set active="false"',
+    ),
+    Feature("tendon", lambda m: m.tendon_type == int(mujoco.mjtTendon.mjTENDON_SPATIAL), "a spatial tendon"),
+    Feature("tendon", _nonzero("tendon_stiffness", "tendon_stiffnesspoly", "tendon_springyield"), "tendon stiffness"),
+    Feature("tendon", _nonzero("tendon_damping", "tendon_dampingpoly"), "tendon damping"),
+    Feature("tendon", _nonzero("tendon_armature"), "tendon armature"),
+    Feature("tendon", _nonzero("tendon_actfrclimited"), "a limit of the actuator force on a tendon (actuatorfrcrange)"),
+    Feature(
+        "actuator",
+        _not_among("actuator_trntype", mujoco.mjtTrn, "mjTRN_", _TRANSMISSIONS),
+        _named("actuator_trntype", mujoco.mjtTrn, "mjTRN_", "transmission"),
+    ),
+    Feature(
+        "actuator",
+        _not_among("actuator_dyntype", mujoco.mjtDyn, "mjDYN_", _DYNAMICS),
+        _named("actuator_dyntype", mujoco.mjtDyn, "mjDYN_", "dynamics (dyntype)"),
+    ),
+    Feature(
+        "actuator",
+        _not_among("actuator_gaintype", mujoco.mjtGain, "mjGAIN_", _GAINS),
+        _named("actuator_gaintype", mujoco.mjtGain, "mjGAIN_", "gain (gaintype)"),
+    ),
+    Feature(
+        "actuator",
+        _not_among("actuator_biastype", mujoco.mjtBias, "mjBIAS_", _BIASES),
+        _named("actuator_biastype", mujoco.mjtBias, "mjBIAS_", "bias (biastype)"),
+    ),
+    Feature("actuator", lambda m: m.actuator_plugin >= 0, "a plugin"),
+    Feature(
+        "actuator",
+        lambda m: (m.actuator_delay != 0) | (m.actuator_history[:, 0] > 0),
+        "delay or history (delay, nsample)",
+    ),
+    Feature(
+        "actuator",
+        _nonzero("actuator_damping", "actuator_dampingpoly"),
+        "damping of its own",
+        "give the damping to the joint",
+    ),
+    Feature("actuator", _nonzero("actuator_armature"), "armature of its own", "give the armature to the joint"),
+    Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
+    Feature(
+        "actuator",
+        _in_disabled_group,
+        "a disabled group (option actuatorgroupdisable)",
+        "remove the actuator or enable its group",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class GlobalFeature:
+    """An unsupported setting of the whole model: whether it is in use, in words, and what to do."""
+
+    uses: Callable[[mujoco.MjModel], bool]
+    what: Callable[[mujoco.MjModel], str]
+    advice: str = _EDIT
+
+
+def _flag_feature(flag: str) -> GlobalFeature:
+    bit = int(getattr(mujoco.mjtEnableBit, f"mjENBL_{flag}"))
+    return GlobalFeature(lambda m: bool(m.opt.enableflags & bit), lambda _: f'flag {flag.lower()}="enable"')
+
+
+_GLOBAL_FEATURES = (
+    GlobalFeature(
+        lambda m: (
+            int(m.opt.integrator) not in [int(getattr(mujoco.mjtIntegrator, f"mjINT_{name}")) for name in _INTEGRATORS]
+        ),
+        lambda m: f"integrator '{mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix('mjINT_').lower()}'",
+        "choose one with RigidOptions(integrator=...): Euler, implicitfast or RK4",
+    ),
+    GlobalFeature(
+        lambda m: m.opt.density != 0 or m.opt.viscosity != 0,
+        lambda m: f"a fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
+        "set both to 0 in the file",
+    ),
+    *(_flag_feature(flag) for flag in _MOTION_FLAGS),
+    GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
+)
+
+
+def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
+    """Raises `GenesisException` that names every unsupported feature of the model: entity, elements, feature, what to
+    do.
+
+    `names` are the entities'; an element belongs to the entity whose name and a slash begin its own name.
+    """
+    complaints = [
+        f"{feature.what(mj_model)}: {feature.advice}" for feature in _GLOBAL_FEATURES if feature.uses(mj_model)
+    ]
+    for feature in _FEATURES:
+        found: dict[tuple[str, str], list[str]] = {}
+        for index in np.flatnonzero(feature.uses(mj_model)):
+            owner, element = _owner(_name(mj_model, feature.kind, int(index)), names)
+            what = feature.what if isinstance(feature.what, str) else feature.what(mj_model, int(index))
+            found.setdefault((owner, what), []).append(feature.element(element))
+        for (owner, what), elements in found.items():
+            who = f"entity '{owner}': " if owner else ""
+            complaints.append(f"{who}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
+    if complaints:
+        raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
+
+
+def _kind(feature: Feature) -> str:
+    if feature.uses is _mimics:
+        return "joint"
+    return {"body": "link", "equality": "constraint"}.get(feature.kind, feature.kind)
+
+
+def describe_constraints(mj_model: mujoco.MjModel) -> list[str]:
+    """What of the model the constraint solver would act on, in words, one entry per kind of constraint; empty if
+    nothing."""
+    m = mj_model
+    off = int(m.opt.disableflags)
+    described = []
+    if not off & int(mujoco.mjtDisableBit.mjDSBL_CONTACT) and len(pairs := _touching_links(m)):
+        first, second = (m.body(int(link)).name or "world" for link in pairs[0])
+        described.append(f"contacts ({len(pairs)} pairs of links that can touch, '{first}' and '{second}' among them)")
+    if not off & int(mujoco.mjtDisableBit.mjDSBL_LIMIT):
+        described += _described("joint limits", m.joint, np.flatnonzero(m.jnt_limited))
+        described += _described("tendon limits", m.tendon, np.flatnonzero(m.tendon_limited))
+    if not off & int(mujoco.mjtDisableBit.mjDSBL_FRICTIONLOSS):
+        described += _described("friction loss of joints", m.joint, np.unique(m.dof_jntid[m.dof_frictionloss > 0]))
+        described += _described("friction loss of tendons", m.tendon, np.flatnonzero(m.tendon_frictionloss > 0))
+    return described
+
+
+def _described(what: str, accessor: Callable[[int], Any], indices: np.ndarray) -> list[str]:
+    return [f"{what} ({_list([accessor(int(index)).name for index in indices])})"] if len(indices) else []
+
+
+def _touching_links(m: mujoco.MjModel) -> np.ndarray:
+    """Pairs of links whose geoms MuJoCo would test for contact (n, 2): its filters of static, welded, parent and
+    excluded pairs."""
+    contype, conaffinity = np.asarray(m.body_contype), np.asarray(m.body_conaffinity)
+    bodies = np.flatnonzero((contype != 0) | (conaffinity != 0))
+    weld = m.body_weldid
+    weld_parent = weld[m.body_parentid[weld]]
+    excluded = {int(signature) for signature in m.exclude_signature}
+    filter_parent = not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_FILTERPARENT)
+    found = [
+        (int(min(m.geom_bodyid[a], m.geom_bodyid[b])), int(max(m.geom_bodyid[a], m.geom_bodyid[b])))
+        for a, b in zip(m.pair_geom1, m.pair_geom2, strict=True)
+    ]
+    for position, first in enumerate(bodies):
+        others = bodies[position + 1 :]
+        touching = (contype[first] & conaffinity[others]) | (contype[others] & conaffinity[first])
+        keep = (touching != 0) & (weld[others] != weld[first])
+        if filter_parent:
+            related = (weld_parent[others] == weld[first]) | (weld_parent[first] == weld[others])
+            keep &= ~(related & (weld[others] != 0) & (weld[first] != 0))
+        found += [(int(first), int(other)) for other in others[keep] if (int(first) << 16) + int(other) not in excluded]
+    return np.array(sorted(set(found)), dtype=int).reshape(-1, 2)
+
+
+def _owner(full_name: str, names: Sequence[str]) -> tuple[str, str]:
+    """The entity that an element belongs to and the element's own name; ("", name) for one of no entity."""
+    owner, separator, element = full_name.partition("/")
+    return (owner, element) if separator and owner in names else ("", full_name)
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,399 @@
+"""Morphs: the shape of an entity and where it is placed. Validated descriptions without behaviour.
+
+Lengths are in metres, positions and orientations are those of the entity's base in the world frame. Files are looked
+for when the entity is added to a scene.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
+
+from genesis.options import NonNegative, Number, Options, Positive, Vec3, plain_numbers
+
+Vec4 = Annotated[tuple[float, float, float, float], BeforeValidator(plain_numbers)]
+PositiveVec2 = Annotated[tuple[Positive, Positive], BeforeValidator(plain_numbers)]
+PositiveVec3 = Annotated[tuple[Positive, Positive, Positive], BeforeValidator(plain_numbers)]
+# Bit masks of MuJoCo's contact filter; its arrays are signed 32-bit integers.
+CollisionMask = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+
+_EVERY_GROUP = 0xFFFF  # Genesis's default mask: primitives collide with whatever collides at all
+_ALREADY_UNIT = 4 * float(np.finfo(np.float64).eps)  # a unit quaternion given to rounding error is kept bit for bit
+
+
+class Morph(Options):
+    """Base of all morphs; not used by itself.
+
+    Parameters
+    ----------
+    pos
+        Position [m], shape (3,).
+    euler
+        Orientation: rotations about the fixed axes x, then y, then z [degree], shape (3,). Not together with ``quat``.
+    quat
+        Orientation (w, x, y, z), shape (4,), normalised here. Not together with ``euler``.
+    visualization, collision
+        Whether the geometry is drawn, and whether it collides; not both False.
+    requires_jac_and_IK, batch_fixed_verts
+        Memory switches of Genesis. Jacobians and poses per environment are always available here: no effect.
+    """
+
+    refused: ClassVar[dict[str, str]] = {"is_free": "use fixed=True or fixed=False"}
+
+    pos: Vec3 = (0.0, 0.0, 0.0)
+    euler: Vec3 | None = None
+    quat: Vec4 | None = None
+    visualization: StrictBool = True
+    collision: StrictBool = True
+    requires_jac_and_IK: StrictBool | None = None
+    batch_fixed_verts: StrictBool | None = None
+
+    @field_validator("quat")
+    @classmethod
+    def _unit(cls, quat: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if quat is None:
+            return None
+        norm = math.hypot(*quat)
+        if norm == 0.0:
+            raise ValueError("a quaternion of length zero is no orientation; the identity is (1, 0, 0, 0)")
+        return quat if abs(norm - 1.0) <= _ALREADY_UNIT else tuple(x / norm for x in quat)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Morph:
+        if self.euler is not None and self.quat is not None:
+            raise ValueError(f"euler={self.euler} and quat={self.quat} are both given: give one of them")
+        if not self.visualization and not self.collision:
+            raise ValueError("visualization and collision are both False: nothing would be left of the entity")
+        return self
+
+    @property
+    def orientation(self) -> tuple[float, float, float, float]:
+        """Unit quaternion (w, x, y, z) that ``quat`` or ``euler`` says; the identity if neither is given."""
+        if self.quat is not None:
+            return self.quat
+        if self.euler is None:
+            return (1.0, 0.0, 0.0, 0.0)
+        (cx, sx), (cy, sy), (cz, sz) = ((_cos_half(angle), _sin_half(angle)) for angle in self.euler)
+        # q = qz * qy * qx: rotations about fixed axes multiply from the left.
+        return (
+            cx * cy * cz + sx * sy * sz,
+            sx * cy * cz - cx * sy * sz,
+            cx * sy * cz + sx * cy * sz,
+            cx * cy * sz - sx * sy * cz,
+        )
+
+
+def _cos_half(degrees: float) -> float:
+    return math.cos(0.5 * math.radians(degrees))
+
+
+def _sin_half(degrees: float) -> float:
+    return math.sin(0.5 * math.radians(degrees))
+
+
+class Primitive(Morph):
+    """Base of the primitive shapes; not used by itself.
+
+    Parameters
+    ----------
+    fixed
+        Whether the body is fixed in the world; otherwise it has a free joint.
+    contype, conaffinity
+        Bit masks: two shapes may collide if the contype of one and the conaffinity of the other share a bit.
+    """
+
+    refused: ClassVar[dict[str, str]] = {"density": "set gs.materials.Rigid(rho=...)", "mass": "use entity.set_mass()"}
+
+    fixed: StrictBool = False
+    contype: CollisionMask = _EVERY_GROUP
+    conaffinity: CollisionMask = _EVERY_GROUP
+
+
+class Box(Primitive):
+    """A box, given by ``size`` (and ``pos``), or by ``lower`` and ``upper``.
+
+    Parameters
+    ----------
+    size
+        Full edge lengths along x, y, z [m], shape (3,).
+    lower, upper
+        Two opposite corners in the world frame, before the rotation [m], shape (3,): sets ``size`` and ``pos``.
+    """
+
+    size: PositiveVec3 | None = None
+    lower: Vec3 | None = None
+    upper: Vec3 | None = None
+
+    @model_validator(mode="after")
+    def _corners(self) -> Box:
+        if self.lower is None and self.upper is None:
+            if self.size is None:
+                raise ValueError("give size, or lower and upper")
+            return self
+        if self.lower is None or self.upper is None:
+            raise ValueError("lower and upper come together: give both, or size")
+        if self.size is not None or "pos" in self.model_fields_set:
+            raise ValueError("lower and upper say where the box is and how large: leave out size and pos")
+        if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise ValueError(f"lower={self.lower} must be below upper={self.upper} in each coordinate")
+        pairs = list(zip(self.lower, self.upper, strict=True))
+        # The model is frozen for its users; the two derived fields are completed here, before anyone sees it.
+        self.__dict__["size"] = tuple(high - low for low, high in pairs)
+        self.__dict__["pos"] = tuple(0.5 * (low + high) for low, high in pairs)
+        return self
+
+
+class Sphere(Primitive):
+    """A sphere of ``radius`` [m]."""
+
+    radius: Positive = 0.5
+
+
+class Cylinder(Primitive):
+    """A cylinder along its z axis, of ``radius`` and full ``height`` [m]."""
+
+    radius: Positive = 0.5
+    height: Positive = 1.0
+
+
+class Capsule(Primitive):
+    """A cylinder along its z axis, of ``radius`` and full ``height`` [m], with half spheres added at both ends."""
+
+    radius: Positive = 0.5
+    height: Positive = 1.0
+
+
+class Ellipsoid(Primitive):
+    """An ellipsoid with the half axes ``radii`` along x, y, z [m], shape (3,)."""
+
+    refused: ClassVar[dict[str, str]] = {"size": "give the half axes, radii=(...)"}
+
+    radii: PositiveVec3 = (0.5, 0.5, 0.5)
+
+
+class Plane(Primitive):
+    """An infinite plane through ``pos``, fixed in the world.
+
+    Parameters
+    ----------
+    normal
+        Direction in which the plane's outside lies, in the entity's frame, shape (3,), normalised here.
+    plane_size, tile_size
+        Size of the part that is drawn and of one tile of its pattern [m], shape (2,).
+    """
+
+    fixed: StrictBool = True
+    normal: Vec3 = (0.0, 0.0, 1.0)
+    plane_size: PositiveVec2 = (1e3, 1e3)
+    tile_size: PositiveVec2 = (1.0, 1.0)
+
+    @field_validator("normal")
+    @classmethod
+    def _unit_normal(cls, normal: tuple[float, ...]) -> tuple[float, ...]:
+        norm = math.hypot(*normal)
+        if norm == 0.0:
+            raise ValueError("a vector of length zero has no direction")
+        return tuple(x / norm for x in normal)
+
+    @field_validator("fixed")
+    @classmethod
+    def _always_fixed(cls, fixed: bool) -> bool:
+        if not fixed:
+            raise ValueError("an infinite plane cannot move, leave it out")
+        return fixed
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError("expected the path of a file")
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path:
+        raise ValueError("expected the path of a file, as text that is not empty")
+    return path
+
+
+FilePath = Annotated[str, BeforeValidator(_path)]
+
+_NO_DECOMPOSITION = "a mesh collides as its convex hull (MuJoCo's rule); split the mesh into convex parts in its file"
+_NO_DECIMATION = "meshes are used as they are in the file"
+
+
+class FileMorph(Morph):
+    """Base of the morphs that are read from a file; not used by itself.
+
+    Parameters
+    ----------
+    file
+        Path of the file, relative to the working directory or absolute.
+    convexify
+        ``None`` or ``True``: a mesh collides as its convex hull, as in MuJoCo.
+    decimate
+        ``None`` or ``False``: meshes are used as they are.
+    """
+
+    refused: ClassVar[dict[str, str]] = {
+        "decompose_nonconvex": _NO_DECOMPOSITION,
+        "decompose_object_error_threshold": _NO_DECOMPOSITION,
+        "decompose_robot_error_threshold": _NO_DECOMPOSITION,
+        "coacd_options": _NO_DECOMPOSITION,
+        "decimate_face_num": _NO_DECIMATION,
+        "decimate_aggressiveness": _NO_DECIMATION,
+        "recompute_inertia": "give the inertia in the file, or use entity.set_links_inertia()",
+    }
+
+    file: FilePath
+    convexify: StrictBool | None = None
+    decimate: StrictBool | None = None
+
+    @field_validator("convexify")
+    @classmethod
+    def _convex_only(cls, value: bool | None) -> bool | None:
+        if value is False:
+            raise ValueError(_NO_DECOMPOSITION)
+        return value
+
+    @field_validator("decimate")
+    @classmethod
+    def _as_in_file(cls, value: bool | None) -> bool | None:
+        if value:
+            raise ValueError(_NO_DECIMATION)
+        return value
+
+
+def _scale_per_axis(value: Any) -> Any:
+    value = plain_numbers(value)
+    if isinstance(value, (tuple, list)) and len(value) == 3 and all(map(_is_positive, value)):
+        return tuple(map(float, value))
+    if _is_positive(value):
+        return float(value)
+    raise ValueError("expected a positive number, or three of them")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+class Mesh(FileMorph):
+    """A rigid body with the shape of a mesh file (``.obj``, ``.stl``, ``.ply``, ``.dae``, ``.glb``, ...).
+
+    Parameters
+    ----------
+    scale
+        Factor on every length, or one factor per axis, shape (3,).
+    fixed, contype, conaffinity
+        As for primitives.
+    """
+
+    scale: Annotated[float | tuple[float, float, float], BeforeValidator(_scale_per_axis)] = 1.0
+    fixed: StrictBool = False
+    contype: CollisionMask = _EVERY_GROUP
+    conaffinity: CollisionMask = _EVERY_GROUP
+
+
+class URDF(FileMorph):
+    """A robot from a URDF file.
+
+    Parameters
+    ----------
+    scale
+        Factor s on every length of the file, at constant density: masses change by s^3 and inertias by s^5; gains,
+        springs and damping stay as they are.
+    pos, euler, quat
+        Pose of the root link. A root link named ``world`` hangs on its own root joints, which start from this pose.
+    fixed
+        Whether the root link is fixed in the world; otherwise it gets a free joint (unless it is named ``world``).
+    default_armature
+        Rotor inertia of each joint [kg m^2, or kg for prismatic joints]. ``None`` leaves what the file says; Genesis
+        fills in 0.1.
+    merge_fixed_links, links_to_keep
+        Every link of the file stays a link: ``merge_fixed_links`` can only be False, any ``links_to_keep`` are kept.
+    prioritize_urdf_material
+        Whether colours of the URDF win over those of mesh files. Nothing is drawn by this version: no effect.
+    """
+
+    scale: Positive = 1.0
+    fixed: StrictBool = False
+    default_armature: NonNegative | None = None
+    merge_fixed_links: StrictBool = False
+    links_to_keep: tuple[str, ...] = ()
+    prioritize_urdf_material: StrictBool = False
+
+    @field_validator("merge_fixed_links")
+    @classmethod
+    def _keep_links(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("every link of the file stays a link, leave it out")
+        return value
+
+
+class MJCF(FileMorph):
+    """A robot, or several bodies, from an MJCF file (MuJoCo's XML).
+
+    Parameters
+    ----------
+    scale
+        As for ``URDF``.
+    pos, euler, quat
+        Pose, in the world frame, of the file's own world frame.
+    default_armature
+        Rotor inertia of each joint [kg m^2, or kg for slide joints]. ``None`` leaves what the file says; Genesis
+        fills in 0.1.
+    """
+
+    refused: ClassVar[dict[str, str]] = {"fixed": "the file says it, by a freejoint or none"}
+
+    scale: Positive = 1.0
+    default_armature: NonNegative | None = None
+
+
+def _height_field(value: Any) -> np.ndarray:
+    if getattr(value, "requires_grad", False):
+        raise ValueError("expected plain numbers, got a tensor that requires grad, whose gradient would end here")
+    try:
+        heights = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected a two-dimensional array of numbers ({error})") from None
+    if heights.ndim != 2 or min(heights.shape) < 2:
+        raise ValueError(f"expected a two-dimensional array of at least 2 x 2 numbers, got shape {heights.shape}")
+    if not np.isfinite(heights).all():
+        raise ValueError("expected finite numbers")
+    heights.setflags(write=False)
+    return heights
+
+
+_NO_GENERATOR = "terrain is not generated, pass the heights themselves: height_field=array"
+
+
+class Terrain(Morph):
+    """A height field, fixed in the world. ``pos`` is the corner where its first height stands, as in Genesis.
+
+    Parameters
+    ----------
+    height_field
+        Heights in units of ``vertical_scale``, shape (n_x, n_y).
+    horizontal_scale
+        Distance between neighbouring heights along x and y [m].
+    vertical_scale
+        Height of one unit of ``height_field`` [m].
+    uv_scale
+        Scale of the drawn texture. Nothing is drawn by this version: no effect.
+    """
+
+    refused: ClassVar[dict[str, str]] = {
+        "n_subterrains": _NO_GENERATOR,
+        "subterrain_size": _NO_GENERATOR,
+        "subterrain_types": _NO_GENERATOR,
+        "subterrain_parameters": _NO_GENERATOR,
+        "randomize": _NO_GENERATOR,
+        "from_stored": _NO_GENERATOR,
+        "name": "entities have names, use add_entity(..., name=...)",
+    }
+
+    height_field: Annotated[np.ndarray, BeforeValidator(_height_field)]
+    horizontal_scale: Positive = 0.25
+    vertical_scale: Positive = 0.005
+    uv_scale: Number = 1.0

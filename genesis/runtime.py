@@ -1,0 +1,311 @@
+"""The process-wide runtime: backend, precision, seed, log. The only mutable global of the engine.
+
+:func:`init` publishes ``backend``, ``device``, ``precision``, ``tc_float``, ``tc_int``, ``np_float``, ``np_int`` and
+``EPS`` as attributes of this module, :func:`destroy` takes them away again. Read them as ``runtime.device``; a
+``from genesis.runtime import device`` would keep the value of an earlier ``init``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from genesis.constants import Backend
+from genesis.errors import GenesisException, NotInitializedError
+
+backend: Backend
+"""The backend in use: ``gs.cpu`` or ``gs.cuda`` (``gs.gpu`` is resolved to one of the two)."""
+device: torch.device
+"""Where every tensor of the engine lives."""
+precision: str
+"""``"32"`` or ``"64"``."""
+tc_float: torch.dtype
+tc_int: torch.dtype
+np_float: type[np.floating]
+np_int: type[np.integer]
+EPS: float
+"""Smallest number that counts as non-zero: the larger of ``eps`` given to ``init`` and the machine epsilon."""
+
+STATE_NAMES = ("backend", "device", "precision", "tc_float", "tc_int", "np_float", "np_int", "EPS")
+
+logger = logging.getLogger("genesis")
+
+_FLOATS: dict[str, tuple[torch.dtype, type[np.floating]]] = {
+    "32": (torch.float32, np.float32),
+    "64": (torch.float64, np.float64),
+}
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_THEMES = ("dark", "light", "dumb")
+
+_NO_DRIVER = "Could not find or load the NVIDIA CUDA driver"
+
+_process_precision: str | None = None  # set by the first init: kernels are compiled for one precision only
+_torch_defaults: tuple[torch.dtype, torch.device] | None = None  # what destroy puts back
+_handler: logging.Handler | None = None
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in STATE_NAMES:
+        raise NotInitializedError(f"gs.{name} is not known before the runtime has started: call gs.init() first.")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def is_initialized() -> bool:
+    """Whether :func:`init` has been called, and :func:`destroy` not since."""
+    return _torch_defaults is not None
+
+
+def require_init() -> None:
+    """Raise ``GenesisException`` unless the runtime has started."""
+    if _torch_defaults is None:
+        raise NotInitializedError("The runtime has not started: call gs.init() first.")
+
+
+def init(
+    backend: Backend | None = None,
+    *,
+    precision: str = "32",
+    seed: int | None = None,
+    logging_level: str | int | None = None,
+    debug: bool = False,
+    eps: float = 1e-15,
+    theme: str = "dark",
+    logger_verbose_time: bool = False,
+    performance_mode: bool = False,
+    **unknown: Any,
+) -> None:
+    """Start the runtime. Called once, before any scene; again only after :func:`destroy`.
+
+    Sets torch's default dtype and default device to match, so that tensors which the user allocates line up.
+
+    Parameters
+    ----------
+    backend
+        ``gs.cpu``, ``gs.gpu`` (a CUDA GPU, or the CPU with a warning where there is none) or ``gs.cuda`` (an error
+        where there is none). ``None``: a GPU if there is one, else the CPU; the CPU with ``debug=True``.
+    precision
+        ``"32"`` or ``"64"`` bits for every float of the engine. The first call decides it for the process.
+    seed
+        Seeds torch, numpy and the standard library, from 0 to 2**32 - 1. ``None``: they are left alone.
+    logging_level
+        ``"debug"``, ``"info"``, ``"warning"``, ``"error"``, ``"critical"``, or a number of the ``logging`` module.
+        ``None``: ``"info"``, or ``"debug"`` with ``debug=True``.
+    debug
+        Changes the defaults of ``backend`` and ``logging_level``, as said there.
+    eps
+        Lower bound of ``gs.EPS``.
+    theme
+        ``"dark"`` or ``"light"`` for a coloured log on a terminal, ``"dumb"`` for plain text.
+    logger_verbose_time
+        Show the date and milliseconds in the log.
+    performance_mode
+        Accepted for programs written for Genesis; has no effect, since kernels never depend on it here.
+
+    Raises
+    ------
+    GenesisException
+        Already initialised; another precision than before in this process; no GPU for ``gs.cuda``; a bad argument.
+        Nothing has changed then.
+    """
+    global _process_precision, _torch_defaults
+    if unknown:
+        raise GenesisException(_unknown_arguments(unknown))
+    if is_initialized():
+        raise GenesisException("gs.init() was called a second time: call gs.destroy() first to start afresh.")
+    if not isinstance(precision, str) or precision not in _FLOATS:
+        raise GenesisException(f'gs.init(precision={precision!r}): expected "32" or "64" (a string).')
+    if _process_precision not in (None, precision):
+        raise GenesisException(
+            f'gs.init(precision="{precision}"): this process runs in {_process_precision} bits since its first '
+            f"gs.init(), and kernels are compiled for one precision only. Start another process for {precision} bits."
+        )
+    if theme not in _THEMES:
+        raise GenesisException(f"gs.init(theme={theme!r}): expected one of {', '.join(map(repr, _THEMES))}.")
+    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 <= eps < float("inf"):
+        raise GenesisException(f"gs.init(eps={eps!r}): expected a finite number, not negative.")
+    level = _level(("debug" if debug else "info") if logging_level is None else logging_level)
+    _check_seed(seed)
+    resolved, fell_back = _resolve_backend(backend, debug)
+
+    said_by_warp = _start_warp()
+    _start_log(level, theme, logger_verbose_time)
+    float_type, np_float_type = _FLOATS[precision]
+    # The index is fixed here: "cuda" alone would follow torch.cuda.set_device while the kernels stay where they are.
+    place = torch.device("cuda", torch.cuda.current_device()) if resolved is Backend.cuda else torch.device("cpu")
+
+    _torch_defaults = (torch.get_default_dtype(), torch.get_default_device())
+    _process_precision = precision
+    torch.set_default_dtype(float_type)
+    if _torch_defaults[1] != place:
+        # Only then: a default device is a mode through which torch sends every one of its calls.
+        torch.set_default_device(place)
+    globals().update(
+        backend=resolved,
+        device=place,
+        precision=precision,
+        tc_float=float_type,
+        tc_int=torch.int32,
+        np_float=np_float_type,
+        np_int=np.int32,
+        EPS=max(float(eps), float(np.finfo(np_float_type).eps)),
+    )
+    if seed is not None:
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (a program that draws from the global generator is to be reproducible)
+        random.seed(seed)
+
+    for line in said_by_warp:
+        logger.log(logging.DEBUG if _NO_DRIVER in line else logging.WARNING, line)
+    if fell_back:
+        logger.warning("backend=gs.gpu: no usable CUDA GPU found by torch, running on the CPU.")
+    name = torch.cuda.get_device_name(place) if resolved is Backend.cuda else "CPU"
+    logger.info("Running on %s in %s bits, seed %s.", name, precision, seed)
+
+
+def destroy() -> None:
+    """Stop the runtime and put torch's default dtype and device back. Does nothing if it has not started.
+
+    Scenes made before are not to be used afterwards.
+    """
+    global _torch_defaults, _handler
+    if _torch_defaults is None:
+        return
+    default_dtype, default_device = _torch_defaults
+    torch.set_default_dtype(default_dtype)
+    if torch.get_default_device() != default_device:
+        torch.set_default_device(None if default_device.type == "cpu" else default_device)
+    _torch_defaults = None
+    for name in STATE_NAMES:
+        del globals()[name]
+    if _handler is not None:
+        logger.removeHandler(_handler)
+        _handler = None
+
+
+def _unknown_arguments(unknown: dict[str, Any]) -> str:
+    known = [name for name in init.__annotations__ if name not in ("unknown", "return")]
+    parts = []
+    for name in unknown:
+        close = difflib.get_close_matches(name, known, n=1)
+        parts.append(f"{name}" + (f" (did you mean {close[0]}?)" if close else ""))
+    return f"gs.init() does not know the argument {', '.join(parts)}; it takes {', '.join(known)}."
+
+
+def _check_seed(seed: Any) -> None:
+    if seed is None:
+        return
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise GenesisException(f"gs.init(seed={seed!r}): expected an integer from 0 to 2**32 - 1, or None.")
+
+
+def _level(level: Any) -> int:
+    if isinstance(level, str) and level.lower() in _LEVELS:
+        return getattr(logging, level.upper())
+    if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
+        return level
+    raise GenesisException(
+        f"gs.init(logging_level={level!r}): expected one of {', '.join(map(repr, _LEVELS))}, or a level of `logging`."
+    )
+
+
+def _resolve_backend(requested: Any, debug: bool) -> tuple[Backend, bool]:
+    """The backend to run on, ``cpu`` or ``cuda``, and whether that is less than was asked for."""
+    if requested is not None and not isinstance(requested, Backend):
+        raise GenesisException(f"gs.init(backend={requested!r}): expected gs.cpu, gs.gpu or gs.cuda.")
+    if requested is Backend.cpu or (requested is None and debug):
+        return Backend.cpu, False
+    # ROCm builds of torch answer is_available() too, but Warp has no kernels for them.
+    if torch.version.cuda is not None and torch.cuda.is_available():
+        return Backend.cuda, False
+    if requested is Backend.cuda:
+        raise GenesisException(
+            "gs.init(backend=gs.cuda): torch finds no CUDA GPU. Install a CUDA build of torch and a driver, "
+            "or pass gs.cpu."
+        )
+    return Backend.cpu, requested is Backend.gpu
+
+
+def _start_warp() -> list[str]:
+    """Start Warp without its banner; whoever imported it before has configured it to their own taste.
+
+    Returns what it wrote to stderr, line by line.
+    """
+    if "warp" in sys.modules:
+        return []
+    import warp
+
+    # Warp's names for one thing: a level of `logging` in newer versions, a switch before.
+    if hasattr(warp.config, "log_level"):
+        warp.config.log_level = logging.WARNING
+    else:
+        setattr(warp.config, "quiet", True)  # noqa: B010 (the type checker sees one version only)
+    # Its native part writes to the file descriptor, whatever the settings: without a GPU, that there is none.
+    with _captured_stderr() as lines:
+        warp.init()
+    return lines
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[list[str]]:
+    """What is written to file descriptor 2 meanwhile, by native code too, as lines, complete when the block ends."""
+    lines: list[str] = []
+    with tempfile.TemporaryFile(mode="w+", errors="replace") as file:
+        try:
+            original = os.dup(2)
+        except OSError:  # closed: nothing can be written there
+            yield lines
+            return
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            file.seek(0)
+            lines += file.read().splitlines()
+
+
+def _start_log(level: int, theme: str, verbose_time: bool) -> None:
+    global _handler
+    handler: logging.Handler
+    if theme != "dumb" and sys.stderr is not None and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        date_format = "[%Y-%m-%d %H:%M:%S.%f]" if verbose_time else "[%X]"
+        handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format=date_format)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = _StderrHandler()
+        prefix = "%(asctime)s " if verbose_time else ""
+        handler.setFormatter(logging.Formatter(prefix + "[%(name)s] %(levelname)s: %(message)s"))
+    handler.addFilter(_nobody_else_logs)
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    _handler = handler
+
+
+class _StderrHandler(logging.StreamHandler):
+    """Writes to what ``sys.stderr`` is at the time of the message (it may be redirected after ``init``)."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+
+def _nobody_else_logs(record: logging.LogRecord) -> bool:
+    # A program that has configured logging receives the records through propagation; do not show them twice.
+    return not logging.getLogger().handlers

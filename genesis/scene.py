@@ -1,0 +1,462 @@
+"""The scene: entities are added, it is built once, then it steps."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import operator
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genesis import runtime
+from genesis.entities.indexing import (
+    fit,
+    plain_tensors,
+    read_tensor,
+    require_finite,
+    scatter,
+    select_envs,
+    select_range,
+)
+from genesis.entities.rigid_entity import RigidEntity
+from genesis.entities.rigid_solver import RigidSolver
+from genesis.errors import GenesisException
+from genesis.grad.tensor import Tensor
+from genesis.materials import Rigid
+from genesis.morphs import FileMorph, Morph
+from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
+from genesis.states import SimState, fingerprint, load_checkpoint, save_checkpoint
+from genesis.surfaces import Surface
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from genesis.entities.commands import CommandBuffer
+    from genesis.entities.observer import Observer
+    from genesis.entities.parameters import ParameterStore
+    from genesis.model.arrays import Model
+    from genesis.model.compose import Composed
+    from genesis.rigid.dynamics import Dynamics
+
+_uids = itertools.count(1)
+
+# Arguments of Genesis's Scene that this engine has not.
+_OTHER_SOLVERS = "this engine has the rigid solver only"
+_REFUSED = {
+    **{f"{name}_options": _OTHER_SOLVERS for name in ("tool", "avatar", "mpm", "sph", "pbd", "fem", "sf", "coupler")},
+    "renderer": "nothing is drawn by this version",
+    "profiling_options": "there is nothing to profile yet",
+    "show_FPS": "steps are not timed by the scene",
+}
+
+
+class Scene:
+    """Entities, their state, their physical parameters and the commands they are under.
+
+    Args:
+        sim_options: time step, substeps, gravity, and whether gradients are recorded (`gs.options.SimOptions`)
+        rigid_options: of the rigid-body solver (`gs.options.RigidOptions`)
+        vis_options, viewer_options: kept with the scene; nothing is drawn by this version
+        show_viewer: must be False: this version has no viewer
+
+    A scene is used in one order: `add_entity` as often as needed, `build` once, then `step`, `reset` and the entities'
+    getters, setters and controls. Anything out of order raises GenesisException.
+    """
+
+    def __init__(
+        self,
+        sim_options: SimOptions | None = None,
+        rigid_options: RigidOptions | None = None,
+        vis_options: VisOptions | None = None,
+        viewer_options: ViewerOptions | None = None,
+        show_viewer: bool | None = False,
+        **unknown: Any,
+    ) -> None:
+        runtime.require_init()
+        if unknown:
+            raise GenesisException(_unknown_arguments(unknown))
+        if show_viewer:
+            raise GenesisException("Scene(show_viewer=True): this version has no viewer; leave it out or pass False.")
+        self.sim_options: SimOptions = _option("sim_options", sim_options, SimOptions)
+        self.rigid_options: RigidOptions = _option("rigid_options", rigid_options, RigidOptions)
+        self.vis_options: VisOptions = _option("vis_options", vis_options, VisOptions)
+        self.viewer_options: ViewerOptions = _option("viewer_options", viewer_options, ViewerOptions)
+        self.uid = next(_uids)
+        self._self_ref = weakref.ref(self)
+        self._requires_grad = self.sim_options.requires_grad
+        self._entities: list[RigidEntity] = []
+        self._rigid_solver = RigidSolver(self)
+        self._built = False
+        self._n_envs = 0
+        self._cur_step = 0
+        self._composed: Composed
+        self._model: Model
+        self._dynamics: Dynamics
+        self._parameters: ParameterStore
+        self._commands: CommandBuffer
+        self._observer: Observer
+        self._state: torch.Tensor
+
+    def __repr__(self) -> str:
+        stage = f"built, n_envs {self._n_envs}, step {self._cur_step}" if self._built else "not built"
+        return f"<Scene {self.uid}: {len(self._entities)} entities, {stage}>"
+
+    # -- making it ----------------------------------------------------------------------------------------------------
+
+    def add_entity(
+        self, morph: Morph, material: Rigid | None = None, surface: Surface | None = None, name: str | None = None
+    ) -> RigidEntity:
+        """Add an entity and return its handle.
+
+        `name`: unique in the scene, without "/"; None: made from the kind of morph and its number ("urdf_0").
+
+        Raises GenesisException after `build()`, for a name taken, a wrong type, and a file that does not exist.
+        """
+        if self._built:
+            raise GenesisException("add_entity: the scene is built already; add every entity before build().")
+        if not isinstance(morph, Morph):
+            raise GenesisException(f"add_entity: `morph` is {morph!r}; expected a morph, as gs.morphs.URDF(file=...).")
+        if material is not None and not isinstance(material, Rigid):
+            raise GenesisException(f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...) or None.")
+        if surface is not None and not isinstance(surface, Surface):
+            raise GenesisException(f"add_entity: `surface` is {surface!r}; expected a gs.surfaces surface or None.")
+        if name is None:
+            name = self._free_name(type(morph).__name__.lower())
+        if not isinstance(name, str) or not name or "/" in name:
+            raise GenesisException(f'add_entity: `name` is {name!r}; expected text that is not empty and has no "/".')
+        if any(entity.name == name for entity in self._entities):
+            raise GenesisException(f"add_entity: the name {name!r} is taken by another entity of this scene.")
+        if isinstance(morph, FileMorph):
+            from genesis.model.meshes import check_file
+
+            check_file(morph.file)
+        entity = RigidEntity(self, len(self._entities), name, morph, material, surface)
+        self._entities.append(entity)
+        return entity
+
+    def _free_name(self, kind: str) -> str:
+        taken = {entity.name for entity in self._entities}
+        return next(name for k in itertools.count(len(taken)) if (name := f"{kind}_{k}") not in taken)
+
+    def build(
+        self,
+        n_envs: int = 0,
+        env_spacing: tuple[float, float] = (0.0, 0.0),
+        n_envs_per_row: int | None = None,
+        center_envs_at_origin: bool = True,
+    ) -> None:
+        """Compile the model and allocate its buffers.
+
+        `n_envs` copies are simulated side by side; with 0, one copy, and no tensor has the axis of the envs.
+
+        `env_spacing` [m], `n_envs_per_row` and `center_envs_at_origin` say how envs are laid out when they are drawn;
+        each env keeps its own origin in the simulation. They are kept with the scene.
+
+        Raises GenesisException at a second call, for a bad argument, and for what the model cannot be built from.
+        """
+        if self._built:
+            raise GenesisException("build: the scene is built already; make a new Scene to build another.")
+        n_envs = _integer("n_envs", n_envs, 0)
+        if n_envs_per_row is not None:
+            n_envs_per_row = _integer("n_envs_per_row", n_envs_per_row, 1)
+        runtime.require_init()
+        # Only here: they bring MuJoCo and the kernels along.
+        from genesis.entities.commands import CommandBuffer
+        from genesis.entities.observer import Observer
+        from genesis.entities.parameters import ParameterStore
+        from genesis.grad import bridge
+        from genesis.model.arrays import Model
+        from genesis.model.compose import EntitySpec, compose
+        from genesis.rigid.dynamics import Dynamics
+
+        specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
+        composed = compose(specs, self.sim_options, self.rigid_options)
+        model = Model(composed.mj_model)
+        n_worlds = max(n_envs, 1)
+        dynamics = Dynamics(model, n_worlds, runtime.device, self.substeps)
+        start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
+        start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
+
+        self._n_envs = n_envs
+        self.env_spacing, self.n_envs_per_row = tuple(env_spacing), n_envs_per_row
+        self.center_envs_at_origin = center_envs_at_origin
+        self._composed, self._model, self._dynamics = composed, model, dynamics
+        self._nq, self._nv = model.nq, model.nv
+        self._advance, self._observe = bridge.step, bridge.observe
+        self._commands = CommandBuffer(n_worlds, model.nv, model.nu)
+        self._observer = Observer(self)
+        self._parameters = ParameterStore(self, model)
+        self._start = self._state = start
+        for entity, place in zip(self._entities, composed.entities, strict=True):
+            entity._attach(place, composed.mj_model)
+        self._fingerprint = fingerprint(self)
+        self._built = True
+        runtime.logger.info(
+            "Scene %d built: %d entities, %d links, %d dofs, n_envs %d.",
+            self.uid,
+            len(self._entities),
+            model.nbody - 1,
+            model.nv,
+            n_envs,
+        )
+
+    # -- running it ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Advance by `dt` under the commands in force; recorded with `requires_grad`, but not under `torch.no_grad()`.
+
+        External forces and torques on links act for one step and are gone after it; other commands hold.
+        """
+        if not self._built:
+            self._require_built("step")
+        commands = self._commands
+        record = self._requires_grad and torch.is_grad_enabled()
+        theta = self._parameters.theta()
+        if torch.is_inference_mode_enabled():
+            with plain_tensors():
+                self._state = self._advance(self._dynamics, self._state, theta, commands.command, False)
+        else:
+            self._state = self._advance(self._dynamics, self._state, theta, commands.command, record)
+        self._cur_step += 1
+        self._observer.clear()
+        commands.end_step()
+
+    def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
+        """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.
+
+        Commands are cleared. Physical parameters stay as they were set. With `envs_idx`, only these envs; the step
+        counter is put to zero when all are.
+
+        Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, and a bad
+        index.
+        """
+        self._require_built("reset")
+        envs = select_envs(self, envs_idx, "scene.reset", unique=True)
+        target = self._start if state is None else self._fitting("reset", state)
+        self._parameters.warn_of_stale_values()
+        self._parameters.refresh()
+        if envs is None:
+            self._cur_step = 0
+            self._commands.clear()
+            self._set_state(target)
+            return
+        self._commands.clear_envs(envs)
+        columns = select_range(target.shape[1], 0, target.shape[1])
+        self._set_state(scatter(self._state, envs, columns, target.index_select(0, envs.tensor())))
+
+    def detach(self) -> None:
+        """Cut the graph here (truncated backpropagation): later losses do not reach earlier steps and commands.
+
+        Physical parameters stay attached to the tensors they were set from.
+        """
+        self._require_built("detach")
+        self._commands.detach()
+        self._parameters.refresh()
+        self._set_state(self._state.detach())
+
+    def get_state(self) -> SimState:
+        """The present state, with gradient; `reset(state)` returns to it."""
+        self._require_built("get_state")
+        return SimState(self, self._state, self._parameters.theta(), self._fingerprint, self._cur_step)
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write state, parameters, commands and step counter to a file, which appears whole or not at all.
+
+        Raises GenesisException when the file cannot be written or the state is not finite.
+        """
+        self._require_built("save_checkpoint")
+        save_checkpoint(self, _path("save_checkpoint", path))
+
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Continue from a file of `save_checkpoint` of the same scene, exactly; no graph leads to what is restored.
+
+        Raises GenesisException, and leaves the scene as it is, for a missing, truncated, changed or pickled file, and
+        for one of another scene, number of envs, precision, time step or integrator.
+        """
+        self._require_built("load_checkpoint")
+        load_checkpoint(self, _path("load_checkpoint", path))
+
+    def set_gravity(self, gravity: Any, envs_idx: Any = None) -> None:
+        """Set the acceleration of gravity [m/s^2], world frame, (3,) or (n_envs, 3); it outlives `reset()`."""
+        from genesis.entities.parameters import GRAVITY
+
+        self._require_built("set_gravity")
+        owner = "scene.set_gravity"
+        envs = select_envs(self, envs_idx, owner, unique=True)
+        value = fit(self, read_tensor(self, gravity, "gravity", owner), envs, (3,), "gravity", owner, scalar=False)
+        require_finite(value, "gravity", owner)
+        one = select_range(1, 0, 1)
+        self._parameters.set(GRAVITY, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=gravity)
+
+    def get_gravity(self, envs_idx: Any = None) -> Tensor:
+        """The acceleration of gravity in force [m/s^2], world frame, ([n_envs,] 3)."""
+        from genesis.entities.parameters import GRAVITY
+
+        self._require_built("get_gravity")
+        envs = select_envs(self, envs_idx, "scene.get_gravity", unique=False)
+        return self._label(self._parameters.get(GRAVITY, 0, select_range(1, 0, 1), envs).squeeze(-2))
+
+    def to_mjcf(self) -> str:
+        """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""
+        self._require_built("to_mjcf")
+        from genesis.model.compose import to_mjcf
+
+        return to_mjcf(self._composed)
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def entities(self) -> list[RigidEntity]:
+        """The entities, in the order in which they were added."""
+        return list(self._entities)
+
+    def get_entity(self, name: str) -> RigidEntity:
+        """The entity of that name; raises GenesisException, listing the names, if there is none."""
+        for entity in self._entities:
+            if entity.name == name:
+                return entity
+        known = ", ".join(repr(entity.name) for entity in self._entities) or "none"
+        raise GenesisException(f"get_entity: there is no entity {name!r}. Entities: {known}.")
+
+    @property
+    def is_built(self) -> bool:
+        """Whether `build()` has been called."""
+        return self._built
+
+    @property
+    def n_envs(self) -> int:
+        """Number of envs; 0 when built without."""
+        return self._n_envs
+
+    @property
+    def dt(self) -> float:
+        """Duration of a step [s]."""
+        return self.sim_options.dt
+
+    @property
+    def substeps(self) -> int:
+        """Integration steps per step."""
+        return self.sim_options.substeps
+
+    @property
+    def cur_step(self) -> int:
+        """Steps made since build, the last full reset or the checkpoint's beginning."""
+        return self._cur_step
+
+    @property
+    def t(self) -> float:
+        """Simulated time [s]: `cur_step * dt`."""
+        return self._cur_step * self.dt
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are recorded."""
+        return self._requires_grad
+
+    @property
+    def rigid_solver(self) -> RigidSolver:
+        """All rigid bodies as a whole."""
+        return self._rigid_solver
+
+    @property
+    def solvers(self) -> list[RigidSolver]:
+        """The solvers: the rigid solver."""
+        return [self._rigid_solver]
+
+    @property
+    def mj_model(self) -> mujoco.MjModel:
+        """The compiled MuJoCo model, with the numbers of the build: parameters that are set later do not change it."""
+        self._require_built("mj_model")
+        return self._composed.mj_model
+
+    # -- for the entities ---------------------------------------------------------------------------------------------
+
+    def _require_built(self, asked_for: str) -> None:
+        if not self._built:
+            raise GenesisException(f"scene.{asked_for} needs the built scene: call scene.build() first.")
+
+    def _set_state(self, state: torch.Tensor) -> None:
+        self._state = state
+        self._observer.clear()
+
+    def _restore(
+        self,
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        mode: torch.Tensor,
+        actuators_on: torch.Tensor,
+        blocks: dict[tuple[str, int], torch.Tensor],
+        cur_step: int,
+    ) -> None:
+        """Take over a checkpoint that has been checked."""
+        self._parameters.replace(theta)
+        self._commands.restore(blocks, mode, actuators_on)
+        self._cur_step = cur_step
+        self._set_state(state)
+
+    def _fitting(self, method: str, state: SimState) -> torch.Tensor:
+        """The packed state, if it is one that this scene can take."""
+        if not isinstance(state, SimState):
+            raise GenesisException(f"scene.{method}: `state` is {state!r}; expected what scene.get_state() returns.")
+        if state.fingerprint != self._fingerprint:
+            raise GenesisException(
+                f"scene.{method}: `state` is of another scene, whose entities, links or joints differ from this one's."
+            )
+        if state.n_envs != self._n_envs:
+            raise GenesisException(f"scene.{method}: `state` has n_envs {state.n_envs}; this scene has {self._n_envs}.")
+        packed = state._packed
+        return packed if self._requires_grad else packed.detach()
+
+    def _observe_at(self, names: tuple[str, ...], state: torch.Tensor, theta: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Quantities of any state of this scene, without commands."""
+        record = self._requires_grad and torch.is_grad_enabled()
+        with plain_tensors():
+            return self._observe(self._dynamics, names, state, theta, self._commands.idle, record)
+
+    def _wrap(self, values: torch.Tensor) -> Tensor:
+        """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""
+        return self._label(values[0] if self._n_envs == 0 else values)
+
+    def _label(self, values: torch.Tensor) -> Tensor:
+        """A plain tensor that nobody else holds, as a Tensor of this scene."""
+        # Changing the class of the object, where Tensor(...) would make an alias with a node of its own in the graph.
+        values.__class__ = Tensor
+        values._scene_ref = self._self_ref  # type: ignore[attr-defined]
+        return values  # type: ignore[return-value]
+
+
+def _option(name: str, value: Any, kind: type) -> Any:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise GenesisException(f"Scene: `{name}` is {value!r}; expected gs.options.{kind.__name__}(...).")
+    return value
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise GenesisException(f"build: `{name}` is {value!r}; expected an integer, at least {least}.")
+    return number
+
+
+def _path(method: str, path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise GenesisException(f"scene.{method}: `path` is {path!r}; expected the path of a file.")
+    return os.fspath(path)
+
+
+def _unknown_arguments(unknown: dict[str, Any]) -> str:
+    known = ("sim_options", "rigid_options", "vis_options", "viewer_options", "show_viewer")
+    parts = []
+    for name in unknown:
+        close = difflib.get_close_matches(name, known, n=1)
+        reason = _REFUSED.get(name) or (f"did you mean {close[0]}?" if close else None)
+        parts.append(f"{name} ({reason})" if reason else name)
+    return f"Scene() does not take {', '.join(parts)}; it takes {', '.join(known)}."

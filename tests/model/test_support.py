@@ -1,0 +1,355 @@
+"""Every feature that the engine does not simulate is refused by name; what it simulates, and what is harmless, passes."""
+
+import mujoco
+import numpy as np
+import pytest
+
+import genesis as gs
+from genesis.model.compose import EntitySpec, compose
+from genesis.model.support import describe_constraints, refuse_unsupported
+
+# A chain of two hinges with sites, a ball joint and a slide beside it; snippets are added to it.
+CHAIN = """
+<worldbody>
+  <site name="world_site"/>
+  <body name="upper"><joint name="h1" {joint}/><geom name="g" type="capsule" size="0.1 0.5"/><site name="s1"/>
+    <body name="lower" pos="0 0 1" {body}><joint name="h2" axis="1 0 0"/><geom type="capsule" size="0.1 0.5"/><site name="s2"/>
+    </body>
+  </body>
+  <body name="ball" pos="5 0 0"><joint name="b" type="ball"/><geom size="0.1"/></body>
+  <body name="cart" pos="9 0 0"><joint name="x" type="slide"/><geom size="0.1"/></body>
+</worldbody>
+{more}
+"""
+FIXED_TENDON = '<tendon><fixed name="t" {}><joint joint="h1" coef="1"/><joint joint="h2" coef="2"/></fixed></tendon>'
+SPATIAL_TENDON = '<tendon><spatial name="t"><site site="s1"/><site site="s2"/></spatial></tendon>'
+
+
+def actuator(text):
+    return f"<actuator>{text}</actuator>"
+
+
+def model(more="", *, joint="", body="", option=""):
+    return f"<mujoco>{option}{CHAIN.format(joint=joint, body=body, more=more)}</mujoco>"
+
+
+def mocap(text):
+    return text.replace("</worldbody>", '<body name="hand" mocap="true"><geom size="0.1"/></body></worldbody>')
+
+
+REFUSED = {
+    "mocap body": (mocap(model()), r"entity 'r': link 'hand': a mocap body: make it an ordinary body"),
+    "stiffness polynomial": (model(joint='stiffness="1 2 3"'), r"joint 'h1': a spring that is not linear"),
+    "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
+    "damping polynomial": (model(joint='damping="1 2 3"'), r"joint 'h1': damping that is not linear"),
+    "connect": (
+        model('<equality><connect name="c" body1="lower" body2="cart" anchor="0 0 0"/></equality>'),
+        r"constraint 'c': equality constraint of type 'connect': remove it, or set active=\"false\"",
+    ),
+    "weld": (
+        model('<equality><weld body1="lower" body2="cart"/></equality>'),
+        r"constraint 'equality0': equality constraint of type 'weld'",
+    ),
+    "joint equality": (
+        model('<equality><joint joint1="h1" joint2="h2"/></equality>'),
+        r"equality constraint of type 'joint'",
+    ),
+    "tendon equality": (
+        model(FIXED_TENDON.format("") + '<equality><tendon tendon1="t"/></equality>'),
+        r"equality constraint of type 'tendon'",
+    ),
+    "spatial tendon": (model(SPATIAL_TENDON), r"tendon 't': a spatial tendon"),
+    "tendon stiffness": (model(FIXED_TENDON.format('stiffness="1"')), r"tendon 't': tendon stiffness"),
+    "tendon damping": (model(FIXED_TENDON.format('damping="1"')), r"tendon 't': tendon damping"),
+    "tendon armature": (model(FIXED_TENDON.format('armature="1"')), r"tendon 't': tendon armature"),
+    "tendon force range": (
+        model(FIXED_TENDON.format('actuatorfrcrange="-1 1"')),
+        r"tendon 't': a limit of the actuator force on a tendon",
+    ),
+    "slider-crank": (
+        model(actuator('<general name="a" cranksite="s1" slidersite="s2" cranklength="1"/>')),
+        r"actuator 'a': transmission 'slidercrank'",
+    ),
+    "adhesion": (
+        model(actuator('<adhesion name="a" body="cart" ctrlrange="0 1"/>')),
+        r"actuator 'a': transmission 'body'",
+    ),
+    "muscle": (
+        model(actuator('<muscle name="a" joint="h1" lengthrange="0 1"/>')),
+        r"(?s)actuator 'a': dynamics \(dyntype\) 'muscle'.*gain \(gaintype\) 'muscle'.*bias \(biastype\) 'muscle'",
+    ),
+    "user gain": (model(actuator('<general name="a" joint="h1" gaintype="user"/>')), r"gain \(gaintype\) 'user'"),
+    "user bias": (model(actuator('<general name="a" joint="h1" biastype="user"/>')), r"bias \(biastype\) 'user'"),
+    "user dynamics": (
+        model(actuator('<general name="a" joint="h1" dyntype="user" actdim="1"/>')),
+        r"dynamics \(dyntype\) 'user'",
+    ),
+    "delay": (
+        model(actuator('<motor name="a" joint="h1" delay="0.02" nsample="3"/>')),
+        r"actuator 'a': delay or history \(delay, nsample\)",
+    ),
+    "history": (model(actuator('<motor name="a" joint="h1" nsample="3"/>')), r"delay or history"),
+    "actuator damping": (
+        model(actuator('<motor name="a" joint="h1" damping="1"/>')),
+        r"actuator 'a': damping of its own: give the damping to the joint",
+    ),
+    "actuator armature": (
+        model(actuator('<motor name="a" joint="h1" armature="1"/>')),
+        r"actuator 'a': armature of its own: give the armature to the joint",
+    ),
+    "pid": (model(actuator('<pid name="a" joint="h1" kp="1"/>')), r"gain \(gaintype\) 'pid'"),
+    "orientation servo": (
+        model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
+        r"actuator 'a': (transmission|gain|several)",
+    ),
+    "disabled group": (
+        model(actuator('<motor name="a" joint="h1" group="2"/>'), option='<option actuatorgroupdisable="2"/>'),
+        r"actuator 'a': a disabled group",
+    ),
+    "implicit": (
+        model(option='<option integrator="implicit"/>'),
+        r"integrator 'implicit': choose one with RigidOptions\(integrator=\.\.\.\)",
+    ),
+    "discrete": (model(option='<option integrator="discrete"/>'), r"integrator 'discrete'"),
+    "fluid density": (model(option='<option density="1"/>'), r"a fluid \(option density=1, viscosity=0\)"),
+    "fluid viscosity": (model(option='<option viscosity="1"/>'), r"a fluid \(option density=0, viscosity=1\)"),
+    "sleep": (model(option='<option><flag sleep="enable"/></option>'), r"flag sleep=\"enable\""),
+    "flex": (
+        model().replace(
+            "</worldbody>",
+            '<flexcomp name="f" type="grid" count="3 3 1" spacing="0.1 0.1 0.1" dim="2" radius="0.01"/></worldbody>',
+        ),
+        r"flex 'f': a flex \(deformable\)",
+    ),
+}
+
+
+@pytest.fixture
+def mjcf(tmp_path):
+    def write(text):
+        path = tmp_path / "robot.xml"
+        path.write_text(text)
+        return EntitySpec(gs.morphs.MJCF(file=path), name="r")
+
+    return write
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(mjcf, case):
+    text, message = REFUSED[case]
+    mujoco.MjModel.from_xml_string(text)  # a model that MuJoCo itself takes
+    with pytest.raises(gs.GenesisException, match=message) as error:
+        compose([mjcf(text)])
+    assert "what this engine does not simulate" in str(error.value)
+
+
+def test_ipc_is_refused():
+    spec = mujoco.MjSpec()
+    spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_IPC
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_DISCRETE  # MuJoCo wants it with this flag
+    with pytest.raises(gs.GenesisException, match=r"flag ipc=\"enable\""):
+        refuse_unsupported(spec.compile(), [])
+
+
+def test_mimic(tmp_path):
+    link = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+    path = tmp_path / "robot.urdf"
+    path.write_text(
+        f'<robot name="r"><link name="a">{link}</link><link name="b">{link}</link><link name="c">{link}</link>'
+        '<joint name="j" type="continuous"><parent link="a"/><child link="b"/></joint>'
+        '<joint name="k" type="continuous"><parent link="b"/><child link="c"/><mimic joint="j"/></joint></robot>'
+    )
+    with pytest.raises(
+        gs.GenesisException, match=r"entity 'arm': joint 'k': follows another joint \(mimic\): remove the"
+    ):
+        compose([EntitySpec(gs.morphs.URDF(file=path), name="arm")])
+
+
+def test_everything_is_named_at_once(mjcf):
+    motors = "".join(f'<motor joint="h1" armature="{index + 1}"/>' for index in range(7))
+    text = model(SPATIAL_TENDON + actuator(motors), joint='damping="1 2"')
+    with pytest.raises(gs.GenesisException) as error:
+        compose([mjcf(text)])
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    assert "'actuator4' and 2 more: armature" in lines[3]
+
+
+ACCEPTED = {
+    "plain": model(),
+    "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
+    "gravity compensation": model(body='gravcomp="1"'),
+    "inactive equality": model('<equality><weld body1="lower" body2="cart" active="false"/></equality>'),
+    "fixed tendon": model(FIXED_TENDON.format("") + actuator('<position tendon="t" kp="3"/>')),
+    "actuators": model(
+        actuator(
+            '<motor joint="h1" gear="3" ctrlrange="-1 1" forcerange="-2 2"/><position joint="h2" kp="10" kv="1"/>'
+            '<velocity joint="x" kv="2"/><intvelocity joint="h1" kp="3" actrange="-1 1"/>'
+            '<damper joint="h1" kv="2" ctrlrange="0 1"/><general joint="h1" dyntype="filter" dynprm="0.1"/>'
+            '<general joint="h2" dyntype="filterexact" dynprm="0.1" actearly="true"/><general jointinparent="b" gear="1 2 3"/>'
+            '<general joint="b" gear="1 2 3"/><motor site="s1" gear="1 0 0 0 0 1"/>'
+            '<position site="s2" refsite="world_site" kp="2" gear="0 0 1"/>'
+            '<general joint="h1" gaintype="affine" gainprm="1 2 3" biastype="affine" biasprm="1 2 3"/>'
+        )
+    ),
+    "wind without a fluid": model(option='<option wind="1 0 0"/>'),
+    "flags that compute more": model(option='<option><flag energy="enable" fwdinv="enable"/></option>'),
+    "RK4": model(option='<option integrator="RK4"/>'),
+    "implicitfast": model(option='<option integrator="implicitfast"/>'),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_accepted(mjcf, case):
+    compose([mjcf(ACCEPTED[case])], None, gs.options.RigidOptions(disable_constraint=True))
+
+
+def test_every_enum_value_is_judged():
+    """A kind of actuator or integrator that a later MuJoCo adds is refused, not passed on."""
+    spec = mujoco.MjSpec.from_string(model(actuator('<motor name="a" joint="h1"/>')))
+    compiled = spec.compile()
+    refuse_unsupported(compiled, [])
+    for field in ("actuator_trntype", "actuator_dyntype", "actuator_gaintype", "actuator_biastype"):
+        changed = mujoco.MjModel.from_xml_string(model(actuator('<motor name="a" joint="h1"/>')))
+        kinds = {"trn": mujoco.mjtTrn, "dyn": mujoco.mjtDyn, "gain": mujoco.mjtGain, "bias": mujoco.mjtBias}
+        last = max(int(value) for value in kinds[field.split("_")[1].removesuffix("type")].__members__.values())
+        getattr(changed, field)[0] = last
+        with pytest.raises(gs.GenesisException, match="actuator 'a'"):
+            refuse_unsupported(changed, [])
+
+
+# ------------------------------------------------------------------ constraints, described
+
+TWO_BALLS = (
+    '<worldbody><geom name="floor" type="plane" size="1 1 1"/><body name="a"><freejoint/><geom size="0.1" {}/></body>'
+    '<body name="b" pos="1 0 0"><freejoint/><geom size="0.1" {}/></body></worldbody>{}'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        (TWO_BALLS.format("", "", ""), 3),
+        (TWO_BALLS.format('contype="0"', "", ""), 3),
+        (TWO_BALLS.format('contype="0" conaffinity="0"', "", ""), 1),
+        (TWO_BALLS.format('contype="2" conaffinity="2"', "", ""), 1),
+        (TWO_BALLS.format("", "", '<contact><exclude body1="a" body2="b"/></contact>'), 2),
+        (TWO_BALLS.format("", "", '<option><flag contact="disable"/></option>'), 0),
+        (
+            TWO_BALLS.format(
+                'name="ga" contype="0" conaffinity="0"',
+                'name="gb" contype="0" conaffinity="0"',
+                '<contact><pair geom1="ga" geom2="gb"/></contact>',
+            ),
+            1,
+        ),
+        (CHAIN.format(joint="", body="", more=""), 5),  # parent and child do not touch
+        (CHAIN.format(joint="", body="", more='<option><flag filterparent="disable"/></option>'), 6),
+    ],
+)
+def test_contacts_described(text, pairs):
+    described = describe_constraints(mujoco.MjModel.from_xml_string(f"<mujoco>{text}</mujoco>"))
+    assert described == [] if pairs == 0 else described[0].startswith(f"contacts ({pairs} pairs of links")
+
+
+def test_limits_and_friction_described():
+    text = model(
+        FIXED_TENDON.format('range="0 1" frictionloss="1"'),
+        joint='range="-10 10" frictionloss="0.1"',
+        option='<option><flag contact="disable"/></option>',
+    )
+    assert describe_constraints(mujoco.MjModel.from_xml_string(text)) == [
+        "joint limits ('h1')",
+        "tendon limits ('t')",
+        "friction loss of joints ('h1')",
+        "friction loss of tendons ('t')",
+    ]
+    quiet = text.replace("<flag ", '<flag limit="disable" frictionloss="disable" ')
+    assert describe_constraints(mujoco.MjModel.from_xml_string(quiet)) == []
+
+
+def test_contacts_described_are_those_that_mujoco_tests():
+    """Against MuJoCo's own broad phase: all geoms overlap, so that every pair that its filters let pass makes contact."""
+    text = """<mujoco><worldbody><geom size="1"/><body><joint/><geom size="1"/><body><geom size="1"/><body><joint/>
+      <geom size="1"/><geom size="1" contype="2"/></body></body></body><body><geom size="1"/></body>
+      <body><freejoint/><geom size="1" conaffinity="2"/></body></worldbody></mujoco>"""
+    compiled = mujoco.MjModel.from_xml_string(text)
+    data = mujoco.MjData(compiled)
+    mujoco.mj_forward(compiled, data)
+    bodies = np.sort(compiled.geom_bodyid[np.array(data.contact.geom)], axis=1)
+    found = len(np.unique(bodies, axis=0))
+    assert describe_constraints(compiled)[0].startswith(f"contacts ({found} pairs of links")
+
+
+# ------------------------------------------------------------------ nothing slips through
+
+# What the engine computes from; anything else that moves the model must be refused.
+SIMULATED = set(
+    """
+    qpos0 qpos_spring body_pos body_quat body_ipos body_iquat body_mass body_inertia body_gravcomp jnt_pos jnt_axis
+    jnt_stiffness jnt_actfrcrange dof_armature dof_damping actuator_dynprm actuator_gainprm actuator_biasprm actuator_actrange
+    actuator_actearly actuator_actlimited actuator_ctrllimited actuator_forcelimited actuator_ctrlrange actuator_forcerange
+    actuator_gear jnt_actfrclimited jnt_actgravcomp site_pos site_quat wrap_prm gravity timestep
+    dof_M0
+    """.split()  # dof_M0: MuJoCo copies it into the mass matrix of simple bodies; it follows from their inertia
+)
+NOISE = 1e-9  # of a velocity of order one: rounding, after reordered sums
+
+
+def busy_model():
+    """A model that uses every kind of number that is simulated, so that a perturbed one shows."""
+    text = model(
+        FIXED_TENDON.format("")
+        + actuator(
+            '<motor joint="h1" ctrlrange="-9 9" forcerange="-9 9"/><general joint="h2" dyntype="filter" dynprm="0.1"'
+            ' actrange="-9 9" gainprm="2"/><position tendon="t" kp="3"/><motor site="s1" gear="1 2 3 4 5 6"/>'
+            '<general joint="b" gear="1 2 3" gaintype="affine" gainprm="1 2 3" biastype="affine" biasprm="1 2 3"/>'
+        ),
+        joint='stiffness="2" damping="1" armature="0.1" springref="0.3" actuatorfrcrange="-9 9"',
+        body='gravcomp="0.5"',
+        option='<option><flag constraint="disable"/></option>',
+    )
+    return mujoco.MjModel.from_xml_string(text)
+
+
+def motion(compiled):
+    data = mujoco.MjData(compiled)
+    rng = np.random.default_rng(0)
+    data.qpos[:] = rng.normal(size=compiled.nq)
+    data.qvel[:] = rng.normal(size=compiled.nv)
+    data.ctrl[:] = rng.normal(size=compiled.nu)
+    data.act[:] = rng.normal(size=compiled.na)
+    for _ in range(2):
+        mujoco.mj_step(compiled, data)
+    return np.concatenate([data.qvel, data.act])
+
+
+def settings():
+    """Names of the numbers of a model: of links, joints, tendons and actuators, and the options (indices and ids are structure)."""
+    compiled = busy_model()
+    prefixes = ("qpos", "body_", "jnt_", "dof_", "geom_", "site_", "tendon_", "wrap_", "actuator_")
+    for name in dir(compiled):
+        value = getattr(compiled, name)
+        if name.startswith(prefixes) and isinstance(value, np.ndarray) and value.size and value.dtype.kind in "fb":
+            yield name
+    for name in dir(compiled.opt):
+        if isinstance(getattr(compiled.opt, name), (float, np.ndarray)):
+            yield f"opt.{name}"
+
+
+@pytest.mark.parametrize("name", list(settings()))
+def test_what_moves_the_model_is_simulated_or_refused(name):
+    compiled = busy_model()
+    before = motion(compiled)
+    owner = compiled.opt if name.startswith("opt.") else compiled
+    field = name.removeprefix("opt.")
+    value = np.array(getattr(owner, field))
+    changed = ~value if value.dtype.kind == "b" else value + 0.37
+    setattr(owner, field, changed if changed.ndim else float(changed))
+    refused = False
+    try:
+        refuse_unsupported(compiled, [])
+    except gs.GenesisException:
+        refused = True
+    if not refused and field not in SIMULATED:
+        np.testing.assert_allclose(motion(compiled), before, atol=NOISE, err_msg=f"{name} moves the model")

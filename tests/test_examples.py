@@ -1,0 +1,64 @@
+"""The programs of `examples/`: each checks its own result; what is left to test is that it runs, and what it prints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+TIMEOUT = 300  # [s] each takes less than a minute; kernels that are compiled on a busy machine take the rest
+
+
+def run_example(name, directory):
+    """Standard output of an example, run from `directory` as a user runs it."""
+    finished = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], cwd=directory, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_quick_start_prints_a_gradient(tmp_path):
+    output = run_example("quick_start.py", tmp_path)
+    gradient = [float(x) for x in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", output.partition("slope")[0])]
+    assert len(gradient) == 15
+    assert np.count_nonzero(gradient) >= 10
+    assert np.isfinite(gradient).all()
+
+
+def test_trajectory_optimization_reaches_the_target(tmp_path):
+    output = run_example("trajectory_optimization.py", tmp_path)
+    losses = [float(x) for x in re.findall(r"loss = (\S+)", output)]
+    assert len(losses) == 100
+    assert losses[-1] < 1e-2 * losses[0]
+
+
+def test_learn_parameters_finds_all_of_them(tmp_path):
+    output = run_example("learn_parameters.py", tmp_path)
+    errors = [float(x) for x in re.findall(r"(\S+)%$", output, flags=re.MULTILINE)]
+    assert len(errors) == 19
+    assert max(errors) < 0.1
+
+
+# Published figures, written down a second time: mass [kg] of the moving links, and where the hand is when every joint is
+# at zero, from the arm's Denavit-Hartenberg lengths [m].
+PANDA_MASSES = (4.970684, 0.646926, 3.228604, 3.587895, 1.225946, 1.666555, 0.735522, 0.73, 0.015, 0.015)
+PANDA_HAND_AT_ZERO = (0.088, 0.0, 0.333 + 0.316 + 0.384 - 0.107)
+
+
+def test_panda_has_its_published_figures():
+    spec = mujoco.MjSpec.from_file(str(EXAMPLES / "assets" / "panda.urdf"))
+    spec.compiler.fusestatic = False
+    model = spec.compile()
+    moving = [model.body(f"panda_link{k}").mass[0] for k in range(1, 8)]
+    moving += [model.body(f"panda_{name}").mass[0] for name in ("hand", "leftfinger", "rightfinger")]
+    assert tuple(moving) == pytest.approx(PANDA_MASSES)
+    assert model.nv == 9
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    assert data.body("panda_hand").xpos == pytest.approx(PANDA_HAND_AT_ZERO)
+    assert model.jnt_actfrcrange[:7, 1] == pytest.approx([87] * 4 + [12] * 3)
