@@ -1,7 +1,7 @@
 """The trajectory optimisation of Genesis's page on differentiable simulation, on a puck that floats on a table.
 
-The puck has three degrees of freedom (x, y, yaw) and is loaded off its middle. It starts at rest at (0, 0, 0.5) and must be
-at the target after one second.
+The puck has three degrees of freedom (x, y, yaw) and is loaded off its middle. It starts at rest at (0, 0, 0.5) and
+must be at the target after one second.
 """
 
 import sys

@@ -3,7 +3,7 @@
 import numpy as np
 
 _CONTRACTION = 1.6
-_LEVELS = 8
+_LEVELS = 6
 
 
 def directional_derivative(function, step: float) -> tuple[np.ndarray, np.ndarray]:

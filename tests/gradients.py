@@ -44,12 +44,15 @@ class Program:
     given: "qpos", "dofs_position" or "pos and quat".
     """
 
-    def __init__(self, scene, robot, steps: int, seed: int, *, qpos, qvel, setter="qpos", modes=(1, 2, 3, 4)):
+    def __init__(
+        self, scene, robot, steps: int, seed: int, *, qpos, qvel, setter="qpos", modes=(1, 2, 3, 4), springs=True
+    ):
         self.scene, self.robot, self.steps, self.setter, self.modes = scene, robot, steps, setter, modes
         rng = np.random.default_rng(seed)
         n, nu, links = robot.n_dofs, robot.n_actuators, robot.n_links
         scene.reset()
         robot.set_qpos(torch.as_tensor(qpos))
+        self.springs = springs
         self.inputs: dict[str, torch.Tensor] = {}
         if setter == "qpos":
             self.inputs["qpos"] = torch.as_tensor(qpos)
@@ -63,7 +66,8 @@ class Program:
         self.inputs["position"] = torch.tensor(0.3 * rng.standard_normal((steps, n)))
         self.inputs["velocity"] = torch.tensor(0.3 * rng.standard_normal((steps, n)))
         if nu:
-            self.inputs["ctrl"] = torch.tensor(0.3 * rng.standard_normal((steps, nu)))
+            # inside the narrowest control range of the test robots, so that no difference crosses its edge
+            self.inputs["ctrl"] = torch.tensor(rng.uniform(-0.3, 0.3, (steps, nu)))
         self.inputs["wrench"] = torch.tensor(0.1 * rng.standard_normal((steps, links, 6)))
         self.inputs["gravity"] = torch.tensor([0.3, -0.2, -9.0])
         for name in PARAMETERS:
@@ -82,7 +86,9 @@ class Program:
         value = getattr(self.robot, f"get_{name}")().sceneless().detach().clone()
         if name in ("dofs_kp", "dofs_kv"):
             value = value * 0.1
-        if name in ("dofs_stiffness", "dofs_damping", "dofs_armature", "actuators_time_constant"):
+        if name == "dofs_stiffness" and self.springs:
+            value = value + 0.2
+        if name in ("dofs_damping", "dofs_armature", "actuators_time_constant"):
             value = value + 0.2  # away from the bound at zero, which differences would cross
         if name == "links_inertia":  # away from the triangle inequality, on which some published inertias lie
             value[..., :3] += 0.2 * value[..., :3].amax(-1, keepdim=True)
@@ -131,9 +137,7 @@ class Program:
                 elif mode == 3:
                     robot.control_dofs_velocity(inputs["velocity"][t, dofs], dofs)
                 else:
-                    robot.control_dofs_position_velocity(
-                        inputs["position"][t, dofs], inputs["velocity"][t, dofs], dofs
-                    )
+                    robot.control_dofs_position_velocity(inputs["position"][t, dofs], inputs["velocity"][t, dofs], dofs)
             if "ctrl" in inputs:
                 robot.control_actuators(inputs["ctrl"][t])
             robot.apply_links_external_wrench(inputs["wrench"][t, :, :3], inputs["wrench"][t, :, 3:])

@@ -99,7 +99,8 @@ ACTUATORS = """
 
 
 def without_ranges(mjcf: str) -> str:
-    """The same without clips, across which central differences would say nothing."""
+    """The same without clips, across which central differences would say nothing (a damper must have one)."""
+    mjcf = re.sub(r"<damper [^>]*/>", "", mjcf)
     return re.sub(r' (ctrlrange|actrange|forcerange|actuatorfrcrange|ctrllimited)="[^"]*"', "", mjcf)
 
 

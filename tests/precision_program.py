@@ -11,7 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import genesis as gs  # noqa: E402
+import genesis as gs
 
 STEPS = 20
 

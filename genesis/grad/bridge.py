@@ -3,8 +3,11 @@
 Each saves its inputs only. Its backward pass loads them again, recomputes, and walks the stages in reverse.
 """
 
+import math
+
 import torch
 
+from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
@@ -29,58 +32,95 @@ def _reduce(grad: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
 class _Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dynamics: Dynamics, command: Command, state, theta, *blocks):
-        dynamics.load(state, theta, command, blocks)
+        dynamics.load(state, theta, command)
         dynamics.run_step()
-        ctx.dynamics = dynamics
-        ctx.command = _without_tensors(command)
-        ctx.save_for_backward(state, theta, *blocks)
+        _save(ctx, dynamics, command, state, theta, blocks)
         return dynamics.state_out.clone()
 
     @staticmethod
     def backward(ctx, adj_state):
         _refuse_double_backward("scene.step()")
-        state, theta, *blocks = ctx.saved_tensors
-        ctx.dynamics.load(state, theta, ctx.command, blocks)
+        command = _load_saved(ctx)
         ctx.dynamics.run_step_adjoint(adj_state)
-        return _input_grads(ctx, blocks)
+        return None, None, *_input_grads(ctx, command)
 
 
 class _Observe(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, state, theta, *blocks):
-        dynamics.load(state, theta, command, blocks)
+        dynamics.load(state, theta, command)
         outputs = tuple(view.clone() for view in dynamics.run_observation(names))
-        ctx.dynamics = dynamics
         ctx.names = names
-        ctx.command = _without_tensors(command)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(state, theta, *blocks)
+        _save(ctx, dynamics, command, state, theta, blocks)
         return outputs
 
     @staticmethod
     def backward(ctx, *grads):
         _refuse_double_backward("a state getter")
-        state, theta, *blocks = ctx.saved_tensors
-        ctx.dynamics.load(state, theta, ctx.command, blocks)
+        command = _load_saved(ctx)
         ctx.dynamics.run_observation_adjoint(ctx.names, grads)
-        return None, *_input_grads(ctx, blocks)
+        return None, None, None, *_input_grads(ctx, command)
 
 
-def _without_tensors(command: Command) -> Command:
-    """The command's structure; its tensors are saved by autograd, which frees them with the graph."""
-    return Command(command.mode, command.actuators_on, dict.fromkeys(command.blocks))
+def _save(ctx, dynamics: Dynamics, command: Command, state, theta, blocks) -> None:
+    """Keep the inputs: tensors through autograd, which frees them with the graph, the command's structure directly."""
+    ctx.dynamics = dynamics
+    ctx.mode, ctx.actuators_on, ctx.block_keys = command.mode, command.actuators_on, tuple(command.blocks)
+    ctx.save_for_backward(state, theta, *blocks)
 
 
-def _input_grads(ctx, blocks):
+def _load_saved(ctx) -> Command:
+    """Load the saved inputs into the buffers again."""
+    state, theta, *blocks = ctx.saved_tensors
+    command = Command(ctx.mode, ctx.actuators_on, dict(zip(ctx.block_keys, blocks, strict=True)))
+    ctx.dynamics.load(state, theta, command)
+    return command
+
+
+def _input_grads(ctx, command: Command) -> tuple:
+    """Gradients of (state, theta, *blocks), None where autograd asks for none."""
     dynamics = ctx.dynamics
+    blocks = command.blocks.values()
     needs = ctx.needs_input_grad[-2 - len(blocks) :]
-    state = dynamics.state_in_grad.clone() if needs[0] else None
-    theta = dynamics.theta_grad.clone() if needs[1] else None
+    if dynamics.device.type == "cpu":
+        _warn_of_non_finite_gradient(dynamics)
     controls = [
         _reduce(grad, block) if need else None
-        for grad, block, need in zip(dynamics.control_grads(ctx.command, blocks), blocks, needs[2:], strict=True)
+        for grad, block, need in zip(dynamics.control_grads(command), blocks, needs[2:], strict=True)
     ]
-    return None, None, state, theta, *controls
+    return (
+        dynamics.state_in_grad.clone() if needs[0] else None,
+        dynamics.theta_grad.clone() if needs[1] else None,
+        *controls,
+    )
+
+
+def _rows_not_finite(values: torch.Tensor) -> list[int]:
+    """Envs whose row holds NaN or infinity. On CUDA this would wait for the device, so it is asked on the CPU only."""
+    if math.isfinite(values.sum().item()):
+        return []
+    return torch.nonzero(~torch.isfinite(values).all(1)).flatten().tolist()
+
+
+def _warn_of_non_finite_gradient(dynamics: Dynamics) -> None:
+    if dynamics.warned_of_gradient or not (rows := _rows_not_finite(dynamics.state_in_grad)):
+        return
+    dynamics.warned_of_gradient = True
+    runtime.logger.warning(
+        f"a gradient is NaN or infinite after the backward pass of a step, first in env(s) {rows[:8]}: the loss has "
+        "such a gradient itself, or the horizon is too long for it. Shorten it, or cut the graph with scene.detach(). "
+        "This is said once per scene."
+    )
+
+
+def _require_finite_state(dynamics: Dynamics, state: torch.Tensor) -> None:
+    if dynamics.device.type == "cpu" and (rows := _rows_not_finite(state.detach())):
+        raise GenesisException(
+            f"the simulation diverged: after this step the state of env(s) {rows[:8]} holds NaN or infinite values. "
+            "The state before the step is kept. Use a smaller dt or more substeps, smaller forces or gains, or the "
+            "implicitfast integrator."
+        )
 
 
 def step(dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: Command, record: bool) -> torch.Tensor:
@@ -93,15 +133,18 @@ def step(dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: 
         record: whether to record a node of the autograd graph
 
     Raises:
-        GenesisException: in backward, if the gradient itself is asked to be differentiable.
+        GenesisException: the new state is not finite (CPU only: on CUDA this would wait for the device); in backward,
+            if the gradient itself is asked to be differentiable.
     """
-    blocks = tuple(command.blocks.values())
     if record and torch.is_grad_enabled():
-        return _Step.apply(dynamics, command, state, theta, *blocks)
-    with torch.no_grad():
-        dynamics.load(state, theta, command, blocks)
-        dynamics.run_step()
-        return dynamics.state_out.clone()
+        new_state = _Step.apply(dynamics, command, state, theta, *command.blocks.values())
+    else:
+        with torch.no_grad():
+            dynamics.load(state, theta, command)
+            dynamics.run_step()
+            new_state = dynamics.state_out.clone()
+    _require_finite_state(dynamics, new_state)
+    return new_state
 
 
 def observe(
@@ -119,12 +162,11 @@ def observe(
     qfrc_command, qfrc_smooth, qacc (N, nv); see :mod:`genesis.rigid.observe` for what each is.
     """
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
-    blocks = tuple(command.blocks.values())
     if record and torch.is_grad_enabled():
-        outputs = _Observe.apply(dynamics, fields, command, state, theta, *blocks)
+        outputs = _Observe.apply(dynamics, fields, command, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
-            dynamics.load(state, theta, command, blocks)
+            dynamics.load(state, theta, command)
             outputs = tuple(view.clone() for view in dynamics.run_observation(fields))
     return tuple(_shape(dynamics, name, value) for name, value in zip(names, outputs, strict=True))
 

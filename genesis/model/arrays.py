@@ -212,7 +212,7 @@ class Model:
             coefs.append([r[2] for r in rows])
             sites.append([target, reference_site] if kind == TRN_SITE else [0, -1])
         self._index("actuator_trnkind", kinds)
-        on_joint = np.isin(m.actuator_trntype, (trn.mjTRN_JOINT, trn.mjTRN_JOINTINPARENT))
+        on_joint = np.isin(m.actuator_trntype, [int(trn.mjTRN_JOINT), int(trn.mjTRN_JOINTINPARENT)])
         self._index("actuator_joint_dof", [row[0] if j else -1 for row, j in zip(dofs, on_joint, strict=True)])
         self._ragged("moment_dof", dofs)
         self._index("moment_qpos", [q for row in qposs for q in row])
@@ -331,12 +331,11 @@ class Model:
         force_range[limited] = self.constants["dof_actfrcrange"][limited]
         spoken_for: set[int] = set()
         for u in range(m.nu):
-            on_joint = m.actuator_trntype[u] in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
-            if not on_joint or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
+            dof = int(self.indices["actuator_joint_dof"][u])
+            if dof < 0 or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
                 continue
-            dof = int(m.jnt_dofadr[m.actuator_trnid[u, 0]])
             gear = m.actuator_gear[u, 0]
-            if m.actuator_biastype[u] == mujoco.mjtBias.mjBIAS_AFFINE:
+            if m.actuator_biastype[u] == int(mujoco.mjtBias.mjBIAS_AFFINE):
                 if dof not in spoken_for:
                     kp[dof] = kv[dof] = 0.0
                     spoken_for.add(dof)

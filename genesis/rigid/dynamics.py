@@ -84,6 +84,7 @@ class Dynamics:
         self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._allocate()
         self._bind_model()
+        self.warned_of_gradient = False
         self._theta: torch.Tensor | None = None
         self._theta_version = -1
         self._theta_rows = 0
@@ -311,11 +312,8 @@ class Dynamics:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command, blocks) -> None:
-        """Copy a step's inputs into the buffers; what is there already is not copied again.
-
-        ``blocks``: tensors of ``command.blocks``, in its order (autograd hands them over separately).
-        """
+    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command) -> None:
+        """Copy a step's inputs into the buffers; what is there already is not copied again."""
         if theta.shape[0] != self._theta_rows:
             self._bind_theta(theta.shape[0])
             self._theta = None
@@ -326,25 +324,25 @@ class Dynamics:
             self._int_tensors["ctrl_mode"].copy_(command.mode)
         if self._command is None or command.actuators_on is not self._command.actuators_on:
             self._int_tensors["actuator_on"].copy_(command.actuators_on)
-        self._command = command
-        keys = tuple((key, block.shape[-1]) for key, block in zip(command.blocks, blocks, strict=True))
+        self._command = Command(command.mode, command.actuators_on)
+        keys = tuple((key, block.shape[-1]) for key, block in command.blocks.items())
         if keys != self._control_keys:
             self._control.zero_()
             self._control_keys = keys
-        for view, block in zip(self._block_views(self._data, command, blocks), blocks, strict=True):
+        for view, block in zip(self._block_views(self._data, command), command.blocks.values(), strict=True):
             view.copy_(block)
         self.state_in.copy_(state)
 
-    def _block_views(self, buffer: torch.Tensor, command: Command, blocks) -> list[torch.Tensor]:
+    def _block_views(self, buffer: torch.Tensor, command: Command) -> list[torch.Tensor]:
         views = []
-        for (name, start), block in zip(command.blocks, blocks, strict=True):
+        for (name, start), block in command.blocks.items():
             first = self._columns[name].start + start
             views.append(buffer[:, first : first + block.shape[-1]])
         return views
 
-    def control_grads(self, command: Command, blocks) -> list[torch.Tensor]:
+    def control_grads(self, command: Command) -> list[torch.Tensor]:
         """Gradient of each control block after an adjoint, (N, n) each."""
-        return self._block_views(self._grad, command, blocks)
+        return self._block_views(self._grad, command)
 
     @property
     def theta_grad(self) -> torch.Tensor:

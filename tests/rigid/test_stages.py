@@ -47,7 +47,7 @@ def run_stages(source: str, seed: int):
     for name in names:
         dynamics._field_view(dynamics._data, name).fill_(math.nan)
     dynamics._int_tensors["dof_unsaturated"].fill_(-7)
-    dynamics.load(state, engine.theta, command, tuple(command.blocks.values()))
+    dynamics.load(state, engine.theta, command)
     values = dynamics.run_observation(names)
     fields = {name: value[0].numpy().copy() for name, value in zip(names, values, strict=True)}
     return engine, data, fields
