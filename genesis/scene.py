@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import operator
 import os
 import weakref
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from genesis.rigid.dynamics import Dynamics
 
 _uids = itertools.count(1)
+# Which backward pass of torch runs in this thread; -1: none. Torch's own code (FSDP, checkpointing) asks in this way.
+_graph_task = torch._C._current_graph_task_id
+_NO_GRAPH_TASK = -1
 
 # Arguments of Genesis's Scene that this engine has not.
 _OTHER_SOLVERS = "this engine has the rigid solver only"
@@ -90,6 +94,7 @@ class Scene:
         self._entities: list[RigidEntity] = []
         self._rigid_solver = RigidSolver(self)
         self._built = False
+        self._warned_of_dropped_graph = False
         self._n_envs = 0
         self._cur_step = 0
         self._composed: Composed
@@ -99,6 +104,18 @@ class Scene:
         self._commands: CommandBuffer
         self._observer: Observer
         self._state: torch.Tensor
+
+    def __copy__(self):
+        raise GenesisException(
+            "A scene cannot be copied or pickled. scene.get_state() and scene.reset(state) go back in one scene, "
+            "scene.save_checkpoint(path) keeps it on disk; build a second scene for a second one."
+        )
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+
+    def __reduce__(self):
+        return self.__copy__()
 
     def __repr__(self) -> str:
         stage = f"built, n_envs {self._n_envs}, step {self._cur_step}" if self._built else "not built"
@@ -162,6 +179,7 @@ class Scene:
         n_envs = _integer("n_envs", n_envs, 0)
         if n_envs_per_row is not None:
             n_envs_per_row = _integer("n_envs_per_row", n_envs_per_row, 1)
+        env_spacing = _spacing(env_spacing)
         runtime.require_init()
         # Only here: they bring MuJoCo and the kernels along.
         from genesis.entities.commands import CommandBuffer
@@ -181,7 +199,7 @@ class Scene:
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 
         self._n_envs = n_envs
-        self.env_spacing, self.n_envs_per_row = tuple(env_spacing), n_envs_per_row
+        self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
         self.center_envs_at_origin = center_envs_at_origin
         self._composed, self._model, self._dynamics = composed, model, dynamics
         self._nq, self._nv = model.nq, model.nv
@@ -209,9 +227,18 @@ class Scene:
         """Advance by `dt` under the commands in force; recorded with `requires_grad`, but not under `torch.no_grad()`.
 
         External forces and torques on links act for one step and are gone after it; other commands hold.
+
+        Raises GenesisException, and keeps the state before the step, when the state after it is not finite (on the CPU
+        only: on CUDA the host would have to wait for the device), and when it is called while a backward pass runs.
         """
         if not self._built:
             self._require_built("step")
+        if _graph_task() != _NO_GRAPH_TASK:
+            raise GenesisException(
+                "scene.step: called while a backward pass runs, as torch.utils.checkpoint or a hook does. It would "
+                "advance the scene once more, from its present state, and the gradient would be of another motion. A "
+                "long horizon needs no checkpointing of torch's: a recorded step keeps its state and controls only."
+            )
         commands = self._commands
         record = self._requires_grad and torch.is_grad_enabled()
         theta = self._parameters.theta()
@@ -375,6 +402,7 @@ class Scene:
     # -- for the entities ---------------------------------------------------------------------------------------------
 
     def _require_built(self, asked_for: str) -> None:
+        runtime.require_init()
         if not self._built:
             raise GenesisException(f"scene.{asked_for} needs the built scene: call scene.build() first.")
 
@@ -397,6 +425,14 @@ class Scene:
         self._cur_step = cur_step
         self._set_state(state)
 
+    def _warn_of_dropped_graph(self, owner: str, argument: str) -> None:
+        if torch.is_grad_enabled() and not self._warned_of_dropped_graph:
+            self._warned_of_dropped_graph = True
+            runtime.logger.warning(
+                f"{owner}: `{argument}` requires a gradient, and this scene records none: nothing flows back to it. "
+                "Build the scene with SimOptions(requires_grad=True). This is said once per scene."
+            )
+
     def _fitting(self, method: str, state: SimState) -> torch.Tensor:
         """The packed state, if it is one that this scene can take."""
         if not isinstance(state, SimState):
@@ -407,6 +443,11 @@ class Scene:
             )
         if state.n_envs != self._n_envs:
             raise GenesisException(f"scene.{method}: `state` has n_envs {state.n_envs}; this scene has {self._n_envs}.")
+        if state._packed.requires_grad and state.scene is not self:
+            raise GenesisException(
+                f"scene.{method}: `state` carries the graph of another scene; pass state.detach() to take over its "
+                "numbers."
+            )
         packed = state._packed
         return packed if self._requires_grad else packed.detach()
 
@@ -450,6 +491,17 @@ def _path(method: str, path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise GenesisException(f"scene.{method}: `path` is {path!r}; expected the path of a file.")
     return os.fspath(path)
+
+
+def _spacing(value: Any) -> tuple[float, float]:
+    """Two finite numbers."""
+    try:
+        x, y = (float(v) for v in value)
+    except (TypeError, ValueError):
+        x = y = math.nan
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise GenesisException(f"build: `env_spacing` is {value!r}; expected two numbers [m], as (1.0, 1.0).")
+    return x, y
 
 
 def _unknown_arguments(unknown: dict[str, Any]) -> str:

@@ -236,8 +236,9 @@ def load_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise GenesisException(f"Checkpoint '{path}' cannot be read: {error.strerror or error}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise GenesisException(f"Checkpoint {str(path)!r} cannot be read: {reason}.") from None
     if not content.startswith(MAGIC):
         hint = ""
         if content[:1] == b"\x80" or content[:2] == b"PK":
@@ -283,8 +284,9 @@ def _write_atomically(path: Path, content: bytes) -> None:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise GenesisException(f"Checkpoint '{path}' cannot be written: {error.strerror or error}.") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise GenesisException(f"Checkpoint {str(path)!r} cannot be written: {reason}.") from None
 
 
 # -- what it must agree with ------------------------------------------------------------------------------------------

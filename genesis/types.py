@@ -3,8 +3,6 @@
 Imported only after ``init``: a kernel is compiled for one precision, and the first ``init`` fixes it for the process.
 """
 
-import contextlib
-import os
 import threading
 
 import warp as wp
@@ -14,24 +12,6 @@ from genesis import runtime
 runtime.require_init()
 
 
-@contextlib.contextmanager
-def _native_stderr_closed():
-    """Warp's native library warns of a missing CUDA driver by writing to file descriptor 2."""
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    os.close(sink)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-wp.config.log_level = wp.LOG_ERROR  # below it, Warp reports every module that it loads
-with _native_stderr_closed() if runtime.device.type == "cpu" else contextlib.nullcontext():
-    wp.init()
-
 real = wp.float64 if runtime.precision == "64" else wp.float32
 
 vec3 = wp.types.vector(length=3, dtype=real)
@@ -39,7 +19,6 @@ vec4 = wp.types.vector(length=4, dtype=real)  # quaternion (w, x, y, z), MuJoCo'
 vec6 = wp.types.vector(length=6, dtype=real)  # spatial vector (rotation, translation), MuJoCo's order
 vec10 = wp.types.vector(length=10, dtype=real)  # spatial inertia (xx yy zz xy xz yz, mass * offset, mass)
 mat33 = wp.types.matrix(shape=(3, 3), dtype=real)
-mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 
 # Kernels live in two Warp modules, however many files they are written in: compiling a module costs seconds
 # almost regardless of how much it holds.

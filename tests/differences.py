@@ -3,10 +3,10 @@
 import numpy as np
 
 _CONTRACTION = 1.6
-_LEVELS = 6
+LEVELS = 8
 
 
-def directional_derivative(function, step: float) -> tuple[np.ndarray, np.ndarray]:
+def directional_derivative(function, step: float, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray]:
     """Derivative of ``function(t)`` at t = 0, element by element, with an estimate of its error.
 
     Neville's tableau over central differences with steps ``step / 1.6^k`` (Ridders 1982; Numerical Recipes 5.7). Each
@@ -20,7 +20,7 @@ def directional_derivative(function, step: float) -> tuple[np.ndarray, np.ndarra
     tableau = [[difference(step)]]
     best = tableau[0][0].copy()
     error = np.full_like(best, np.inf)
-    for level in range(1, _LEVELS):
+    for level in range(1, levels):
         row = [difference(step / _CONTRACTION**level)]
         factor = _CONTRACTION**2
         for k in range(1, level + 1):

@@ -1,6 +1,7 @@
 """Torch's ways of differentiating, all of them, through steps and getters."""
 
 import logging
+import threading
 
 import pytest
 import torch
@@ -230,7 +231,10 @@ def run(steps):
     for _ in range(steps):
         arm.control_dofs_position(0.1 * x)
         scene.step()
-    arm.get_links_pos().sum().backward()
+    loss = arm.get_links_pos().sum()
+    recorded = resident()
+    loss.backward()
+    return recorded
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -238,9 +242,8 @@ def resident():
 
 run(100)
 start = resident()
-run({steps})
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print("MB", (peak - start) / 1e6, "finite", bool(torch.isfinite(x.grad).all()))
+recorded = run({steps})
+print("MB", (max(recorded, resident()) - start) / 1e6, "finite", bool(torch.isfinite(x.grad).all()))
 """
 
 
@@ -271,3 +274,73 @@ print("digest", digest.hexdigest())
 def test_the_same_program_twice_is_bit_identical(run_python):
     program = DETERMINISM_PROGRAM.format(file=models.gymnasium_asset("humanoid.xml"))
     assert run_python(program).split()[-1] == run_python(program).split()[-1]
+
+
+def test_checkpointing_of_torch_is_refused(arm):
+    """It would step the scene again during backward, from another state: a gradient of another motion."""
+    from torch.utils.checkpoint import checkpoint
+
+    scene, robot = arm
+    controls = fresh_controls(robot)
+
+    def segment(controls):
+        rollout(scene, robot, controls)
+        return robot.get_qpos()
+
+    with pytest.raises(gs.GenesisException, match="while a backward pass runs"):
+        checkpoint(segment, controls, use_reentrant=False).sum().backward()
+
+
+def test_a_tensor_with_gradient_is_not_dropped_without_a_word(caplog):
+    scene, robot = build(PANDA, requires_grad=False)
+    with caplog.at_level(logging.WARNING, logger="genesis"):
+        for _ in range(2):
+            robot.control_dofs_force(fresh_controls(robot)[0])
+            scene.step()
+    assert sum("this scene records none" in r.message for r in caplog.records) == 1
+
+
+def test_a_state_of_another_scene_is_taken_only_without_its_graph(arm):
+    scene, robot = arm
+    other, twin = build(PANDA)
+    rollout(scene, robot, fresh_controls(robot))
+    with pytest.raises(gs.GenesisException, match=r"state\.detach\(\)"):
+        other.reset(scene.get_state())
+    other.reset(scene.get_state().detach())
+    assert torch.equal(twin.get_qpos(), robot.get_qpos().sceneless())
+
+
+def test_a_massless_joint_is_an_error_not_a_nan():
+    scene, robot = build(models.TUMBLING_BODY)
+    robot.set_links_mass(torch.zeros(robot.n_links))
+    robot.set_links_inertia(torch.zeros(robot.n_links, 6))
+    with pytest.raises(gs.GenesisException, match="neither mass, nor inertia"):
+        robot.get_links_acc()
+    with pytest.raises(gs.GenesisException, match="neither mass, nor inertia"):
+        scene.step()
+
+
+def test_a_scene_is_neither_copied_nor_pickled(arm):
+    import copy
+    import pickle
+
+    for act in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(gs.GenesisException, match="cannot be copied or pickled"):
+            act(arm[0])
+
+
+def test_one_scene_used_by_two_threads():
+    """A backward pass in one thread, steps in another: each loads its inputs and takes its results undisturbed."""
+    scene, robot = build(models.PLANAR_BASE)
+    controls = fresh_controls(robot, 100)
+    rollout(scene, robot, controls, 100)
+    loss = robot.get_links_pos().square().sum()
+    (expected,) = torch.autograd.grad(loss, controls, retain_graph=True)
+    result = []
+    thread = threading.Thread(target=lambda: result.append(torch.autograd.grad(loss, controls)[0]))
+    thread.start()
+    while thread.is_alive():
+        scene.reset()
+        rollout(scene, robot, controls.detach(), 5)
+    thread.join()
+    assert torch.equal(result[0], expected)

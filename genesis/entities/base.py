@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis.entities.indexing import Selection, fit, read_tensor, require_finite, select, select_envs, select_range
+from genesis import runtime
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class EntityBase:
 
     def _built(self, asked_for: str) -> EntityRange:
         """The entity's ranges; raises GenesisException before `scene.build()`."""
+        runtime.require_init()
         found = self._range
         if found is None:
             raise GenesisException(f"{self._name}.{asked_for} needs the built scene: call scene.build() first.")

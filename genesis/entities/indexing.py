@@ -119,8 +119,10 @@ def select(idx: Any, n: int, argument: str, owner: str, *, unique: bool) -> Sele
     if isinstance(idx, slice):
         try:
             idx = range(*idx.indices(n))
-        except TypeError:
-            raise GenesisException(f"{owner}: `{argument}` is {idx!r}; a slice needs integers.") from None
+        except (TypeError, ValueError):
+            raise GenesisException(
+                f"{owner}: `{argument}` is {idx!r}; a slice needs integers, and a step that is not zero."
+            ) from None
     if isinstance(idx, range):
         ids: tuple[int, ...] = tuple(idx)
     else:
@@ -211,11 +213,15 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     """
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
+    if value.layout is not torch.strided or value.is_meta:
+        kind = "a meta tensor" if value.is_meta else f"a sparse tensor ({value.layout})"
+        raise GenesisException(f"{owner}: `{argument}` is {kind}; expected a dense one, as tensor.to_dense() gives.")
     if value.dtype is not runtime.tc_float or value.device != runtime.device:
         if value.dtype.is_complex or value.dtype is torch.bool:
             raise GenesisException(f"{owner}: `{argument}` holds {value.dtype}; expected real numbers.")
         value = value.to(device=runtime.device, dtype=runtime.tc_float)
     if value.requires_grad and not scene.requires_grad:
+        scene._warn_of_dropped_graph(owner, argument)
         value = value.detach()
     return value
 

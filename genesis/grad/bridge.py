@@ -32,35 +32,46 @@ def _reduce(grad: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
 class _Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dynamics: Dynamics, command: Command, state, theta, *blocks):
-        dynamics.load(state, theta, command)
-        dynamics.run_step()
         _save(ctx, dynamics, command, state, theta, blocks)
-        return dynamics.state_out.clone()
+        return _run_step(dynamics, command, state, theta)
 
     @staticmethod
     def backward(ctx, adj_state):
         _refuse_double_backward("scene.step()")
-        command = _load_saved(ctx)
-        ctx.dynamics.run_step_adjoint(adj_state)
-        return None, None, *_input_grads(ctx, command)
+        with ctx.dynamics.lock:
+            command = _load_saved(ctx)
+            ctx.dynamics.run_step_adjoint(adj_state)
+            return None, None, *_input_grads(ctx, command, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, state, theta, *blocks):
-        dynamics.load(state, theta, command)
-        outputs = tuple(view.clone() for view in dynamics.run_observation(names))
         ctx.names = names
         ctx.set_materialize_grads(False)
         _save(ctx, dynamics, command, state, theta, blocks)
-        return outputs
+        return _run_observation(dynamics, names, command, state, theta)
 
     @staticmethod
     def backward(ctx, *grads):
         _refuse_double_backward("a state getter")
-        command = _load_saved(ctx)
-        ctx.dynamics.run_observation_adjoint(ctx.names, grads)
-        return None, None, None, *_input_grads(ctx, command)
+        with ctx.dynamics.lock:
+            command = _load_saved(ctx)
+            ctx.dynamics.run_observation_adjoint(ctx.names, grads)
+            return None, None, None, *_input_grads(ctx, command, "a state getter")
+
+
+def _run_step(dynamics: Dynamics, command: Command, state, theta) -> torch.Tensor:
+    with dynamics.lock:
+        dynamics.load(state, theta, command)
+        dynamics.run_step()
+        return dynamics.state_out.clone()
+
+
+def _run_observation(dynamics: Dynamics, names, command: Command, state, theta) -> tuple[torch.Tensor, ...]:
+    with dynamics.lock:
+        dynamics.load(state, theta, command)
+        return tuple(view.clone() for view in dynamics.run_observation(names))
 
 
 def _save(ctx, dynamics: Dynamics, command: Command, state, theta, blocks) -> None:
@@ -78,13 +89,13 @@ def _load_saved(ctx) -> Command:
     return command
 
 
-def _input_grads(ctx, command: Command) -> tuple:
+def _input_grads(ctx, command: Command, what: str) -> tuple:
     """Gradients of (state, theta, *blocks), None where autograd asks for none."""
     dynamics = ctx.dynamics
     blocks = command.blocks.values()
     needs = ctx.needs_input_grad[-2 - len(blocks) :]
     if dynamics.device.type == "cpu":
-        _warn_of_non_finite_gradient(dynamics)
+        _warn_of_non_finite_gradient(dynamics, what)
     controls = [
         _reduce(grad, block) if need else None
         for grad, block, need in zip(dynamics.control_grads(command), blocks, needs[2:], strict=True)
@@ -103,14 +114,18 @@ def _rows_not_finite(values: torch.Tensor) -> list[int]:
     return torch.nonzero(~torch.isfinite(values).all(1)).flatten().tolist()
 
 
-def _warn_of_non_finite_gradient(dynamics: Dynamics) -> None:
-    if dynamics.warned_of_gradient or not (rows := _rows_not_finite(dynamics.state_in_grad)):
+def _warn_of_non_finite_gradient(dynamics: Dynamics, what: str) -> None:
+    if dynamics.warned_of_gradient:
+        return
+    rows = _rows_not_finite(dynamics.state_in_grad)
+    if not rows and not _rows_not_finite(dynamics.theta_grad):
         return
     dynamics.warned_of_gradient = True
+    place = f"state's, in env(s) {rows[:8]}" if rows else "parameters'"
     runtime.logger.warning(
-        f"a gradient is NaN or infinite after the backward pass of a step, first in env(s) {rows[:8]}: the loss has "
-        "such a gradient itself, or the horizon is too long for it. Shorten it, or cut the graph with scene.detach(). "
-        "This is said once per scene."
+        f"a gradient is NaN or infinite after the backward pass of {what} (the {place}): the loss has such a gradient "
+        "itself, or the horizon is too long for it. Shorten it, or cut the graph with scene.detach(). This is said "
+        "once per scene."
     )
 
 
@@ -118,8 +133,17 @@ def _require_finite_state(dynamics: Dynamics, state: torch.Tensor) -> None:
     if dynamics.device.type == "cpu" and (rows := _rows_not_finite(state.detach())):
         raise GenesisException(
             f"the simulation diverged: after this step the state of env(s) {rows[:8]} holds NaN or infinite values. "
-            "The state before the step is kept. Use a smaller dt or more substeps, smaller forces or gains, or the "
-            "implicitfast integrator."
+            "The state before the step is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
+            "more substeps, smaller forces or gains, or the implicitfast integrator; a joint that moves neither mass, "
+            "nor inertia, nor armature diverges at once."
+        )
+
+
+def _require_finite_acceleration(qacc: torch.Tensor) -> None:
+    if rows := _rows_not_finite(qacc.detach()):
+        raise GenesisException(
+            f"forces and accelerations of env(s) {rows[:8]} are NaN or infinite at the present state: a joint moves "
+            "neither mass, nor inertia, nor armature, or the state or a force is beyond what numbers can hold."
         )
 
 
@@ -140,9 +164,7 @@ def step(dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: 
         new_state = _Step.apply(dynamics, command, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
-            dynamics.load(state, theta, command)
-            dynamics.run_step()
-            new_state = dynamics.state_out.clone()
+            new_state = _run_step(dynamics, command, state, theta)
     _require_finite_state(dynamics, new_state)
     return new_state
 
@@ -166,8 +188,9 @@ def observe(
         outputs = _Observe.apply(dynamics, fields, command, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
-            dynamics.load(state, theta, command)
-            outputs = tuple(view.clone() for view in dynamics.run_observation(fields))
+            outputs = _run_observation(dynamics, fields, command, state, theta)
+    if "qacc" in names and dynamics.device.type == "cpu":
+        _require_finite_acceleration(outputs[names.index("qacc")])
     return tuple(_shape(dynamics, name, value) for name, value in zip(names, outputs, strict=True))
 
 

@@ -61,7 +61,10 @@ class Tensor(torch.Tensor):
 
     def __new__(cls, data: Any, scene: Scene | None = None) -> Tensor:
         out = torch.as_tensor(data).as_subclass(cls)
-        out._scene_ref = None if scene is None else weakref.ref(scene)
+        try:
+            out._scene_ref = None if scene is None else weakref.ref(scene)
+        except TypeError:
+            raise GenesisException(f"Tensor: `scene` is {scene!r}; expected a gs.Scene or None.") from None
         return out
 
     @classmethod

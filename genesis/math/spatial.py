@@ -12,7 +12,7 @@ import warp as wp
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 # Below this squared half-angle the series of the functions here are exact to rounding in 64 bits: their first dropped
-# term is of order x^4 = 1e-16 times a coefficient below 1e-2.
+# term is x^8 = 1e-16 times a coefficient of at most 1/9.
 SERIES_LIMIT = real(1.0e-4)
 # A quaternion shorter than this has no direction; setters refuse it, and kernels take the identity as MuJoCo does.
 MIN_NORM_SQUARED = real(1.0e-30)

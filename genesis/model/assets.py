@@ -20,7 +20,7 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import diagnostics
+from genesis.model import diagnostics, support
 from genesis.model.meshes import check_file, fill_mesh
 
 HIDDEN_GROUP = 3  # the geom group that MuJoCo's viewers do not draw unasked: collision shapes
@@ -130,22 +130,36 @@ def _package_candidates(rest: str, directory: Path) -> Iterable[Path]:
 
 
 def load_urdf(
-    file: str | os.PathLike[str], *, fixed: bool = False, visualization: bool = True, collision: bool = True
+    file: str | os.PathLike[str],
+    *,
+    fixed: bool = False,
+    visualization: bool = True,
+    collision: bool = True,
+    links_to_keep: Iterable[str] = (),
 ) -> mujoco.MjSpec:
     """A URDF file as an `MjSpec` in which every link is a body, and the base is free unless `fixed`.
 
     Fixed joints are not fused. A root link named `world` is the world: the robot hangs on its root joints, and neither
     a free nor a fixed base is added. Visual shapes carry no mass, whatever the file; a link without <inertial> takes
-    its mass from its collision shapes at 1000 kg/m3, as in MuJoCo.
+    its mass from its collision shapes at 1000 kg/m3, as in MuJoCo. An `effort` of 0, or none, limits nothing, as in
+    MuJoCo. All `links_to_keep` are kept, as every link is.
 
     Raises `GenesisException` as `read_xml` does, and for a missing or unreadable mesh (naming the link), an unknown
-    joint type (naming the joint), a tree that is not one, and whatever else MuJoCo finds wrong (with its line).
+    joint type (naming the joint), a tree that is not one, what `diagnostics.check_urdf` finds, a link to keep that
+    does not exist, and whatever else MuJoCo finds wrong (with its line).
     """
     path = check_file(file)
     text, root = read_xml(path, "robot")
     if any(_is_tag(element) and element.tag.partition("}")[0].endswith("xacro") for element in root.iter()):
         raise GenesisException(f"'{path}' is a xacro file: run `xacro` on it and load the URDF that it writes.")
     _check_urdf_tree(path, root)
+    diagnostics.check_urdf(path, root)
+    links = [link.attrib["name"] for link in root.findall("link")]
+    for name in links_to_keep:
+        if name not in links:
+            raise GenesisException(
+                f"'{path}': links_to_keep: there is no link '{name}'. {diagnostics.closest(name, links)}"
+            )
     extension = root.find("mujoco")
     settings = root.find("mujoco/compiler")
     compiler = {} if settings is None else dict(settings.attrib)
@@ -372,12 +386,14 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
     `visualization=False` drops the geoms that do not collide (the inertia that they gave their bodies stays);
     `collision=False` keeps all geoms, and lets none collide.
 
-    Raises `GenesisException` as `read_xml` does, and for a missing or unreadable asset (naming the bodies that use it)
-    and whatever MuJoCo finds wrong (with its line).
+    Raises `GenesisException` as `read_xml` does, and for a missing or unreadable asset (naming the bodies that use it),
+    numbers that are none, kinds of actuators that are not simulated, and whatever MuJoCo finds wrong (with its line).
     """
     path = check_file(file)
-    read_xml(path, "mujoco")
+    _, root = read_xml(path, "mujoco")
+    diagnostics.check_mjcf_numbers(path, root)
     spec = _parse(path, None)
+    support.refuse_actuators(spec, f"'{path}'")
     if not visualization:
         try:
             spec.discard_visual()

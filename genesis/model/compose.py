@@ -86,7 +86,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     file: they are world coordinates, which the entity's pose does not move.
 
     Raises `GenesisException` for bad files (see `assets`), for a link without mass that moves, for files that
-    contradict each other's options, and for every feature that the engine does not simulate (see `support`).
+    contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
+    feature that the engine does not simulate (see `support`).
     """
     _check_names(entities)
     parent = mujoco.MjSpec()
@@ -100,6 +101,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
         _attach(parent, entity, child)
     mj_model = _compile(parent, entities)
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
+    support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
     constraints_wanted = not getattr(rigid_options, "disable_constraint", False)
     if constraints_wanted and (unsimulated := support.describe_constraints(mj_model)):
@@ -147,7 +149,10 @@ def _load(entity: EntitySpec) -> mujoco.MjSpec:
     loader = _LOADERS.get(kind)
     if loader is None:
         raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
-    spec = loader(entity)
+    try:
+        spec = loader(entity)
+    except GenesisException as error:
+        raise GenesisException(f"entity '{entity.name}': {error}") from None
     _apply_material(entity, spec)
     _apply_surface(entity, spec)
     _gather_ground(entity, spec)
@@ -157,7 +162,13 @@ def _load(entity: EntitySpec) -> mujoco.MjSpec:
 
 def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
     morph = entity.morph
-    spec = assets.load_urdf(morph.file, fixed=morph.fixed, visualization=morph.visualization, collision=morph.collision)
+    spec = assets.load_urdf(
+        morph.file,
+        fixed=morph.fixed,
+        visualization=morph.visualization,
+        collision=morph.collision,
+        links_to_keep=morph.links_to_keep,
+    )
     _apply_default_armature(morph, spec)
     return spec
 

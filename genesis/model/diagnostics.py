@@ -1,18 +1,22 @@
-"""What MuJoCo's parser and compiler say, in our words: whose fault it is, and what to do about it."""
+"""What is wrong with a robot file: what MuJoCo's parser and compiler say, in our words (whose fault it is, and what to
+do about it), and the faults that they pass over: numbers that are none, and what a URDF says and MuJoCo drops."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import mujoco
 
 from genesis import runtime
+from genesis.errors import GenesisException
 
 # What MuJoCo's compiler says, and what a user can do about it.
 _ADVICE = (
@@ -89,4 +93,198 @@ def parser_message(path: Path, message: str) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, without MuJoCo's "Error: " and its full stop."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    return text[0].removeprefix("XML Error: ").removeprefix("Error: ").split("; use '")[0].rstrip(".")
+    return text[0].removeprefix("XML Error: ").removeprefix("Error: ").split("; use '")[0].rstrip(".: ")
+
+
+def closest(wrong: str, known: Iterable[str]) -> str:
+    """What to say of an unknown name: the known names most like it, else the first of all known names."""
+    names = sorted(known)
+    alike = difflib.get_close_matches(wrong, names, n=3)
+    if alike:
+        return "Did you mean " + " or ".join(f"'{name}'" for name in alike) + "?"
+    shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+    return f"Known: {shown}" + (f" and {len(names) - _SHOWN} more." if len(names) > _SHOWN else ".")
+
+
+_SHOWN = 12  # how many names a message lists
+
+
+# ------------------------------------------------------------------ numbers that are none
+
+_NOT_FINITE = re.compile(r"[+-]?(nan(\(\w*\))?|inf|infinity)", re.IGNORECASE)
+
+# The numbers that may be infinite: ranges, whose bound is then none, and the limits of a URDF joint.
+_MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
+
+# Parts of an MJCF whose numbers are free, or do not enter the motion.
+_FREE_NUMBERS = frozenset({"visual", "statistic", "sensor", "custom", "extension"})
+
+# Attributes of MJCF that define a name or a text, which may be "nan" or "inf".
+_TEXTS = frozenset({"name", "class", "model", "file", "prefix", "content_type", "user"})
+
+
+def check_mjcf_numbers(path: Path, root: ElementTree.Element) -> None:
+    """Raises for NaN, and for infinity where it means nothing, in an MJCF file and the files that it includes.
+
+    MuJoCo warns of NaN, takes infinity, and lets both vanish in what it computes from them.
+    """
+    named = {value for element in root.iter() for key, value in element.attrib.items() if key in ("name", "class")}
+    for element, place in _mjcf_elements(path, root, path, ""):
+        for key, value in element.attrib.items():
+            if key not in _TEXTS and value not in named:  # what names another element is no number
+                _check_number(place, element, key, value)
+
+
+def _mjcf_elements(
+    path: Path, element: ElementTree.Element, main: Path, within: str
+) -> Iterator[tuple[ElementTree.Element, str]]:
+    """Each element with numbers that count, and where it is: the file and the nearest named element around it."""
+    for child in element:
+        if not isinstance(child.tag, str) or child.tag in _FREE_NUMBERS:
+            continue
+        if child.tag == "include":
+            yield from _included_elements(main.parent / child.attrib.get("file", ""), path, main, within)
+            continue
+        name = child.attrib.get("name")
+        inside = f", {child.tag} '{name}'" if name else within
+        yield child, f"'{path}'{inside}"
+        yield from _mjcf_elements(path, child, main, inside)
+
+
+def _included_elements(file: Path, path: Path, main: Path, within: str) -> Iterator[tuple[ElementTree.Element, str]]:
+    # What is wrong with the file itself is for MuJoCo to say, a file that includes itself among it.
+    with contextlib.suppress(OSError, ElementTree.ParseError, RecursionError):
+        if file not in (path, main):
+            yield from _mjcf_elements(file, ElementTree.parse(file).getroot(), main, within)
+
+
+def _check_number(place: str, element: ElementTree.Element, key: str, value: str) -> None:
+    for word in value.split():
+        if (found := _NOT_FINITE.fullmatch(word)) and not (found.group(2) is None and _may_pass(key, word)):
+            raise GenesisException(
+                f'{place}: <{element.tag} {key}="{value}">: {word} is not a number to compute with. Correct it there.'
+            )
+
+
+def _may_pass(key: str, word: str) -> bool:
+    return "nan" not in word.lower() and _MAY_BE_INFINITE.fullmatch(key) is not None
+
+
+# ------------------------------------------------------------------ what a URDF says, and MuJoCo drops
+
+# What each element of a URDF may hold, and of that, what has no effect here: other programs read it.
+_URDF_CHILDREN = {
+    "robot": (
+        {"link", "joint", "material", "mujoco"},
+        {"transmission", "gazebo", "sensor", "ros2_control", "plugin", "group", "verbose", "version"},
+    ),
+    "link": (
+        {"inertial", "visual", "collision"},
+        {"contact", "material", "sensor", "gazebo", "type", "verbose", "origin", "gravity", "kinematic", "surface"}
+        | {"self_filter", "collision_checking", "self_collision_checking", "velocity_decay", "audio"},
+    ),
+    "joint": (
+        {"origin", "parent", "child", "axis", "limit", "dynamics", "mimic"},
+        {"safety_controller", "calibration", "transmission", "gazebo", "sensor", "hardwareInterface", "verbose"}
+        | {"physics", "joint_properties", "type", "material"},
+    ),
+    "inertial": ({"origin", "mass", "inertia"}, {"density", "friction", "gravity", "verbose"}),
+    "visual": ({"origin", "geometry", "material"}, {"verbose", "sensor", "gazebo"}),
+    "collision": ({"origin", "geometry"}, {"material", "verbose", "contact", "surface", "sensor", "gazebo"}),
+}
+_URDF_ATTRIBUTES = {
+    "dynamics": ({"damping", "friction"}, {"D", "K", "mu_coulomb", "mu_viscous", "stiffness", "spring_stiffness"}
+                 | {"spring_reference", "armature", "type"}),
+    "limit": ({"lower", "upper", "effort", "velocity"}, {"command_effort", "current", "gear_velocity"}
+              | {"acceleration", "deceleration", "jerk", "type"}),
+    "inertia": ({"ixx", "iyy", "izz", "ixy", "ixz", "iyz"}, {"type"}),
+    "mass": ({"value"}, {"type"}),
+    "origin": ({"xyz", "rpy"}, {"type"}),
+    "axis": ({"xyz"}, {"type"}),
+}  # fmt: skip
+# In these an unknown element is an error; elsewhere only one that looks like a known one is.
+_STRICT = ("link", "joint", "inertial")
+
+
+def check_urdf(path: Path, robot: ElementTree.Element) -> None:
+    """Raises for what is wrong with a URDF and MuJoCo reads over: numbers that are none, elements and attributes that
+    look misspelled, a second <geometry>, and joint limits that contradict themselves. Elements that other programs read
+    are listed in the log.
+    """
+    without_effect: set[str] = set()
+    unknown: set[str] = set()
+    for part, place in _urdf_parts(path, robot):
+        _check_urdf_names(place, part, without_effect, unknown)
+        if part.tag not in _FREE_NUMBERS:
+            for key, value in part.attrib.items():
+                if key != "name":
+                    _check_number(place, part, key, value)
+        if part.tag in ("visual", "collision") and len(part.findall("geometry")) > 1:
+            raise GenesisException(
+                f"{place}: a <{part.tag}> has one <geometry>, this one has several, of which one would count. Write one "
+                f"<{part.tag}> for each."
+            )
+    for joint in robot.iterfind("joint"):
+        _check_urdf_limits(path, joint)
+    if without_effect:
+        runtime.logger.info("'%s': has no effect here: %s.", path, ", ".join(sorted(without_effect)))
+    if unknown:
+        runtime.logger.warning("'%s': unknown elements, which have no effect: %s.", path, ", ".join(sorted(unknown)))
+
+
+def _urdf_parts(path: Path, robot: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
+    """The elements of a URDF that have an effect here, and where each is."""
+    yield robot, f"'{path}'"
+    for part in robot:
+        if part.tag in ("link", "joint"):
+            place = f"'{path}', {part.tag} '{part.attrib.get('name', '')}'"
+            yield from ((element, place) for element in _effective(part))
+
+
+def _effective(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    yield element
+    known = _URDF_CHILDREN.get(element.tag)
+    for child in element:
+        if isinstance(child.tag, str) and child.tag != "material" and (known is None or child.tag in known[0]):
+            yield from _effective(child)
+
+
+def _check_urdf_names(place: str, part: ElementTree.Element, without_effect: set[str], unknown: set[str]) -> None:
+    effective, extras = _URDF_CHILDREN.get(part.tag, (None, set()))
+    for child in part if effective is not None else ():
+        tag = child.tag
+        if not isinstance(tag, str) or tag in effective:
+            continue
+        if tag in extras or "}" in tag:  # a namespace: another program's
+            without_effect.add(f"<{part.tag}><{tag.rpartition('}')[2]}>")
+        elif part.tag in _STRICT or difflib.get_close_matches(tag, effective):
+            raise GenesisException(f"{place}: unknown element <{tag}> in <{part.tag}>. {closest(tag, effective)}")
+        else:
+            unknown.add(f"<{part.tag}><{tag}>")
+    attributes, extras = _URDF_ATTRIBUTES.get(part.tag, (None, set()))
+    for key in part.attrib if attributes is not None else ():
+        if key in attributes:
+            continue
+        if key not in extras and "}" not in key:
+            raise GenesisException(
+                f'{place}: unknown attribute {key}="{part.attrib[key]}" of <{part.tag}>. {closest(key, attributes)}'
+            )
+        without_effect.add(f"<{part.tag} {key.rpartition('}')[2]}=...>")
+
+
+def _check_urdf_limits(path: Path, joint: ElementTree.Element) -> None:
+    limit = joint.find("limit")
+    if limit is None:
+        return
+    try:
+        lower, upper, effort = (float(limit.attrib.get(name, 0)) for name in ("lower", "upper", "effort"))
+    except ValueError:
+        return  # MuJoCo's parser names the line
+    place = f"'{path}', joint '{joint.attrib.get('name', '')}': <limit>"
+    if joint.attrib.get("type") != "continuous" and lower > upper:
+        raise GenesisException(f"{place}: lower={lower:g} is above upper={upper:g}. Exchange or correct them.")
+    if effort < 0:
+        raise GenesisException(
+            f"{place}: effort={effort:g} is negative. Give the largest force [N] or torque [N m] of the joint, or 0 "
+            "for no limit."
+        )

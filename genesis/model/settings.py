@@ -9,6 +9,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from genesis import runtime
 from genesis.errors import GenesisException
 
 
@@ -104,6 +105,7 @@ def resolve_options(parent: mujoco.MjSpec, sources: Sequence[Source], sim_option
             advice = f"RigidOptions({overruled_by}=...) decides" if overruled_by else "Make the files agree"
             _check_agreement(name, [(source, _shown(name, value)) for source, value in stated], advice)
             setattr(option, name, stated[0][1])
+    _tell_of_gravity_flags(option.gravity, sources)
     for name, bits in _FLAG_FIELDS:
         setattr(option, name, _resolve_flags(name, bits, sources))
     for source in sources:
@@ -165,6 +167,19 @@ def _resolve_flags(name: str, bits: Any, sources: Sequence[Source]) -> int:
         if stated[0][1]:
             flags |= bit
     return flags
+
+
+def _tell_of_gravity_flags(gravity: np.ndarray, sources: Sequence[Source]) -> None:
+    """Warns of the files that switch gravity off, in a scene whose gravity [m/s^2] is not zero."""
+    bit = int(mujoco.mjtDisableBit.mjDSBL_GRAVITY)
+    files = dict.fromkeys(f"'{source.file}'" for source in sources if source.spec.option.disableflags & bit)
+    if files and np.any(gravity):
+        runtime.logger.warning(
+            '%s: <flag gravity="disable"/> has no effect: gravity is the scene\'s, %s m/s^2. Pass '
+            "SimOptions(gravity=(0,0,0)) for a scene without it.",
+            ", ".join(files),
+            tuple(float(value) for value in gravity),
+        )
 
 
 def _check_agreement(what: str, stated: Sequence[tuple[Source, str]], advice: str) -> None:

@@ -1,4 +1,5 @@
-"""What a compiled model uses and the engine does not simulate: refused by name, so that nothing is dropped silently.
+"""What a model uses and the engine does not simulate, and numbers that no model can have: refused by name, so that
+nothing is dropped silently.
 
 The tables follow `MjModel`'s fields (mjmodel.h) from sizes to actuators. A field that no row mentions either is
 simulated, or belongs to constraints (`describe_constraints`), or does not enter the dynamics (drawing, sensors, names,
@@ -29,6 +30,15 @@ _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 _MOTION_FLAGS = ("SLEEP", "IPC")
 
 _EDIT = "remove it from the file"
+
+# The enum fields of an actuator: the field (of MjsActuator; in MjModel `actuator_` comes before it), its enum, the
+# prefix of the enum's names, the values that are simulated, and the field in words.
+_ACTUATOR_KINDS = (
+    ("trntype", mujoco.mjtTrn, "mjTRN_", _TRANSMISSIONS, "transmission"),
+    ("dyntype", mujoco.mjtDyn, "mjDYN_", _DYNAMICS, "dynamics (dyntype)"),
+    ("gaintype", mujoco.mjtGain, "mjGAIN_", _GAINS, "gain (gaintype)"),
+    ("biastype", mujoco.mjtBias, "mjBIAS_", _BIASES, "bias (biastype)"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,25 +129,13 @@ _FEATURES = (
     Feature("tendon", _nonzero("tendon_damping", "tendon_dampingpoly"), "tendon damping"),
     Feature("tendon", _nonzero("tendon_armature"), "tendon armature"),
     Feature("tendon", _nonzero("tendon_actfrclimited"), "a limit of the actuator force on a tendon (actuatorfrcrange)"),
-    Feature(
-        "actuator",
-        _not_among("actuator_trntype", mujoco.mjtTrn, "mjTRN_", _TRANSMISSIONS),
-        _named("actuator_trntype", mujoco.mjtTrn, "mjTRN_", "transmission"),
-    ),
-    Feature(
-        "actuator",
-        _not_among("actuator_dyntype", mujoco.mjtDyn, "mjDYN_", _DYNAMICS),
-        _named("actuator_dyntype", mujoco.mjtDyn, "mjDYN_", "dynamics (dyntype)"),
-    ),
-    Feature(
-        "actuator",
-        _not_among("actuator_gaintype", mujoco.mjtGain, "mjGAIN_", _GAINS),
-        _named("actuator_gaintype", mujoco.mjtGain, "mjGAIN_", "gain (gaintype)"),
-    ),
-    Feature(
-        "actuator",
-        _not_among("actuator_biastype", mujoco.mjtBias, "mjBIAS_", _BIASES),
-        _named("actuator_biastype", mujoco.mjtBias, "mjBIAS_", "bias (biastype)"),
+    *(
+        Feature(
+            "actuator",
+            _not_among(f"actuator_{field}", enum, prefix, supported),
+            _named(f"actuator_{field}", enum, prefix, words),
+        )
+        for field, enum, prefix, supported, words in _ACTUATOR_KINDS
     ),
     Feature("actuator", lambda m: m.actuator_plugin >= 0, "a plugin"),
     Feature(
@@ -216,10 +214,70 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
         raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
 
 
+def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:
+    """Raises `GenesisException` that names the actuators of a kind that is not simulated; `source`: whose they are.
+
+    MuJoCo's compiler must not see them: of a muscle it complains that its range of lengths cannot be computed.
+    """
+    complaints = []
+    for field, enum, prefix, supported, words in _ACTUATOR_KINDS:
+        allowed = [int(getattr(enum, prefix + name)) for name in supported]
+        found: dict[str, list[str]] = {}
+        for index, actuator in enumerate(spec.actuators):
+            value = enum(int(getattr(actuator, field)))
+            if value not in allowed:
+                kind = value.name.removeprefix(prefix).lower()
+                found.setdefault(kind, []).append(actuator.name or f"actuator{index}")
+        complaints += [f"actuator {_list(names)}: {words} '{kind}': {_EDIT}" for kind, names in found.items()]
+    if complaints:
+        raise GenesisException(f"{source} uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
+
+
+# The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
+_NUMBERS = {
+    "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
+    "joint": ("axis", "pos", "stiffness", "range", "actfrcrange"),
+    "dof": ("damping", "armature", "frictionloss"),
+    "geom": ("size", "pos", "quat", "friction", "margin", "gap"),
+    "site": ("size", "pos", "quat"),
+    "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),
+}
+_PREFIXES = {"joint": "jnt"}  # of the fields in MjModel, where it is not the kind's name
+# Numbers that cannot be negative, as the setters say too: MuJoCo's integrators would not agree what they mean.
+_NOT_NEGATIVE = ("dof_damping", "dof_armature")
+
+
+def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
+    """Raises `GenesisException` that names the first number of the model that no body can have: NaN or infinite, or
+    negative damping or armature. `names` are the entities'."""
+    m = mj_model
+    for kind, fields in _NUMBERS.items():
+        for field in fields:
+            full_name = f"{_PREFIXES.get(kind, kind)}_{field}"
+            values = np.asarray(getattr(m, full_name))
+            wrong = np.isnan(values) if field.endswith("range") else ~np.isfinite(values)
+            fault = "is not a finite number: correct the file or the size"
+            if full_name in _NOT_NEGATIVE and not wrong.any():
+                wrong, fault = values < 0, "is negative: give 0 or more"
+            if not wrong.any():
+                continue
+            index = int(np.argwhere(wrong)[0][0])
+            owner_kind, element = ("joint", int(m.dof_jntid[index])) if kind == "dof" else (kind, index)
+            owner, name = _owner(_name(m, owner_kind, element), names)
+            who = f"entity '{owner}': " if owner else ""
+            shown = " ".join(f"{value:g}" for value in np.atleast_1d(values[index]))
+            raise GenesisException(
+                f"{who}{_SPOKEN.get(owner_kind, owner_kind)} '{name or element}': {field} '{shown}' {fault}."
+            )
+
+
+_SPOKEN = {"body": "link", "equality": "constraint"}  # what messages call an `mjtObj`, where it is not its name
+
+
 def _kind(feature: Feature) -> str:
     if feature.uses is _mimics:
         return "joint"
-    return {"body": "link", "equality": "constraint"}.get(feature.kind, feature.kind)
+    return _SPOKEN.get(feature.kind, feature.kind)
 
 
 def describe_constraints(mj_model: mujoco.MjModel) -> list[str]:

@@ -56,7 +56,6 @@ def position_error(
     jnt_type: wp.array(dtype=int),
     jnt_qposadr: wp.array(dtype=int),
     jnt_dofadr: wp.array(dtype=int),
-    ctrl_mode: wp.array2d(dtype=int),
     dof_position: wp.array2d(dtype=real),
     qpos: wp.array2d(dtype=real),
     dof_error: wp.array2d(dtype=real),

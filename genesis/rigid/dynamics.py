@@ -10,6 +10,8 @@ it forward once more where a later segment has overwritten the work space.
 """
 
 import math
+import threading
+import weakref
 from dataclasses import dataclass
 
 import mujoco
@@ -34,6 +36,10 @@ _THETA_DTYPES = {
     "jnt_axis": vec3,
     "jnt_pos": vec3,
 }
+
+
+# Warp captures into one graph of a device at a time, whichever thread asks.
+_capturing = threading.Lock()
 
 
 @untaped
@@ -75,6 +81,7 @@ class Dynamics:
         self.model = model
         self.n_worlds = n_worlds
         self.device = device
+        self._dtype = runtime.tc_float
         self.substeps = substeps
         self.nq, self.nv, self.na, self.nu, self.nbody = model.nq, model.nv, model.na, model.nu, model.nbody
         self.state_size = self.nq + self.nv + self.na
@@ -85,7 +92,9 @@ class Dynamics:
         self._allocate()
         self._bind_model()
         self.warned_of_gradient = False
-        self._theta: torch.Tensor | None = None
+        # Held while inputs are loaded, run and copied out: the buffers are shared by all that use the scene.
+        self.lock = threading.RLock()
+        self._theta: weakref.ref[torch.Tensor] | None = None  # weak: a parameter's graph is not ours to keep alive
         self._theta_version = -1
         self._theta_rows = 0
         self._command: Command | None = None
@@ -128,7 +137,7 @@ class Dynamics:
             size = math.prod(shape) * _COMPONENTS[dtype]
             self._columns[name] = slice(offset, offset + size)
             offset += size
-        self._data = torch.zeros((n, offset), dtype=runtime.tc_float, device=self.device)
+        self._data = torch.zeros((n, offset), dtype=self._dtype, device=self.device)
         self._grad = torch.zeros_like(self._data)
         self._arrays = {
             name: self._array(self._data, self._grad, self._columns[name].start, dtype, shape)
@@ -189,7 +198,7 @@ class Dynamics:
     def _bind_theta(self, rows: int) -> None:
         """(Re)bind the parameter arrays to a buffer of ``rows`` rows (1 or N) and drop every captured graph."""
         self._theta_rows = rows
-        self._theta_data = torch.zeros((rows, self.model.ntheta), dtype=runtime.tc_float, device=self.device)
+        self._theta_data = torch.zeros((rows, self.model.ntheta), dtype=self._dtype, device=self.device)
         self._theta_grad = torch.zeros_like(self._theta_data)
         stride = 0 if rows == 1 else None
         for name, spec in self.model.theta_fields.items():
@@ -291,11 +300,11 @@ class Dynamics:
 
     def _capture(self, segments: list[list[_Launch]]) -> _Program:
         program = _Program(segments)
-        with wp.ScopedCapture(device=self._wp_device) as capture:
+        with _capturing, wp.ScopedCapture(device=self._wp_device) as capture:
             for segment in segments:
                 self._launch_forward(segment)
         program.forward = capture.graph
-        with wp.ScopedCapture(device=self._wp_device) as capture:
+        with _capturing, wp.ScopedCapture(device=self._wp_device) as capture:
             for segment in segments:
                 self._launch_forward(segment)
             for k, segment in reversed(list(enumerate(segments))):
@@ -317,12 +326,13 @@ class Dynamics:
         if theta.shape[0] != self._theta_rows:
             self._bind_theta(theta.shape[0])
             self._theta = None
-        if theta is not self._theta or theta._version != self._theta_version:
+        if self._theta is None or theta is not self._theta() or theta._version != self._theta_version:
             self._theta_data.copy_(theta)
-            self._theta, self._theta_version = theta, theta._version
-        if self._command is None or command.mode is not self._command.mode:
+            self._theta, self._theta_version = weakref.ref(theta), theta._version
+        loaded, self._command = self._command, None  # an interrupt in between leaves nothing that is trusted
+        if loaded is None or command.mode is not loaded.mode:
             self._int_tensors["ctrl_mode"].copy_(command.mode)
-        if self._command is None or command.actuators_on is not self._command.actuators_on:
+        if loaded is None or command.actuators_on is not loaded.actuators_on:
             self._int_tensors["actuator_on"].copy_(command.actuators_on)
         self._command = Command(command.mode, command.actuators_on)
         keys = tuple((key, block.shape[-1]) for key, block in command.blocks.items())

@@ -18,7 +18,6 @@ from genesis.types import real, taped, untaped, vec3, vec6, vec10
 
 @taped
 def effective_mass_matrix(
-    M_colind: wp.array(dtype=int),
     M_colind_adr: wp.array(dtype=int),
     derivative_pairs: wp.array2d(dtype=int),
     actuator_joint_dof: wp.array(dtype=int),

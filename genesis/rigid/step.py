@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import mujoco
-import warp as wp
 
 from genesis.model.arrays import Model
 from genesis.rigid import actuation, bias, inertia, integrate, kinematics, observe, passive, solve
@@ -193,8 +192,3 @@ def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
             if stage.needed(model):
                 chosen.append(stage)
     return tuple(reversed(chosen))
-
-
-def is_array(arg) -> bool:
-    """Whether a kernel argument is an array (as opposed to a scalar)."""
-    return isinstance(arg.type, wp.array)
