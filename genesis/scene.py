@@ -231,8 +231,7 @@ class Scene:
         Raises GenesisException, and keeps the state before the step, when the state after it is not finite (on the CPU
         only: on CUDA the host would have to wait for the device), and when it is called while a backward pass runs.
         """
-        if not self._built:
-            self._require_built("step")
+        self._require_built("step")
         if _graph_task() != _NO_GRAPH_TASK:
             raise GenesisException(
                 "scene.step: called while a backward pass runs, as torch.utils.checkpoint or a hook does. It would "
@@ -281,6 +280,7 @@ class Scene:
         """
         self._require_built("detach")
         self._commands.detach()
+        self._parameters.warn_of_stale_values()
         self._parameters.refresh()
         self._set_state(self._state.detach())
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import logging
+import warnings
 
 import mujoco
 import numpy as np
@@ -400,6 +401,176 @@ def test_set_once_and_used_in_several_backward_passes():
     assert axis.grad.abs().sum() > 0
 
 
+# Two hinges and nothing else: set_qpos writes the whole state, so that no epoch hangs on the one before.
+PENDULUM = """
+<mujoco><worldbody><body><joint axis="0 1 0"/><geom type="capsule" size=".04" fromto="0 0 0 0 .1 -.4"/>
+  <body pos="0 .1 -.4"><joint axis="1 1 0"/><geom type="capsule" size=".03" fromto="0 0 0 0 0 -.3"/></body>
+</body></worldbody></mujoco>"""
+
+
+def test_set_once_and_used_in_epochs_without_reset_or_detach(tmp_path):
+    (tmp_path / "pendulum.xml").write_text(PENDULUM)
+    scene = gs.Scene(
+        sim_options=gs.options.SimOptions(dt=0.004, requires_grad=True),
+        rigid_options=gs.options.RigidOptions(disable_constraint=True),
+    )
+    arm = scene.add_entity(gs.morphs.MJCF(file=tmp_path / "pendulum.xml"), name="arm")
+    scene.build(n_envs=2)
+    kp = torch.full((2,), 2.0, requires_grad=True)
+    inertia = (0.1 * torch.eye(3)).expand(2, 3, 3).clone().requires_grad_()
+    axis = torch.tensor([[0.1, 1.0, 0.2]], requires_grad=True)
+    arm.set_dofs_kp(kp)
+    arm.set_links_inertia(inertia)
+    arm.set_joints_axis(axis, joints_idx_local=0)
+    found = []
+    for _ in range(3):
+        for x in (kp, inertia, axis):
+            x.grad = None
+        arm.set_qpos((0.1, 0.2))
+        arm.control_dofs_position((0.5, -0.4))
+        scene.step()
+        loss = arm.get_dofs_velocity().square().sum()
+        loss.backward(retain_graph=True)
+        once = [x.grad.clone() for x in (kp, inertia, axis)]
+        loss.backward()
+        for x, expected in zip((kp, inertia, axis), once, strict=True):
+            torch.testing.assert_close(x.grad, 2 * expected)
+        found.append(once)
+    for grads in found[1:]:
+        for grad, expected in zip(grads, found[0], strict=True):
+            assert expected.abs().sum() > 0
+            torch.testing.assert_close(grad, expected)
+
+
+def test_getters_may_be_differentiated_one_after_the_other():
+    scene, arm, _, _ = world()
+    mass = torch.ones(5, requires_grad=True)
+    arm.set_links_mass(mass)
+    energy = arm.get_potential_energy()
+    for k in range(2):
+        arm.get_links_mass().sum().backward()
+        assert mass.grad.tolist() == [k + 1] * 5
+    arm.get_mass_mat().sum().backward()
+    torch.testing.assert_close(arm.get_potential_energy(), energy)
+    arm.get_potential_energy().backward()
+    theta = scene._parameters.theta()
+    scene.step()
+    assert scene._parameters.theta() is theta, "packed once, however many steps"
+
+
+@pytest.mark.parametrize("computed", [True, False])
+@pytest.mark.parametrize("n_envs", [0, 2])
+def test_links_set_over_a_scaled_mass_in_every_epoch(n_envs, computed):
+    """Each epoch scales what is in force, and its gradient is that of its own settings: the past is numbers."""
+    scene, arm, _, _ = world(n_envs)
+    inertia = (values(arm, "links_inertia") * 1.5).requires_grad_()
+    arm.set_links_inertia(inertia)
+    total = torch.tensor(9.0, requires_grad=True)
+    one = torch.tensor([2.0], requires_grad=True)
+    masses, scale = values(arm, "links_mass"), 1.0
+    for epoch in range(4):
+        for x in (total, one, inertia):
+            x.grad = None
+        scene.reset()
+        used = [x * 1.0 if computed else x for x in (total, one)]
+        which = {"envs_idx": [1]} if n_envs else {}
+        arm.set_mass(used[0].expand(1) if n_envs else used[0], **which)
+        arm.set_links_mass(used[1], [0], **which)
+        row = (1,) if n_envs else ()
+        ratio = 9.0 / masses[row].sum(-1)
+        rest = masses[row] * ratio
+        masses[row] = rest
+        masses[(*row, 0)] = 2.0
+        scale = scale * ratio
+        torch.testing.assert_close(values(arm, "links_mass"), masses)
+        expected = inertia.detach().clone()
+        expected[row] = expected[row] * scale
+        torch.testing.assert_close(values(arm, "links_inertia"), expected)
+        scene.step()
+        (arm.get_dofs_velocity().sum() + arm.get_mass().sum()).backward()
+        with torch.no_grad():
+            assert one.grad.item() != 0 and total.grad.item() != 0
+        # The masses alone, whose gradient is known: links 1 to 4 share what the scaling makes of them, link 0 is `one`.
+        for x in (total, one, inertia):
+            x.grad = None
+        if not computed:
+            (arm.get_links_mass().sum() + arm.get_links_inertia().sum()).backward()
+            assert one.grad.item() == pytest.approx(1.0)
+            assert total.grad.item() == pytest.approx(((rest[1:].sum() + expected[row].sum()) / 9).item())
+            grad = torch.ones_like(inertia)
+            grad[row] = scale
+            torch.testing.assert_close(inertia.grad, grad)
+        assert len(scene._parameters._parts) == 3, epoch
+
+
+def test_gradient_of_a_mass_scaled_twice_with_a_link_set_between():
+    """Within one pass everything counts, the older settings in the proportions that they made."""
+    scene, arm, _, _ = world(2)
+
+    def run(first, one, second, again):
+        arm.set_links_mass(torch.ones(5))
+        arm.set_mass(first)
+        arm.set_links_mass(one, [0])
+        arm.set_mass(second)
+        arm.set_links_mass(again, [0], envs_idx=[1])
+        return [arm.get_links_mass(), arm.get_links_inertia()]
+
+    first, one, second, again = torch.tensor(10.0), torch.tensor([4.0]), torch.tensor([24.0, 12.0]), torch.tensor([3.0])
+    found = run(first, one, second, again)[0]
+    torch.testing.assert_close(found.as_subclass(torch.Tensor), torch.tensor([[8.0, 4, 4, 4, 4], [3.0, 2, 2, 2, 2]]))
+    inertia = values(arm, "links_inertia")
+
+    def anew(*given):
+        arm.set_links_inertia(inertia)
+        return run(*given)
+
+    check_gradient(anew, first, one, second, again)
+    for _ in range(3):  # bounded, whatever was not gone through backwards
+        sum(x.sum() for x in anew(*(x.clone().requires_grad_() for x in (first, one, second, again)))).backward()
+    assert len(scene._parameters._parts) <= 6
+
+
+def test_changes_in_place_of_views_ranges_and_lists_are_noticed(caplog):
+    scene, arm, _, _ = world()
+    mass, lower, upper = (x.requires_grad_() for x in (torch.ones(5), -torch.ones(3), torch.ones(3)))
+    kp = torch.tensor(3.0, requires_grad=True)
+    arm.set_links_mass(mass[:])
+    arm.set_dofs_force_range(lower, upper)
+    arm.set_dofs_kp([kp, kp, kp])
+    with caplog.at_level(logging.WARNING, logger="genesis"):
+        scene._parameters.warn_of_stale_values()
+        assert not caplog.records
+        for leaf, setter in ((mass, "set_links_mass"), (upper, "set_dofs_force_range"), (kp, "set_dofs_kp")):
+            caplog.clear()
+            with torch.no_grad():
+                leaf.mul_(1.5)
+            scene._parameters.warn_of_stale_values()
+            assert [f"arm.{setter}() was changed in place" in r.getMessage() for r in caplog.records] == [True]
+        caplog.clear()
+        arm.set_dofs_force_range(lower, upper)
+        with torch.no_grad():
+            lower.mul_(1.5)
+        scene._parameters.warn_of_stale_values()
+        assert "arm.set_dofs_force_range()" in caplog.text
+
+
+def test_gains_chosen_by_the_compiler_are_said_to_stay():
+    _, arm, _, _ = world()
+    for method in (arm.set_mass, arm.set_links_mass, arm.set_links_inertia, arm.set_dofs_armature):
+        assert all(word in inspect.getdoc(method) for word in ("dampratio", "springdamper", "as compiled"))
+
+
+def test_a_long_direction_is_normalised_or_refused():
+    _, arm, _, _ = world()
+    arm.set_links_offset_quat([[1e100, 0, 0, 0]], 2)
+    assert arm.get_links_offset_quat(2).tolist() == [[1, 0, 0, 0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for length in (1e200, 1e308):
+            with pytest.raises(gs.GenesisException, match=r"link 'fore' .* too long to be normalised"):
+                arm.set_links_offset_quat([[length, 0, 0, 0]], 2)
+
+
 def test_a_value_set_without_gradient_ends_the_gradient():
     scene, arm, _, _ = world()
     mass = torch.ones(5, requires_grad=True)
@@ -477,6 +648,11 @@ WRONG = {
     "negative damping": (lambda e, s: e.set_dofs_damping([0.1, -1, 0.1]), r"dof 1 \(joint 'elbow'\) is -1"),
     "negative time constant": (lambda e, s: e.set_actuators_time_constant([[-1.0]] * 3), "actuator 'pull' is -1"),
     "lower above upper": (lambda e, s: e.set_dofs_force_range(2.0, 1.0), "has lower 2 above upper 1"),
+    "range above all": (
+        lambda e, s: e.set_dofs_force_range(np.inf, np.inf),
+        "lower inf and upper inf; no finite force",
+    ),
+    "range below all": (lambda e, s: e.set_dofs_force_range(-np.inf, -np.inf), "upper -inf; no finite force"),
     "NaN range": (lambda e, s: e.set_dofs_force_range(float("nan"), 1.0), "holds NaN"),
     "negative moment": (
         lambda e, s: e.set_links_inertia([[-0.1, 0.1, 0.1, 0, 0, 0]], links_idx_local=1),

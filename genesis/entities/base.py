@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis.entities.indexing import Selection, fit, read_tensor, require_finite, select, select_envs, select_range
 from genesis import runtime
+from genesis.entities.indexing import Selection, fit, read_tensor, require_finite, select, select_envs, select_range
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:

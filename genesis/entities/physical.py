@@ -28,8 +28,14 @@ class PhysicalParameters(EntityBase):
     element once.
 
     The values are copied, with their graph: after an optimizer's step call the setter again. They outlive
-    `scene.reset()`. Numbers that MuJoCo derives at compile time and the step uses follow from them. `scene.mj_model`
-    keeps the numbers of the build.
+    `scene.reset()`. Numbers that MuJoCo derives from them at compile time, and the step uses, follow. Not so two gains
+    that a model file may let the compiler choose for its inertias: the damping that an actuator's `dampratio` stands
+    for (the third number of `actuators_bias`), and the stiffness and damping that a joint's `springdamper` stands for.
+    They stay as compiled; set them anew where they should change. `scene.mj_model` keeps the numbers of the build.
+
+    An old tensor keeps its gradient as long as it is in force, with one exception: values that were set again, and only
+    live on in the proportions that a later `set_mass` scaled, count as numbers once a backward pass has gone through
+    them.
 
     Every setter raises GenesisException, before anything changes, for a call before `build()`, a wrong shape, NaN or
     infinite values, a bad index, a tensor of another scene, and a value that no body has (the message names the link
@@ -71,7 +77,10 @@ class PhysicalParameters(EntityBase):
         return self._get_parameter("dofs_damping", dofs_idx_local, envs_idx)
 
     def set_dofs_armature(self, armature: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """What the joint's rotor adds to the diagonal of M [kg m^2, kg], ([n_envs,] n_dofs), not negative."""
+        """What the joint's rotor adds to the diagonal of M [kg m^2, kg], ([n_envs,] n_dofs), not negative.
+
+        Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
+        """
         self._set_parameter("dofs_armature", armature, dofs_idx_local, envs_idx)
 
     def get_dofs_armature(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
@@ -79,7 +88,10 @@ class PhysicalParameters(EntityBase):
         return self._get_parameter("dofs_armature", dofs_idx_local, envs_idx)
 
     def set_dofs_force_range(self, lower: Any, upper: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """Range to which `control_dofs_*` forces are clipped [N m, N], ([n_envs,] n_dofs) each; infinite: no limit."""
+        """Range to which `control_dofs_*` forces are clipped [N m, N], ([n_envs,] n_dofs) each.
+
+        -inf below and inf above: no limit.
+        """
         method = "set_dofs_force_range"
         entity = self._built(method)
         owner = self._owner(method)
@@ -98,7 +110,7 @@ class PhysicalParameters(EntityBase):
             pair,
             owner,
             lambda k: self._element("dofs", int(chosen.positions()[k])),
-            source=lower if getattr(lower, "requires_grad", False) else upper,
+            source=(lower, upper),
         )
 
     def get_dofs_force_range(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
@@ -109,7 +121,10 @@ class PhysicalParameters(EntityBase):
     # -- links --------------------------------------------------------------------------------------------------------
 
     def set_links_mass(self, mass: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """Masses of the links [kg], ([n_envs,] n_links), not negative. The inertias stay; `set_mass` scales both."""
+        """Masses of the links [kg], ([n_envs,] n_links), not negative. The inertias stay; `set_mass` scales both.
+
+        Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
+        """
         self._set_parameter("links_mass", mass, links_idx_local, envs_idx)
 
     def get_links_mass(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
@@ -128,7 +143,8 @@ class PhysicalParameters(EntityBase):
         """Inertias about the centres of mass [kg m^2], in the axes of the links' frames, ([n_envs,] n_links, 6).
 
         The six numbers are xx, yy, zz, xy, xz, yz; matrices, ([n_envs,] n_links, 3, 3), are accepted too. Principal
-        moments must not be negative, and none may exceed the sum of the other two.
+        moments must not be negative, and none may exceed the sum of the other two. Gains that the compiler chose for
+        the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
         """
         self._set_parameter("links_inertia", inertia, links_idx_local, envs_idx)
 
@@ -166,7 +182,11 @@ class PhysicalParameters(EntityBase):
         return self._get_parameter("links_gravity_compensation", links_idx_local, envs_idx)
 
     def set_mass(self, mass: Any, envs_idx: Any = None) -> None:
-        """Mass of the whole entity [kg], a number or ([n_envs],): masses and inertias of all links are scaled alike."""
+        """Mass of the whole entity [kg], a number or ([n_envs],): masses and inertias of all links are scaled alike.
+
+        What is scaled is what is in force. Gains that the compiler chose for the inertia (actuator `dampratio`, joint
+        `springdamper`) stay as compiled.
+        """
         method = "set_mass"
         entity = self._built(method)
         owner = self._owner(method)

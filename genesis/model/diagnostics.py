@@ -111,7 +111,8 @@ _SHOWN = 12  # how many names a message lists
 
 # ------------------------------------------------------------------ numbers that are none
 
-_NOT_FINITE = re.compile(r"[+-]?(nan(\(\w*\))?|inf|infinity)", re.IGNORECASE)
+_NAN = re.compile(r"[+-]?nan(\(\w*\))?", re.IGNORECASE)
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 # The numbers that may be infinite: ranges, whose bound is then none, and the limits of a URDF joint.
 _MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
@@ -129,45 +130,39 @@ def check_mjcf_numbers(path: Path, root: ElementTree.Element) -> None:
     MuJoCo warns of NaN, takes infinity, and lets both vanish in what it computes from them.
     """
     named = {value for element in root.iter() for key, value in element.attrib.items() if key in ("name", "class")}
-    for element, place in _mjcf_elements(path, root, path, ""):
+    for element, place in _mjcf_elements((path,), root, ""):
         for key, value in element.attrib.items():
             if key not in _TEXTS and value not in named:  # what names another element is no number
                 _check_number(place, element, key, value)
 
 
 def _mjcf_elements(
-    path: Path, element: ElementTree.Element, main: Path, within: str
+    files: tuple[Path, ...], element: ElementTree.Element, within: str
 ) -> Iterator[tuple[ElementTree.Element, str]]:
-    """Each element with numbers that count, and where it is: the file and the nearest named element around it."""
+    """The elements with numbers that count, and where each is: its file, the last of `files` (the model's own and those
+    that include it), and the nearest named element around it."""
     for child in element:
         if not isinstance(child.tag, str) or child.tag in _FREE_NUMBERS:
             continue
         if child.tag == "include":
-            yield from _included_elements(main.parent / child.attrib.get("file", ""), path, main, within)
+            file = files[0].parent / child.attrib.get("file", "")
+            # What is wrong with the file itself is for MuJoCo to say, and that it includes itself.
+            with contextlib.suppress(OSError, ElementTree.ParseError):
+                if file not in files:
+                    yield from _mjcf_elements((*files, file), ElementTree.parse(file).getroot(), within)
             continue
         name = child.attrib.get("name")
         inside = f", {child.tag} '{name}'" if name else within
-        yield child, f"'{path}'{inside}"
-        yield from _mjcf_elements(path, child, main, inside)
-
-
-def _included_elements(file: Path, path: Path, main: Path, within: str) -> Iterator[tuple[ElementTree.Element, str]]:
-    # What is wrong with the file itself is for MuJoCo to say, a file that includes itself among it.
-    with contextlib.suppress(OSError, ElementTree.ParseError, RecursionError):
-        if file not in (path, main):
-            yield from _mjcf_elements(file, ElementTree.parse(file).getroot(), main, within)
+        yield child, f"'{files[-1]}'{inside}"
+        yield from _mjcf_elements(files, child, inside)
 
 
 def _check_number(place: str, element: ElementTree.Element, key: str, value: str) -> None:
     for word in value.split():
-        if (found := _NOT_FINITE.fullmatch(word)) and not (found.group(2) is None and _may_pass(key, word)):
+        if _NAN.fullmatch(word) or (_INFINITE.fullmatch(word) and not _MAY_BE_INFINITE.fullmatch(key)):
             raise GenesisException(
-                f'{place}: <{element.tag} {key}="{value}">: {word} is not a number to compute with. Correct it there.'
+                f'{place}: <{element.tag} {key}="{value}">: {word} is not a finite number. Correct it there.'
             )
-
-
-def _may_pass(key: str, word: str) -> bool:
-    return "nan" not in word.lower() and _MAY_BE_INFINITE.fullmatch(key) is not None
 
 
 # ------------------------------------------------------------------ what a URDF says, and MuJoCo drops
@@ -192,6 +187,7 @@ _URDF_CHILDREN = {
     "visual": ({"origin", "geometry", "material"}, {"verbose", "sensor", "gazebo"}),
     "collision": ({"origin", "geometry"}, {"material", "verbose", "contact", "surface", "sensor", "gazebo"}),
 }
+_NO_NAMES: tuple[set[str], set[str]] = (set(), set())
 _URDF_ATTRIBUTES = {
     "dynamics": ({"damping", "friction"}, {"D", "K", "mu_coulomb", "mu_viscous", "stiffness", "spring_stiffness"}
                  | {"spring_reference", "armature", "type"}),
@@ -200,10 +196,12 @@ _URDF_ATTRIBUTES = {
     "inertia": ({"ixx", "iyy", "izz", "ixy", "ixz", "iyz"}, {"type"}),
     "mass": ({"value"}, {"type"}),
     "origin": ({"xyz", "rpy"}, {"type"}),
-    "axis": ({"xyz"}, {"type"}),
+    "axis": ({"xyz"}, {"rpy", "type"}),
 }  # fmt: skip
 # In these an unknown element is an error; elsewhere only one that looks like a known one is.
 _STRICT = ("link", "joint", "inertial")
+_MISSPELLED = 0.75  # from this likeness on (difflib): "joints" is a joint, "loop_joint" another program's element
+_URDF_TEXTS = frozenset({"name", "link", "joint", "type", "filename"})
 
 
 def check_urdf(path: Path, robot: ElementTree.Element) -> None:
@@ -215,13 +213,12 @@ def check_urdf(path: Path, robot: ElementTree.Element) -> None:
     unknown: set[str] = set()
     for part, place in _urdf_parts(path, robot):
         _check_urdf_names(place, part, without_effect, unknown)
-        if part.tag not in _FREE_NUMBERS:
-            for key, value in part.attrib.items():
-                if key != "name":
-                    _check_number(place, part, key, value)
+        for key, value in part.attrib.items():
+            if key not in _URDF_TEXTS:
+                _check_number(place, part, key, value)
         if part.tag in ("visual", "collision") and len(part.findall("geometry")) > 1:
             raise GenesisException(
-                f"{place}: a <{part.tag}> has one <geometry>, this one has several, of which one would count. Write one "
+                f"{place}: several <geometry> in one <{part.tag}>, of which only one would count. Write one "
                 f"<{part.tag}> for each."
             )
     for joint in robot.iterfind("joint"):
@@ -250,19 +247,19 @@ def _effective(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
 
 
 def _check_urdf_names(place: str, part: ElementTree.Element, without_effect: set[str], unknown: set[str]) -> None:
-    effective, extras = _URDF_CHILDREN.get(part.tag, (None, set()))
-    for child in part if effective is not None else ():
+    effective, extras = _URDF_CHILDREN.get(part.tag, _NO_NAMES)
+    for child in part if part.tag in _URDF_CHILDREN else ():
         tag = child.tag
         if not isinstance(tag, str) or tag in effective:
             continue
         if tag in extras or "}" in tag:  # a namespace: another program's
             without_effect.add(f"<{part.tag}><{tag.rpartition('}')[2]}>")
-        elif part.tag in _STRICT or difflib.get_close_matches(tag, effective):
+        elif part.tag in _STRICT or difflib.get_close_matches(tag, effective, cutoff=_MISSPELLED):
             raise GenesisException(f"{place}: unknown element <{tag}> in <{part.tag}>. {closest(tag, effective)}")
         else:
             unknown.add(f"<{part.tag}><{tag}>")
-    attributes, extras = _URDF_ATTRIBUTES.get(part.tag, (None, set()))
-    for key in part.attrib if attributes is not None else ():
+    attributes, extras = _URDF_ATTRIBUTES.get(part.tag, _NO_NAMES)
+    for key in part.attrib if part.tag in _URDF_ATTRIBUTES else ():
         if key in attributes:
             continue
         if key not in extras and "}" not in key:

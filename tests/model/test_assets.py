@@ -120,6 +120,65 @@ BAD_URDFS = {
 }
 
 
+def moving_arm(content="", *, inertia=INERTIAL, kind="continuous"):
+    """A URDF of one joint `j`; its element takes `content`, its child link `arm` takes `inertia`."""
+    return (
+        f'<robot name="r">{link("base")}{link("arm", inertia)}<joint name="j" type="{kind}"><parent link="base"/>'
+        f'<child link="arm"/>{content}</joint></robot>'
+    )
+
+
+BAD_URDFS |= {
+    "infinite mass": (
+        moving_arm(inertia=INERTIAL.replace('value="1"', 'value="inf"')),
+        r"link 'arm': <mass value=\"inf\">: inf is not a finite number",
+    ),
+    "inertia of nan": (
+        moving_arm(inertia=INERTIAL.replace('ixx="1"', 'ixx="NaN"')),
+        r"link 'arm': <inertia ixx=\"NaN\">",
+    ),
+    "axis of nan": (moving_arm('<axis xyz="0 0 nan"/>'), r"joint 'j': <axis xyz=\"0 0 nan\">: nan is not a finite"),
+    "damping of nan": (moving_arm('<dynamics damping="nan"/>'), r"joint 'j': <dynamics damping=\"nan\">"),
+    "origin of nan": (moving_arm('<origin xyz="0 0 nan"/>'), r"joint 'j': <origin xyz=\"0 0 nan\">"),
+    "infinite angle": (moving_arm('<origin rpy="0 0 -inf"/>'), r"joint 'j': <origin rpy=\"0 0 -inf\">: -inf is not"),
+    "effort of nan": (moving_arm('<limit effort="nan" velocity="1"/>'), r"joint 'j': <limit effort=\"nan\">"),
+    "shape of nan": (
+        moving_arm(inertia='<collision><geometry><box size="1 nan 1"/></geometry></collision>'),
+        r"link 'arm': <box size=\"1 nan 1\">",
+    ),
+    "misspelled element": (
+        moving_arm('<dynamic damping="3"/>'),
+        r"joint 'j': unknown element <dynamic> in <joint>\. Did you mean 'dynamics'\?",
+    ),
+    "unknown element of a joint": (
+        moving_arm("<foo/>"),
+        r"joint 'j': unknown element <foo> in <joint>\. Known: 'axis'",
+    ),
+    "misspelled element of a link": (
+        moving_arm(inertia=INERTIAL + "<colision/>"),
+        r"link 'arm': unknown element <colision> in <link>\. Did you mean 'collision'\?",
+    ),
+    "misspelled link": (moving_arm().replace("</robot>", "<lnk/></robot>"), r"unknown element <lnk> .*mean 'link'\?"),
+    "misspelled attribute": (
+        moving_arm('<dynamics dampin="3"/>'),
+        r"joint 'j': unknown attribute dampin=\"3\" of <dynamics>\. Did you mean 'damping'\?",
+    ),
+    "unknown attribute": (moving_arm('<axis foo="3"/>'), r"unknown attribute foo=\"3\" of <axis>\. Known: 'xyz'\."),
+    "two geometries": (
+        moving_arm(
+            inertia='<collision><geometry><sphere radius="1"/></geometry><geometry><sphere radius="2"/></geometry>'
+            "</collision>"
+        ),
+        r"link 'arm': several <geometry> in one <collision>",
+    ),
+    "limits exchanged": (
+        moving_arm('<limit lower="1" upper="-1" effort="1" velocity="1"/>', kind="revolute"),
+        r"joint 'j': <limit>: lower=1 is above upper=-1",
+    ),
+    "negative effort": (moving_arm('<limit effort="-2" velocity="1"/>'), r"joint 'j': <limit>: effort=-2 is negative"),
+}
+
+
 @pytest.mark.parametrize("case", BAD_URDFS)
 def test_bad_urdf(tmp_path, case):
     text, message = BAD_URDFS[case]
@@ -148,6 +207,23 @@ BAD_MJCFS = {
         '<mujoco><asset><hfield name="h" size="1 1 1 1" file="no.png"/></asset></mujoco>',
         r"height field 'h': file 'no\.png' not found",
     ),
+    "axis of nan": (
+        '<mujoco><worldbody><body name="b"><joint name="j" axis="0 nan 0"/><geom size="1"/></body></worldbody></mujoco>',
+        r"joint 'j': <joint axis=\"0 nan 0\">: nan is not a finite number",
+    ),
+    "infinite position": (
+        '<mujoco><worldbody><body name="b"><joint/><geom size="1" pos="0 0 -Infinity"/></body></worldbody></mujoco>',
+        r"body 'b': <geom pos=\"0 0 -Infinity\">: -Infinity is not a finite number",
+    ),
+    "range of nan": (
+        '<mujoco><default><joint range="nan 1"/></default><worldbody/></mujoco>',
+        r"<joint range=\"nan 1\">: nan is not a finite number",
+    ),
+    "muscle": (
+        '<mujoco><compiler balanceinertia="true"/><worldbody><body><joint name="j"/><geom size="1"/></body></worldbody>'
+        '<actuator><muscle joint="j"/></actuator></mujoco>',
+        r"actuator 'actuator0': dynamics \(dyntype\) 'muscle': remove it",
+    ),
     "inertias that do not compile": (
         '<mujoco><compiler inertiafromgeom="true"/><worldbody><body name="b"><joint/></body></worldbody></mujoco>',
         r"'b': mass and inertia of moving bodies must be larger.*give the link an <inertial>",
@@ -163,6 +239,47 @@ def test_bad_mjcf(tmp_path, case):
     with pytest.raises(gs.GenesisException, match=message) as error:
         assets.load_mjcf(path)
     assert str(path) in str(error.value)
+
+
+def test_numbers_of_included_files(tmp_path):
+    path = tmp_path / "model.xml"
+    path.write_text('<mujoco><include file="part.xml"/></mujoco>')
+    (tmp_path / "part.xml").write_text('<mujoco><worldbody><body name="b" pos="0 0 nan"/></worldbody></mujoco>')
+    with pytest.raises(gs.GenesisException, match=r"part\.xml', body 'b': <body pos=\"0 0 nan\">"):
+        assets.load_mjcf(path)
+
+
+def test_infinite_ranges_and_names_like_numbers(tmp_path):
+    path = tmp_path / "model.xml"
+    path.write_text(
+        '<mujoco><worldbody><body name="nan"><joint name="inf" range="-inf inf"/><geom size="1"/></body></worldbody>'
+        '<actuator><motor joint="inf" ctrlrange="-inf inf"/></actuator></mujoco>'
+    )
+    assert assets.load_mjcf(path).compile().jnt_range.tolist() == [[-math.inf, math.inf]]
+    path.write_text(moving_arm('<limit lower="-inf" upper="inf" effort="0" velocity="inf"/>', kind="revolute"))
+    model = assets.load_urdf(path).compile()
+    assert not model.jnt_actfrclimited[model.joint("j").id]  # effort="0": unlimited
+
+
+def test_elements_of_other_programs_are_listed(tmp_path, caplog):
+    path = tmp_path / "robot.urdf"
+    content = '<safety_controller k_velocity="nan"/><dynamics mu_viscous="1"/><limit lower="1" upper="-1"/>'
+    path.write_text(moving_arm(content).replace("</robot>", "<transmission/><loop_joint/></robot>"))
+    with caplog.at_level("INFO", logger=gs.runtime.logger.name):
+        assets.load_urdf(path).compile()
+    listed, unknown = caplog.records
+    assert (listed.levelname, unknown.levelname) == ("INFO", "WARNING")
+    expected = "<dynamics mu_viscous=...>, <joint><safety_controller>, <robot><transmission>."
+    assert listed.getMessage() == f"'{path}': has no effect here: {expected}"
+    assert unknown.getMessage() == f"'{path}': unknown elements, which have no effect: <robot><loop_joint>."
+
+
+def test_links_to_keep(tmp_path):
+    path = tmp_path / "robot.urdf"
+    path.write_text(moving_arm())
+    assert len(assets.load_urdf(path, links_to_keep=["base", "arm"]).bodies) == 3
+    with pytest.raises(gs.GenesisException, match=r"links_to_keep: there is no link 'amr'\. Did you mean 'arm'\?"):
+        assets.load_urdf(path, links_to_keep=["base", "amr"])
 
 
 @pytest.mark.parametrize("load", [assets.load_urdf, assets.load_mjcf, lambda path: meshes.read_mesh(Path(path))])

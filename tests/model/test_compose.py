@@ -545,6 +545,20 @@ def test_flags(mjcf):
         model_of(entity('spring="disable"', "a"), entity('spring="enable"', "b"))
 
 
+def test_a_file_without_gravity(mjcf, caplog):
+    file = mjcf('<option><flag gravity="disable"/></option>' + BODY)
+    model = model_of((gs.morphs.MJCF(file=file), "a"), (gs.morphs.MJCF(file=file), "b"))
+    assert model.opt.gravity[2] == -9.81
+    assert not model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY
+    assert len(caplog.records) == 1
+    assert caplog.text.count(str(file)) == 1
+    assert "SimOptions(gravity=(0,0,0))" in caplog.text
+    caplog.clear()
+    entity = EntitySpec(gs.morphs.MJCF(file=file), name="a")
+    compose([entity], gs.options.SimOptions(gravity=(0, 0, 0)), gs.options.RigidOptions(disable_constraint=True))
+    assert not caplog.records
+
+
 def test_settings_of_files_meet_without_a_warning(mjcf, caplog, capfd, recwarn):
     one = mjcf(
         '<option timestep="0.1"/><size nuser_geom="2" memory="1M"/><visual><map znear="0.3"/></visual>' + BODY,
@@ -582,6 +596,13 @@ def test_massless_links_are_named(mjcf, tmp_path):
     with pytest.raises(gs.GenesisException, match=r"entity 'r' .*'base': mass and inertia.*fixed=True"):
         model_of((gs.morphs.URDF(file=robot), "r"))
     assert model_of((gs.morphs.URDF(file=robot, fixed=True), "r")).nbody == 2
+
+
+def test_errors_of_files_name_the_entity(mjcf):
+    with pytest.raises(gs.GenesisException, match=r"entity 'arm': '.*ur5_robot\.urdf': links_to_keep: .*'tool0'"):
+        model_of((gs.morphs.URDF(file=UR5, links_to_keep=["tool"]), "arm"))
+    with pytest.raises(gs.GenesisException, match=r"entity 'm': '.*model\.xml', joint 'j': <joint ref=\"nan\">"):
+        model_of((gs.morphs.MJCF(file=mjcf('<worldbody><body><joint name="j" ref="nan"/></body></worldbody>')), "m"))
 
 
 # ------------------------------------------------------------------ back to MJCF

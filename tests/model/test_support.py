@@ -6,7 +6,7 @@ import pytest
 
 import genesis as gs
 from genesis.model.compose import EntitySpec, compose
-from genesis.model.support import describe_constraints, refuse_unsupported
+from genesis.model.support import describe_constraints, refuse_bad_numbers, refuse_unsupported
 
 # A chain of two hinges with sites, a ball joint and a slide beside it; snippets are added to it.
 CHAIN = """
@@ -141,6 +141,67 @@ def test_refused(mjcf, case):
     with pytest.raises(gs.GenesisException, match=message) as error:
         compose([mjcf(text)])
     assert "what this engine does not simulate" in str(error.value)
+
+
+def test_a_muscle_is_refused_before_mujoco_compiles_it(mjcf):
+    text = model(actuator('<muscle name="a" joint="h1"/>'))
+    with pytest.raises(ValueError, match="Lengthrange computation"):
+        mujoco.MjModel.from_xml_string(text)
+    with pytest.raises(gs.GenesisException, match=r"entity 'r': .*\n- actuator 'a': dynamics \(dyntype\) 'muscle'"):
+        compose([mjcf(text)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (model(joint='damping="-3"'), r"entity 'r': joint 'h1': damping '-3' is negative"),
+        (model(joint='armature="-3"'), r"entity 'r': joint 'h1': armature '-3' is negative"),
+    ],
+)
+def test_negative_damping_and_armature(mjcf, text, message):
+    with pytest.raises(gs.GenesisException, match=message):
+        compose([mjcf(text)])
+
+
+def test_negative_damping_of_a_urdf(tmp_path):
+    inertial = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+    path = tmp_path / "robot.urdf"
+    path.write_text(
+        f'<robot name="r"><link name="a">{inertial}</link><link name="b">{inertial}</link><joint name="j" '
+        'type="continuous"><parent link="a"/><child link="b"/><dynamics damping="-1"/></joint></robot>'
+    )
+    with pytest.raises(gs.GenesisException, match=r"entity 'arm': joint 'j': damping '-1' is negative"):
+        compose([EntitySpec(gs.morphs.URDF(file=path), name="arm")])
+
+
+def test_numbers_too_large():
+    with pytest.raises(gs.GenesisException, match=r"entity 'b': link 'box_baselink': mass 'inf' is not a finite"):
+        compose([EntitySpec(gs.morphs.Box(size=(1e300,) * 3), name="b")])
+
+
+@pytest.mark.parametrize(
+    ("field", "element"),
+    [
+        ("body_pos", "link 'upper'"),
+        ("jnt_axis", "joint 'h1'"),
+        ("jnt_range", "joint 'h1'"),
+        ("dof_frictionloss", "joint 'h1'"),
+        ("geom_size", "geom 'g'"),
+        ("site_quat", "site 'world_site'"),
+        ("actuator_forcerange", "actuator 'a'"),
+    ],
+)
+def test_numbers_of_the_compiled_model(field, element):
+    compiled = mujoco.MjModel.from_xml_string(model(actuator('<motor name="a" joint="h1"/>')))
+    refuse_bad_numbers(compiled, [])
+    values = getattr(compiled, field)
+    row = 1 if field == "body_pos" else 0
+    values[row] = np.inf
+    if field.endswith("range"):
+        refuse_bad_numbers(compiled, [])
+    values[row] = np.nan
+    with pytest.raises(gs.GenesisException, match=rf"{element}: {field.split('_')[1]} '.*nan.*' is not a finite"):
+        refuse_bad_numbers(compiled, [])
 
 
 def test_ipc_is_refused():
