@@ -297,6 +297,8 @@ class Mesh(FileMorph):
 class URDF(FileMorph):
     """A robot from a URDF file.
 
+    A joint's ``effort`` becomes its force range; 0 means unlimited, as MuJoCo reads it.
+
     Parameters
     ----------
     scale

@@ -51,6 +51,17 @@ def test_two_backward_passes_over_one_graph(arm):
     assert torch.equal(controls.grad, 2 * once)
 
 
+def test_a_state_that_hangs_on_a_freed_graph_says_what_to_do(arm):
+    scene, robot = arm
+    controls = fresh_controls(robot)
+    rollout(scene, robot, controls)
+    robot.get_qpos().sum().backward()
+    robot.control_dofs_force(controls[0])
+    scene.step()
+    with pytest.raises(gs.GenesisException, match=r"scene\.detach\(\) after each backward"):
+        robot.get_qpos().sum().backward()
+
+
 def test_without_retain_graph_a_second_backward_is_torch_s_error(arm):
     scene, robot = arm
     controls = fresh_controls(robot)
