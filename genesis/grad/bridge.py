@@ -87,9 +87,9 @@ def _load_saved(ctx) -> Command:
         state, theta, *blocks = ctx.saved_tensors
     except RuntimeError as error:  # torch freed them after an earlier backward pass
         raise GenesisException(
-            "backward reached a step or getter whose graph an earlier backward pass has freed. The present state still "
-            "hangs on it: call scene.reset() or scene.detach() after each backward pass, or the earlier backward() with "
-            f"retain_graph=True. (Torch: {error})"
+            "backward reached a step or getter whose graph an earlier backward pass has freed. The present state "
+            "still hangs on it: call scene.reset() or scene.detach() after each backward pass, or the earlier "
+            f"backward() with retain_graph=True. (Torch: {error})"
         ) from None
     command = Command(ctx.mode, ctx.actuators_on, dict(zip(ctx.block_keys, blocks, strict=True)))
     ctx.dynamics.load(state, theta, command)
