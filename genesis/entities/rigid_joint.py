@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genesis.entities.part import EntityPart
+
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.entities.rigid_link import RigidLink
@@ -12,15 +14,15 @@ if TYPE_CHECKING:
 JOINT_TYPES = (("free", 7, 6), ("ball", 4, 3), ("slide", 1, 1), ("hinge", 1, 1))
 
 
-class RigidJoint:
+class RigidJoint(EntityPart):
     """A joint that moves. `idx` is its number in the scene, `idx_local` that in the entity."""
+
+    _first = "joint_start"
 
     def __init__(
         self, entity: RigidEntity, name: str, idx_local: int, link: RigidLink, kind: int, q: int, dof: int
     ) -> None:
-        self._entity = entity
-        self._name = name
-        self._idx_local = idx_local
+        super().__init__(entity, name, idx_local)
         self._link = link
         self._type, self._n_qs, self._n_dofs = JOINT_TYPES[kind]
         self._q = q
@@ -28,16 +30,6 @@ class RigidJoint:
 
     def __repr__(self) -> str:
         return f"<RigidJoint '{self._name}' ({self._type}) of '{self._entity.name}', idx_local {self._idx_local}>"
-
-    @property
-    def name(self) -> str:
-        """Its name in the model file."""
-        return self._name
-
-    @property
-    def entity(self) -> RigidEntity:
-        """The entity that it is part of."""
-        return self._entity
 
     @property
     def link(self) -> RigidLink:
@@ -48,16 +40,6 @@ class RigidJoint:
     def type(self) -> str:
         """ "free", "ball", "slide" or "hinge"."""
         return self._type
-
-    @property
-    def idx_local(self) -> int:
-        """Its number in the entity."""
-        return self._idx_local
-
-    @property
-    def idx(self) -> int:
-        """Its number in the scene."""
-        return self._entity.joint_start + self._idx_local
 
     @property
     def n_qs(self) -> int:

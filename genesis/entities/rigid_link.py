@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genesis.entities.part import EntityPart
+
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.entities.rigid_geom import RigidGeom
@@ -11,37 +13,14 @@ if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
 
 
-class RigidLink:
+class RigidLink(EntityPart):
     """A rigid body. `idx` is its number in the scene (MuJoCo's body `idx + 1`), `idx_local` that in the entity."""
 
+    _first = "link_start"
+
     def __init__(self, entity: RigidEntity, name: str, idx_local: int, parent_idx: int) -> None:
-        self._entity = entity
-        self._name = name
-        self._idx_local = idx_local
+        super().__init__(entity, name, idx_local)
         self._parent_idx = parent_idx
-
-    def __repr__(self) -> str:
-        return f"<RigidLink '{self._name}' of '{self._entity.name}', idx_local {self._idx_local}>"
-
-    @property
-    def name(self) -> str:
-        """Its name in the model file."""
-        return self._name
-
-    @property
-    def entity(self) -> RigidEntity:
-        """The entity that it is part of."""
-        return self._entity
-
-    @property
-    def idx_local(self) -> int:
-        """Its number in the entity."""
-        return self._idx_local
-
-    @property
-    def idx(self) -> int:
-        """Its number in the scene."""
-        return self._entity.link_start + self._idx_local
 
     @property
     def parent_idx(self) -> int:

@@ -1,0 +1,43 @@
+"""What links, joints and geoms of an entity have in common: a name and a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genesis.entities.rigid_entity import RigidEntity
+
+
+class EntityPart:
+    """A part of an entity. ``idx`` is its number in the scene, ``idx_local`` that in the entity."""
+
+    # Name of the entity's attribute that holds the scene number of its first part of this kind.
+    _first = ""
+
+    def __init__(self, entity: RigidEntity, name: str, idx_local: int) -> None:
+        self._entity = entity
+        self._name = name
+        self._idx_local = idx_local
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{self._name}' of '{self._entity.name}', idx_local {self._idx_local}>"
+
+    @property
+    def name(self) -> str:
+        """Its name in the model file; empty if it has none."""
+        return self._name
+
+    @property
+    def entity(self) -> RigidEntity:
+        """The entity that it is part of."""
+        return self._entity
+
+    @property
+    def idx_local(self) -> int:
+        """Its number in the entity."""
+        return self._idx_local
+
+    @property
+    def idx(self) -> int:
+        """Its number in the scene."""
+        return getattr(self._entity, self._first) + self._idx_local
