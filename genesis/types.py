@@ -10,7 +10,7 @@ import warp as wp
 from genesis import runtime
 
 runtime.require_init()
-
+wp.init()  # gs.init has done it, unless the program had imported Warp before
 
 real = wp.float64 if runtime.precision == "64" else wp.float32
 

@@ -245,3 +245,17 @@ gs.morphs.Sphere(), gs.options.SimOptions(), gs.materials.Rigid(), gs.surfaces.D
 heavy = {"mujoco", "trimesh", "matplotlib", "genesis.types"} & set(sys.modules)
 assert not heavy, heavy
 """)
+
+
+def test_a_program_may_import_warp_first(run_python):
+    program = """
+import warp
+import genesis as gs
+gs.init(precision="64", logging_level="error")
+scene = gs.Scene()
+box = scene.add_entity(gs.morphs.Box(size=(1, 1, 1)))
+scene.build()
+scene.step()
+print("height", box.get_pos()[2].item())
+"""
+    assert float(run_python(program).split()[-1]) < 0

@@ -233,7 +233,7 @@ def free_body_solve(
 ):
     """qacc of each free body: A = L U in place, without pivoting (M dominates A), then both substitutions."""
     w = wp.tid()
-    size = 6
+    size = int(6)  # a variable: the loops stay loops
     for n in range(free_dofadr.shape[0]):
         d = free_dofadr[n]
         base = n * 36
@@ -273,7 +273,7 @@ def free_body_solve_adjoint(
 ):
     """(L U)' z = adj_qacc;  adj_f += z;  adj_A -= z qacc'."""
     w = wp.tid()
-    size = 6
+    size = int(6)  # a variable: the loops stay loops
     for n in range(free_dofadr.shape[0]):
         d = free_dofadr[n]
         base = n * 36
