@@ -116,21 +116,29 @@ class SimOptions(Options):
 class RigidOptions(Options):
     """Options of the rigid-body solver. ``None`` means what the model file says, else MuJoCo's default.
 
-    Contact, joint limits and the other constraints are not simulated by this version, so asking for one of them by name
-    is refused; ``None`` and ``False`` are accepted. The options from ``constraint_solver`` on have no effect while
-    there are no constraints, and are kept for ``scene.to_mjcf()`` and for programs written for Genesis.
+    Where two model files say different things, the option decides; without it the scene does not build.
 
     Parameters
     ----------
-    enable_collision, enable_joint_limit, enable_self_collision, enable_adjacent_collision
-        ``None`` or ``False``.
+    enable_collision
+        Whether bodies touch (MuJoCo's flag ``contact``).
+    enable_joint_limit
+        Whether the ranges of joints hold (MuJoCo's flag ``limit``).
+    enable_self_collision
+        ``False``: no two links of one entity touch, whatever its file says of them; what the file puts into the world
+        itself is not the entity's own body. ``scene.mj_model`` excludes them too. ``None`` and ``True``: the links
+        touch that the file lets touch.
+    enable_adjacent_collision
+        Whether a link and its parent touch. ``False`` is MuJoCo's rule (flag ``filterparent``): they do not, unless the
+        parent is the world or fixed to it.
     disable_constraint
-        ``None`` or ``True``.
+        ``True``: no contact, joint limit or friction loss at all (MuJoCo's flag ``constraint``).
     integrator
         A ``gs.integrator``. Two model files that say different things must be overruled here.
         ``approximate_implicitfast`` runs as ``implicitfast``, which it approximates.
     constraint_solver
-        A ``gs.constraint_solver``.
+        A ``gs.constraint_solver``. Newton's method is the only one here. ``CG``, and a model file's ``CG`` or ``PGS``,
+        are accepted and solved by Newton: the problem is convex, so that all have the same solution.
     iterations, tolerance
         Largest number of iterations of the constraint solver, and the improvement below which it stops.
     ls_iterations, ls_tolerance
@@ -140,7 +148,8 @@ class RigidOptions(Options):
     impratio
         Ratio of the frictional to the normal constraint impedance of elliptic cones.
     max_contacts
-        Largest number of contacts per environment. ``None``: as many as the model can produce.
+        Largest number of contacts per environment; more in one step are an error that says how many there were.
+        ``None``: as many as the model can make, or, of a scene of many bodies, as many as a dense heap of them makes.
     max_collision_pairs
         Genesis's name for the same limit before contacts are found. No effect.
     batch_links_info, batch_joints_info, batch_dofs_info
@@ -170,20 +179,6 @@ class RigidOptions(Options):
     batch_links_info: StrictBool | None = None
     batch_joints_info: StrictBool | None = None
     batch_dofs_info: StrictBool | None = None
-
-    @field_validator("enable_collision", "enable_joint_limit", "enable_self_collision", "enable_adjacent_collision")
-    @classmethod
-    def _not_yet(cls, value: bool | None) -> bool | None:
-        if value:
-            raise ValueError("contact and joint limits are not simulated yet; leave it out or pass False")
-        return value
-
-    @field_validator("disable_constraint")
-    @classmethod
-    def _no_constraints_yet(cls, value: bool | None) -> bool | None:
-        if value is False:
-            raise ValueError("constraints are not simulated yet; leave it out or pass True")
-        return value
 
     @field_validator("integrator")
     @classmethod

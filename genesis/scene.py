@@ -192,7 +192,7 @@ class Scene:
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
         composed = compose(specs, self.sim_options, self.rigid_options)
-        model = Model(composed.mj_model)
+        model = Model(composed.mj_model, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
         dynamics = Dynamics(model, n_worlds, runtime.device, self.substeps)
         start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
@@ -208,6 +208,7 @@ class Scene:
         self._observer = Observer(self)
         self._parameters = ParameterStore(self, model)
         self._start = self._state = start
+        self._solution: torch.Tensor | None = None  # where the constraint solver starts; no part of the state
         for entity, place in zip(self._entities, composed.entities, strict=True):
             entity._attach(place, composed.mj_model)
         self._fingerprint = fingerprint(self)
@@ -243,9 +244,13 @@ class Scene:
         theta = self._parameters.theta()
         if torch.is_inference_mode_enabled():
             with plain_tensors():
-                self._state = self._advance(self._dynamics, self._state, theta, commands.command, False)
+                self._state, self._solution = self._advance(
+                    self._dynamics, self._state, theta, commands.command, self._solution, False
+                )
         else:
-            self._state = self._advance(self._dynamics, self._state, theta, commands.command, record)
+            self._state, self._solution = self._advance(
+                self._dynamics, self._state, theta, commands.command, self._solution, record
+            )
         self._cur_step += 1
         self._observer.clear()
         commands.end_step()
@@ -266,9 +271,12 @@ class Scene:
         self._parameters.refresh()
         if envs is None:
             self._cur_step = 0
+            self._solution = None
             self._commands.clear()
             self._set_state(target)
             return
+        if self._solution is not None:
+            self._solution = self._solution.index_fill(0, envs.tensor(), 0.0)
         self._commands.clear_envs(envs)
         columns = select_range(target.shape[1], 0, target.shape[1])
         self._set_state(scatter(self._state, envs, columns, target.index_select(0, envs.tensor())))

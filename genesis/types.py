@@ -19,6 +19,7 @@ vec4 = wp.types.vector(length=4, dtype=real)  # quaternion (w, x, y, z), MuJoCo'
 vec6 = wp.types.vector(length=6, dtype=real)  # spatial vector (rotation, translation), MuJoCo's order
 vec10 = wp.types.vector(length=10, dtype=real)  # spatial inertia (xx yy zz xy xz yz, mass * offset, mass)
 mat33 = wp.types.matrix(shape=(3, 3), dtype=real)
+mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 
 # Kernels live in two Warp modules, however many files they are written in: compiling a module costs seconds
 # almost regardless of how much it holds.

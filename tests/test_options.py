@@ -42,6 +42,15 @@ def test_numbers_come_as_arrays_and_tensors_too():
     assert gs.morphs.Mesh(file="a.obj", scale=2).scale == 2.0
 
 
+SWITCHES = (
+    "enable_collision",
+    "enable_joint_limit",
+    "enable_self_collision",
+    "enable_adjacent_collision",
+    "disable_constraint",
+)
+
+
 def test_rigid_options():
     options = gs.options.RigidOptions(
         enable_collision=False,
@@ -59,6 +68,9 @@ def test_rigid_options():
         batch_dofs_info=True,
     )
     assert options.integrator is gs.integrator.RK4
+    for name in SWITCHES:
+        for value in (None, True, False):
+            assert getattr(gs.options.RigidOptions(**{name: value}), name) is value
     assert gs.options.RigidOptions(integrator="implicitfast").integrator is gs.integrator.implicitfast
     approximate = gs.options.RigidOptions(integrator=gs.integrator.approximate_implicitfast)
     assert approximate.integrator is gs.integrator.implicitfast
@@ -111,7 +123,6 @@ def test_arguments_without_effect_that_genesis_programs_pass():
     gs.morphs.Mesh(file="a.obj", convexify=True, decimate=False)
 
 
-NOT_YET = r"contact and joint limits are not simulated yet; leave it out or pass False"
 o, m = gs.options, gs.morphs
 WRONG = {
     "dt zero": (lambda: o.SimOptions(dt=0), r"SimOptions: dt=0: expected a value greater than 0\."),
@@ -139,13 +150,12 @@ WRONG = {
         r"substeps_local=4 is not supported: a step keeps",
     ),
     "several at once": (lambda: o.SimOptions(dt=-1, substeps=0), r"dt=-1: .*; substeps=0: "),
-    "collision": (lambda: o.RigidOptions(enable_collision=True), rf"enable_collision=True: {NOT_YET}"),
-    "limits": (lambda: o.RigidOptions(enable_joint_limit=True), rf"enable_joint_limit=True: {NOT_YET}"),
-    "self collision": (lambda: o.RigidOptions(enable_self_collision=True), rf"enable_self_collision=True: {NOT_YET}"),
-    "constraints": (
-        lambda: o.RigidOptions(disable_constraint=False),
-        r"disable_constraint=False: constraints are not simulated yet; leave it out or pass True",
+    "collision": (
+        lambda: o.RigidOptions(enable_collision=1),
+        r"enable_collision=1: expected a valid boolean",
     ),
+    "solver": (lambda: o.RigidOptions(constraint_solver="PGS"), r"constraint_solver='PGS': expected 'CG' or 'Newton'"),
+    "contacts": (lambda: o.RigidOptions(max_contacts=0), r"max_contacts=0: expected a value greater than 0"),
     "integrator": (
         lambda: o.RigidOptions(integrator="midpoint"),
         r"integrator='midpoint': expected 'Euler', 'implicitfast', 'approximate_implicitfast' or 'RK4'",

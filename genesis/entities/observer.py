@@ -57,7 +57,9 @@ class Observer:
         if kept is None or kept.command is not command or kept.record is not record:
             theta = scene._parameters.theta()
             with plain_tensors():
-                values = bridge.observe(scene._dynamics, group, scene._state, theta, command, record)
+                values = bridge.observe(
+                    scene._dynamics, group, scene._state, theta, command, scene._solution, record
+                )
             kept = _Observed(dict(zip(group, values, strict=True)), command, record)
             self._kept[group] = kept
             self._forget_after_backward(group, values)

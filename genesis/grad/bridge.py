@@ -31,26 +31,29 @@ def _reduce(grad: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
 
 class _Step(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dynamics: Dynamics, command: Command, state, theta, *blocks):
-        _save(ctx, dynamics, command, state, theta, blocks)
-        return _run_step(dynamics, command, state, theta)
+    def forward(ctx, dynamics: Dynamics, command: Command, guess, state, theta, *blocks):
+        new_state, solution = _run_step(dynamics, command, guess, state, theta)
+        # Backward starts its constraint solver from the solution.
+        _save(ctx, dynamics, command, solution, state, theta, blocks)
+        ctx.mark_non_differentiable(solution)
+        return new_state, solution
 
     @staticmethod
-    def backward(ctx, adj_state):
+    def backward(ctx, adj_state, _adj_solution):
         _refuse_double_backward("scene.step()")
         with ctx.dynamics.lock:
             command = _load_saved(ctx)
             ctx.dynamics.run_step_adjoint(adj_state)
-            return None, None, *_input_grads(ctx, command, "scene.step()")
+            return None, None, None, *_input_grads(ctx, command, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, state, theta, *blocks):
+    def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, guess, state, theta, *blocks):
         ctx.names = names
         ctx.set_materialize_grads(False)
-        _save(ctx, dynamics, command, state, theta, blocks)
-        return _run_observation(dynamics, names, command, state, theta)
+        _save(ctx, dynamics, command, guess, state, theta, blocks)
+        return _run_observation(dynamics, names, command, guess, state, theta)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -58,33 +61,49 @@ class _Observe(torch.autograd.Function):
         with ctx.dynamics.lock:
             command = _load_saved(ctx)
             ctx.dynamics.run_observation_adjoint(ctx.names, grads)
-            return None, None, None, *_input_grads(ctx, command, "a state getter")
+            return None, None, None, None, *_input_grads(ctx, command, "a state getter")
 
 
-def _run_step(dynamics: Dynamics, command: Command, state, theta) -> torch.Tensor:
+def _run_step(dynamics: Dynamics, command: Command, guess, state, theta) -> tuple[torch.Tensor, torch.Tensor]:
     with dynamics.lock:
-        dynamics.load(state, theta, command)
+        dynamics.load(state, theta, command, guess)
         dynamics.run_step()
-        return dynamics.state_out.clone()
+        _require_slots(dynamics)
+        return dynamics.state_out.clone(), dynamics.solution.clone()
 
 
-def _run_observation(dynamics: Dynamics, names, command: Command, state, theta) -> tuple[torch.Tensor, ...]:
+def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, theta) -> tuple[torch.Tensor, ...]:
     with dynamics.lock:
-        dynamics.load(state, theta, command)
-        return tuple(view.clone() for view in dynamics.run_observation(names))
+        dynamics.load(state, theta, command, guess)
+        views = dynamics.run_observation(names)
+        _require_slots(dynamics)
+        return tuple(view.clone() for view in views)
 
 
-def _save(ctx, dynamics: Dynamics, command: Command, state, theta, blocks) -> None:
+def _require_slots(dynamics: Dynamics) -> None:
+    """Raise if an env found more contacts than it has slots for. CPU only: on CUDA this would wait for the device."""
+    if dynamics.device.type == "cpu" and (overflow := dynamics.contact_overflow()):
+        raise contact_overflow_error(dynamics, *overflow)
+
+
+def contact_overflow_error(dynamics: Dynamics, env: int, needed: int) -> GenesisException:
+    return GenesisException(
+        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. The state before is kept. "
+        f"Set RigidOptions(max_contacts={2 * needed}) or so when the scene is made."
+    )
+
+
+def _save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
     """Keep the inputs: tensors through autograd, which frees them with the graph, the command's structure directly."""
     ctx.dynamics = dynamics
     ctx.mode, ctx.actuators_on, ctx.block_keys = command.mode, command.actuators_on, tuple(command.blocks)
-    ctx.save_for_backward(state, theta, *blocks)
+    ctx.save_for_backward(guess, state, theta, *blocks)
 
 
 def _load_saved(ctx) -> Command:
     """Load the saved inputs into the buffers again."""
     try:
-        state, theta, *blocks = ctx.saved_tensors
+        guess, state, theta, *blocks = ctx.saved_tensors
     except RuntimeError as error:  # torch freed them after an earlier backward pass
         raise GenesisException(
             "backward reached a step or getter whose graph an earlier backward pass has freed. The present state "
@@ -92,7 +111,7 @@ def _load_saved(ctx) -> Command:
             f"backward() with retain_graph=True. (Torch: {error})"
         ) from None
     command = Command(ctx.mode, ctx.actuators_on, dict(zip(ctx.block_keys, blocks, strict=True)))
-    ctx.dynamics.load(state, theta, command)
+    ctx.dynamics.load(state, theta, command, guess)
     return command
 
 
@@ -154,26 +173,34 @@ def _require_finite_acceleration(qacc: torch.Tensor) -> None:
         )
 
 
-def step(dynamics: Dynamics, state: torch.Tensor, theta: torch.Tensor, command: Command, record: bool) -> torch.Tensor:
-    """State after one step.
+def step(
+    dynamics: Dynamics,
+    state: torch.Tensor,
+    theta: torch.Tensor,
+    command: Command,
+    guess: torch.Tensor | None,
+    record: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """State after one step, and the constraint solver's solution, which the next step may be given as its guess.
 
     Args:
+        guess: (N, evaluations * nv) or None; it saves the solver iterations and has no gradient
         state: (N, nq + nv + na)
         theta: packed parameters, (1, ntheta) or (N, ntheta)
         command: controls in force during the step
         record: whether to record a node of the autograd graph
 
     Raises:
-        GenesisException: the new state is not finite (CPU only: on CUDA this would wait for the device); in backward,
-            if the gradient itself is asked to be differentiable.
+        GenesisException: the new state is not finite, or an env has more contacts than slots (CPU only: on CUDA this
+            would wait for the device); in backward, if the gradient itself is asked to be differentiable.
     """
     if record and torch.is_grad_enabled():
-        new_state = _Step.apply(dynamics, command, state, theta, *command.blocks.values())
+        new_state, solution = _Step.apply(dynamics, command, guess, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
-            new_state = _run_step(dynamics, command, state, theta)
+            new_state, solution = _run_step(dynamics, command, guess, state, theta)
     _require_finite_state(dynamics, new_state)
-    return new_state
+    return new_state, solution
 
 
 def observe(
@@ -182,6 +209,7 @@ def observe(
     state: torch.Tensor,
     theta: torch.Tensor,
     command: Command,
+    guess: torch.Tensor | None,
     record: bool,
 ) -> tuple[torch.Tensor, ...]:
     """Quantities of a state, as one node of the graph.
@@ -192,10 +220,10 @@ def observe(
     """
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
     if record and torch.is_grad_enabled():
-        outputs = _Observe.apply(dynamics, fields, command, state, theta, *command.blocks.values())
+        outputs = _Observe.apply(dynamics, fields, command, guess, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
-            outputs = _run_observation(dynamics, fields, command, state, theta)
+            outputs = _run_observation(dynamics, fields, command, guess, state, theta)
     if "qacc" in names and dynamics.device.type == "cpu":
         _require_finite_acceleration(outputs[names.index("qacc")])
     return tuple(_shape(dynamics, name, value) for name, value in zip(names, outputs, strict=True))

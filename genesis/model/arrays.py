@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
+from genesis.model import contact
+
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 JNT_BALL = int(mujoco.mjtJoint.mjJNT_BALL)
 JNT_SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
@@ -64,15 +66,45 @@ class Model:
         ntheta: length of the packed parameter vector
         integrator: ``mujoco.mjtIntegrator``
         timestep: of one substep [s]
+        constrained: whether there is anything for the constraint solver: a pair that can touch, a limited joint or a
+            dof with friction loss, and constraints are not disabled
+        ncg, ncpair: geoms that can touch, and pairs of them (see ``genesis.model.contact``)
+        has_contacts: whether there is any pair
+        cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
+        nconmax: contact slots per environment
+        maxchain: dofs that move the bodies of a pair against each other, of the pair with the most; at least 1
+        maxcondim: largest condim of a pair; at least 1
+        elliptic: elliptic friction cones; else pyramidal ones
+
+    Of contacts and joint constraints there are in ``indices``:
+        cgeom_id, cgeom_type, cgeom_bodyid (ncg,): MuJoCo's geom, its mjtGeom and body
+        cgeom_vertadr, cgeom_vertnum (ncg,): rows of ``mesh_vert`` of a mesh; else 0
+        cgeom_plane, cgeom_bounded: the cgeoms that are planes, and the others
+        cpair_geom (ncpair, 2): cgeoms, that of the lower mjtGeom first; cpair_body (ncpair, 2)
+        cpair_kind (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ...; cpair_dim (ncpair,): condim
+        cpair_params (ncpair,): of ``genesis.model.contact``: PARAMS_MIXED, ...; cpair_explicit (ncpair,): row of the
+            ``pair_`` parameters, or 0
+        cpair_of (ncg, ncg): cpair of two cgeoms, or -1
+        cpair_chain (ncpair,): row of the ragged lists chain_dof, chain_sign: dofs (ascending) that move only the body
+            of the second geom (+1) or only that of the first (-1)
+        jnt_limited (njnt,): 0 for free joints and where limits are disabled; frictionloss_on (1,)
+    and in ``constants``:
+        cpair_margin, cpair_gap (ncpair,) [m]: MuJoCo tests up to margin + gap, and lets margin act
+        cpair_mix (ncpair,): weight of the first geom's solref and solimp
+        cpair_invweight (ncpair, 2): sum over both bodies of body_invweight0 [1/kg], [1/(kg m^2)]
+        cgeom_rbound (ncg,): radius of a mesh's bounding sphere about the geom's origin [m]; 0 for other shapes
+        mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; at least one row
+        jnt_margin (njnt,), dof_invweight0 (nv,)
     """
 
-    def __init__(self, mj_model: mujoco.MjModel):
+    def __init__(self, mj_model: mujoco.MjModel, max_contacts: int | None = None):
         m = mj_model
         self.mj_model = m
         self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
         self.nbody, self.njnt = int(m.nbody), int(m.njnt)
         self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
         self.timestep = float(m.opt.timestep)
+        self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
 
         self.indices: dict[str, np.ndarray] = {}
@@ -81,6 +113,7 @@ class Model:
         self._add_mass_matrix_structure()
         self._add_joints_and_dofs()
         self._add_actuators()
+        self._add_contacts(max_contacts)
         self.theta_fields = self._theta_layout()
         self.ntheta = sum(f.size for f in self.theta_fields.values())
 
@@ -279,6 +312,18 @@ class Model:
         rows_site = [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
         return TRN_SITE, rows_site, reference
 
+    def _add_contacts(self, max_contacts: int | None) -> None:
+        m = self.mj_model
+        contacts = contact.describe(m, [self.dof_chain(b) for b in range(m.nbody)], max_contacts)
+        self.ncg, self.ncpair, self.nconmax = contacts.ncg, contacts.ncpair, contacts.nconmax
+        self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
+        self.cgeom_of_geom = contacts.cgeom_of_geom
+        self.has_contacts = contacts.ncpair > 0
+        self.constrained = contacts.constrained
+        self.indices |= contacts.indices
+        self.constants |= contacts.constants
+        self._constraint_parameters = contacts.theta
+
     # -- parameters ---------------------------------------------------------------------------------------------------
 
     def _theta_layout(self) -> dict[str, ThetaField]:
@@ -310,6 +355,7 @@ class Model:
             "actuator_biasprm": m.actuator_biasprm[:, :3],
             "actuator_gear": m.actuator_gear,
             "actuator_dynprm": m.actuator_dynprm[:, :1],
+            **self._constraint_parameters,
         }
         fields, offset = {}, 0
         for name, value in values.items():

@@ -7,6 +7,7 @@ contiguous.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     the entity's origin at constant density: lengths s, masses s^3, inertias s^5; forces, gains, stiffness and damping
     stay as they are. `mj_model.opt` takes each value from `rigid_options` where it says something, else from the files,
     else from MuJoCo's defaults; its timestep is `dt / substeps` and its gravity that of `sim_options`, whatever the
-    files say. Constraints are disabled in this version; what that leaves unsimulated is logged as one warning.
+    files say. `enable_self_collision=False` excludes every pair of links of one entity, but for what its file puts into
+    the world.
 
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
     file: they are world coordinates, which the entity's pose does not move.
@@ -93,7 +95,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     parent = mujoco.MjSpec()
     parent.modelname = "scene"
     parent.compiler.degree = False
-    children = [(entity, _load(entity)) for entity in entities]
+    self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
+    children = [(entity, _load(entity, self_collision)) for entity in entities]
     sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
@@ -103,13 +106,6 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
-    constraints_wanted = not getattr(rigid_options, "disable_constraint", False)
-    if constraints_wanted and (unsimulated := support.describe_constraints(mj_model)):
-        runtime.logger.warning(
-            "This version simulates no constraints; the scene moves as if these were not there: %s. "
-            "RigidOptions(disable_constraint=True) says that this is meant, and silences this message.",
-            "; ".join(unsimulated),
-        )
     return composed
 
 
@@ -143,7 +139,7 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 # ------------------------------------------------------------------ one entity
 
 
-def _load(entity: EntitySpec) -> mujoco.MjSpec:
+def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
     kind = type(entity.morph).__name__
     loader = _LOADERS.get(kind)
@@ -155,8 +151,10 @@ def _load(entity: EntitySpec) -> mujoco.MjSpec:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
     _apply_material(entity, spec)
     _apply_surface(entity, spec)
-    _gather_ground(entity, spec)
+    ground = _gather_ground(entity, spec)
     _name_parts(spec)
+    if not self_collision:
+        _exclude_self_collisions(spec, ground)
     return spec
 
 
@@ -347,15 +345,16 @@ def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
             geom.rgba, geom.material = rgba, ""
 
 
-def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
-    """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last.
+def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
+    """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last; returns the
+    link's name, "" if there is none.
 
     MuJoCo numbers all world geoms before every other, whichever entity they came with; on a link they stay with the
     entity. A fixed link weighs nothing and moves nothing, and MuJoCo treats its geoms in contacts as the world's.
     """
     world_geoms = list(spec.worldbody.geoms)
     if not world_geoms:
-        return
+        return ""
     taken = {body.name for body in spec.bodies}
     ground = spec.worldbody.add_body(name=assets.unused_name(GROUND_LINK, taken))
     for geom in world_geoms:
@@ -375,6 +374,7 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
         for end in ("bodyname1", "bodyname2"):
             if getattr(exclude, end) == assets.WORLD_LINK:
                 setattr(exclude, end, ground.name)
+    return ground.name
 
 
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
@@ -407,6 +407,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
         (spec.actuators, "actuator"),
         (spec.tendons, "tendon"),
         (spec.equalities, "equality"),
+        (spec.pairs, "pair"),
         (spec.keys, "key"),
     ):
         taken = {part.name for part in parts if part.name}
@@ -414,6 +415,23 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
             if not part.name:
                 part.name = assets.unused_name(f"{kind}{index}", taken)
                 taken.add(part.name)
+
+
+def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
+    """Lets no two links of the entity touch, `ground` aside: excludes each pair, and drops the file's <pair>s of them."""
+    of_ground = {geom.name for geom in spec.body(ground).geoms} if ground else set()
+    for pair in list(spec.pairs):
+        if not of_ground & {pair.geomname1, pair.geomname2}:
+            spec.delete(pair)
+    links = [
+        body.name
+        for body in spec.bodies[1:]
+        if body.name != ground and any(geom.contype or geom.conaffinity for geom in body.geoms)
+    ]
+    excluded = {frozenset((exclude.bodyname1, exclude.bodyname2)) for exclude in spec.excludes}
+    for first, second in itertools.combinations(links, 2):
+        if frozenset((first, second)) not in excluded:
+            spec.add_exclude(bodyname1=first, bodyname2=second)
 
 
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:

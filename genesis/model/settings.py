@@ -62,11 +62,13 @@ _CHOICES = {
 # Sets of on/off flags that a file may state one by one: the field, and the enum that names its bits.
 _FLAG_FIELDS = (("disableflags", mujoco.mjtDisableBit), ("enableflags", mujoco.mjtEnableBit))
 
-# Options of `RigidOptions` that switch a kind of constraint off.
-_SWITCHES = (
-    ("enable_collision", mujoco.mjtDisableBit.mjDSBL_CONTACT),
-    ("enable_joint_limit", mujoco.mjtDisableBit.mjDSBL_LIMIT),
-)
+# Options of `RigidOptions` that overrule a flag of the files: the flag, the option, and its value that sets the flag.
+_SWITCHES = {
+    "mjDSBL_CONSTRAINT": ("disable_constraint", True),
+    "mjDSBL_CONTACT": ("enable_collision", False),
+    "mjDSBL_LIMIT": ("enable_joint_limit", False),
+    "mjDSBL_FILTERPARENT": ("enable_adjacent_collision", True),
+}
 
 # Settings of a whole model that only size buffers, and those that only drawing reads.
 _SIZES = (
@@ -85,9 +87,9 @@ def resolve_options(parent: mujoco.MjSpec, sources: Sequence[Source], sim_option
     """Sets `parent.option`: each value is that of `rigid_options` where it says something, else the files', else
     MuJoCo's.
 
-    The timestep [s] is `dt / substeps`, and gravity [m/s^2] that of `sim_options`, whatever the files say. Constraints
-    are disabled in this version. Raises `GenesisException` where two files state different values and no option
-    decides.
+    The timestep [s] is `dt / substeps`, and gravity [m/s^2] that of `sim_options`, whatever the files say. The solver
+    is Newton's, which is the only one here: the others minimise the same convex function. Raises `GenesisException`
+    where two files state different values and no option decides.
     """
     option = parent.option
     if sim_options is not None:
@@ -107,13 +109,15 @@ def resolve_options(parent: mujoco.MjSpec, sources: Sequence[Source], sim_option
             setattr(option, name, stated[0][1])
     _tell_of_gravity_flags(option.gravity, sources)
     for name, bits in _FLAG_FIELDS:
-        setattr(option, name, _resolve_flags(name, bits, sources))
+        setattr(option, name, _resolve_flags(name, bits, sources, rigid_options))
     for source in sources:
         option.disableactuator |= source.spec.option.disableactuator
-    for name, bit in _SWITCHES:
-        if getattr(rigid_options, name, None) is False:
-            option.disableflags |= bit
-    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+    if option.solver != mujoco.mjtSolver.mjSOL_NEWTON:
+        runtime.logger.info(
+            "the constraint solver %s is not here: Newton solves the same convex problem, to the same minimum.",
+            _shown("solver", option.solver),
+        )
+        option.solver = mujoco.mjtSolver.mjSOL_NEWTON
 
 
 def share_settings(parent: mujoco.MjSpec, sources: Sequence[Source]) -> None:
@@ -147,12 +151,17 @@ def _fields(struct: Any) -> list[str]:
     return [name for name in dir(struct) if not name.startswith("_") and not callable(getattr(struct, name))]
 
 
-def _resolve_flags(name: str, bits: Any, sources: Sequence[Source]) -> int:
+def _resolve_flags(name: str, bits: Any, sources: Sequence[Source], rigid_options: Any) -> int:
     flags = 0
     members = {label: int(value) for label, value in bits.__members__.items() if not label.startswith("mjN")}
     for label, bit in members.items():
         if label == "mjDSBL_GRAVITY":
             continue  # gravity is SimOptions.gravity
+        overruled_by, sets = _SWITCHES.get(label, ("", None))
+        chosen = getattr(rigid_options, overruled_by, None)
+        if chosen is not None:
+            flags |= bit if chosen is sets else 0
+            continue
         stated = [
             (source, bool(getattr(source.spec.option, name) & bit))
             for source in sources
@@ -163,7 +172,8 @@ def _resolve_flags(name: str, bits: Any, sources: Sequence[Source]) -> int:
         flag = label.split("_", 1)[1].lower()
         on, off = ("disable", "enable") if name == "disableflags" else ("enable", "disable")
         shown = [(source, on if value else off) for source, value in stated]
-        _check_agreement(f"flag {flag}", shown, "Make the files agree")
+        advice = f"RigidOptions({overruled_by}=...) decides" if overruled_by else "Make the files agree"
+        _check_agreement(f"flag {flag}", shown, advice)
         if stated[0][1]:
             flags |= bit
     return flags

@@ -2,8 +2,7 @@
 nothing is dropped silently.
 
 The tables follow `MjModel`'s fields (mjmodel.h) from sizes to actuators. A field that no row mentions either is
-simulated, or belongs to constraints (`describe_constraints`), or does not enter the dynamics (drawing, sensors, names,
-collision geometry, sparse structures, values in qpos0 that only the constraint solver reads).
+simulated, or does not enter the dynamics (drawing, sensors, names, sparse structures).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import mujoco
 import numpy as np
 
 from genesis.errors import GenesisException
+from genesis.model import contact
 
 _SHOWN = 5  # how many elements of a kind a message names
 
@@ -25,9 +25,10 @@ _GAINS = ("FIXED", "AFFINE")
 _BIASES = ("NONE", "AFFINE")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
-# Enable flags that change the motion. The others compute more (energy, fwdinv), concern inverse dynamics (invdiscrete),
-# or only enter constraints (override, diagexact, speculative), which are refused or described as a whole.
+# Enable flags that change the motion, and those that change it through constraints only. The others compute more
+# (energy, fwdinv) or concern inverse dynamics (invdiscrete).
 _MOTION_FLAGS = ("SLEEP", "IPC")
+_CONSTRAINT_FLAGS = ("OVERRIDE", "DIAGEXACT", "SPECULATIVE")
 
 _EDIT = "remove it from the file"
 
@@ -103,13 +104,72 @@ def _local(full_name: str) -> str:
     return full_name.partition("/")[2] or full_name
 
 
+def _touching(uses: Callable[[mujoco.MjModel], np.ndarray]) -> Callable[[mujoco.MjModel], np.ndarray]:
+    """Of the geoms that `uses` finds, those that may touch another."""
+
+    def touching(m: mujoco.MjModel) -> np.ndarray:
+        wrong = uses(m)
+        if not wrong.any():
+            return wrong
+        used = np.zeros(m.ngeom, dtype=bool)
+        used[[geom for pair in contact.tested_pairs(m) for geom in (pair.geom1, pair.geom2)]] = True
+        return wrong & used
+
+    return touching
+
+
+def _unless(flag: str, uses: Callable[[mujoco.MjModel], np.ndarray]) -> Callable[[mujoco.MjModel], np.ndarray]:
+    """What `uses` finds, or nothing where the flag (of mjtDisableBit) or constraints as a whole are disabled."""
+    return lambda m: uses(m) & (not contact.is_disabled(m, flag))
+
+
+def _mixed(field: str) -> Callable[[mujoco.MjModel], np.ndarray]:
+    """Elements whose solref is of neither of its two forms: both numbers positive, or none (mj_makeImpedance)."""
+    return lambda m: (np.asarray(getattr(m, field)) > 0).sum(axis=1) == 1
+
+
+def _limited(m: mujoco.MjModel) -> np.ndarray:
+    return np.asarray(m.jnt_limited).astype(bool)
+
+
+def _mixed_friction(m: mujoco.MjModel) -> np.ndarray:
+    joints = np.zeros(m.njnt, dtype=bool)
+    joints[m.dof_jntid[_mixed("dof_solref")(m)]] = True
+    return joints
+
+
+_BALL, _HINGE, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{name}")) for name in ("BALL", "HINGE", "SLIDE"))
+
+
+def _strange_limit(m: mujoco.MjModel) -> np.ndarray:
+    kind, (low, high) = np.asarray(m.jnt_type), np.asarray(m.jnt_range).T
+    ball = (kind == _BALL) & (low == 0) & (high >= 0)
+    return _limited(m) & ~(ball | (((kind == _HINGE) | (kind == _SLIDE)) & (low <= high)))
+
+
+_MIXED = (
+    "mixes its two forms: make both numbers positive (time constant, damping ratio), or none (-stiffness, -damping)"
+)
+
+
 _FEATURES = (
     Feature("body", lambda m: m.body_mocapid >= 0, "a mocap body", "make it an ordinary body with a free joint"),
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
     Feature("joint", _nonzero("jnt_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
     Feature("joint", _damping_polynomial, "damping that is not linear (damping polynomial)"),
+    Feature(
+        "joint", _unless("LIMIT", _strange_limit), "a limit that is none", "give an ascending range (ball: 0 first)"
+    ),
+    Feature("joint", _unless("LIMIT", lambda m: _limited(m) & _mixed("jnt_solref")(m)), "solreflimit", _MIXED),
+    Feature("joint", _unless("FRICTIONLOSS", _mixed_friction), "solreffriction", _MIXED),
     Feature("geom", lambda m: m.geom_plugin >= 0, "a plugin"),
+    Feature("geom", _touching(_nonzero("geom_adhesion")), "adhesion"),
+    Feature("geom", _touching(_nonzero("geom_surfacevel")), "a surface velocity (surfacevel)"),
+    Feature("geom", _touching(_mixed("geom_solref")), "solref", _MIXED),
+    Feature("pair", _unless("CONTACT", _nonzero("pair_adhesion")), "adhesion"),
+    Feature("pair", _unless("CONTACT", _mixed("pair_solref")), "solref", _MIXED),
+    Feature("pair", _unless("CONTACT", _mixed("pair_solreffriction")), "solreffriction", _MIXED),
     Feature("flex", lambda m: np.ones(m.nflex, dtype=bool), "a flex (deformable)"),
     Feature(
         "equality",
@@ -129,6 +189,8 @@ _FEATURES = (
     Feature("tendon", _nonzero("tendon_damping", "tendon_dampingpoly"), "tendon damping"),
     Feature("tendon", _nonzero("tendon_armature"), "tendon armature"),
     Feature("tendon", _nonzero("tendon_actfrclimited"), "a limit of the actuator force on a tendon (actuatorfrcrange)"),
+    Feature("tendon", _unless("LIMIT", _nonzero("tendon_limited")), "a limit of the length of a tendon (range)"),
+    Feature("tendon", _unless("FRICTIONLOSS", _nonzero("tendon_frictionloss")), "friction loss of a tendon"),
     *(
         Feature(
             "actuator",
@@ -171,7 +233,15 @@ class GlobalFeature:
 
 def _flag_feature(flag: str) -> GlobalFeature:
     bit = int(getattr(mujoco.mjtEnableBit, f"mjENBL_{flag}"))
-    return GlobalFeature(lambda m: bool(m.opt.enableflags & bit), lambda _: f'flag {flag.lower()}="enable"')
+    constraint = flag in _CONSTRAINT_FLAGS
+    return GlobalFeature(
+        lambda m: bool(m.opt.enableflags & bit) and not (constraint and _unconstrained(m)),
+        lambda _: f'flag {flag.lower()}="enable"',
+    )
+
+
+def _unconstrained(m: mujoco.MjModel) -> bool:
+    return contact.is_disabled(m, "CONSTRAINT")
 
 
 _GLOBAL_FEATURES = (
@@ -187,7 +257,12 @@ _GLOBAL_FEATURES = (
         lambda m: f"a fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
         "set both to 0 in the file",
     ),
-    *(_flag_feature(flag) for flag in _MOTION_FLAGS),
+    *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
+    GlobalFeature(
+        lambda m: m.opt.noslip_iterations > 0 and not _unconstrained(m),
+        lambda m: f"the solver against slip (option noslip_iterations={m.opt.noslip_iterations})",
+        "set noslip_iterations to 0 in the file, and impratio above 1 against slip",
+    ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
 
@@ -208,8 +283,8 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
             what = feature.what if isinstance(feature.what, str) else feature.what(mj_model, int(index))
             found.setdefault((owner, what), []).append(feature.element(element))
         for (owner, what), elements in found.items():
-            who = f"entity '{owner}': " if owner else ""
-            complaints.append(f"{who}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
+            complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
+    complaints += _repeated_pairs(mj_model, names) + _shapes_without_closed_form(mj_model, names)
     if complaints:
         raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
 
@@ -236,20 +311,34 @@ def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
 _NUMBERS = {
     "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
-    "joint": ("axis", "pos", "stiffness", "range", "actfrcrange"),
-    "dof": ("damping", "armature", "frictionloss"),
-    "geom": ("size", "pos", "quat", "friction", "margin", "gap"),
+    "joint": ("axis", "pos", "stiffness", "range", "actfrcrange", "margin", "solref", "solimp"),
+    "dof": ("damping", "armature", "frictionloss", "solref", "solimp"),
+    "geom": (
+        "size",
+        "pos",
+        "quat",
+        "friction",
+        "margin",
+        "gap",
+        "solref",
+        "solimp",
+        "solmix",
+        "surfacevel",
+        "adhesion",
+    ),
+    "pair": ("friction", "margin", "gap", "solref", "solreffriction", "solimp", "adhesion"),
     "site": ("size", "pos", "quat"),
     "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),
 }
 _PREFIXES = {"joint": "jnt"}  # of the fields in MjModel, where it is not the kind's name
-# Numbers that cannot be negative, as the setters say too: MuJoCo's integrators would not agree what they mean.
-_NOT_NEGATIVE = ("dof_damping", "dof_armature")
+# Numbers that cannot be negative, as the setters say too: MuJoCo's integrators would not agree what such a damping is,
+# and a negative friction would be raised to the least that there is.
+_NOT_NEGATIVE = ("dof_damping", "dof_armature", "dof_frictionloss", "geom_friction", "pair_friction")
 
 
 def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
     """Raises `GenesisException` that names the first number of the model that no body can have: NaN or infinite, or
-    negative damping or armature. `names` are the entities'."""
+    negative where it cannot be (damping, armature, friction). `names` are the entities'."""
     m = mj_model
     for kind, fields in _NUMBERS.items():
         for field in fields:
@@ -264,10 +353,9 @@ def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
             index = int(np.argwhere(wrong)[0][0])
             owner_kind, element = ("joint", int(m.dof_jntid[index])) if kind == "dof" else (kind, index)
             owner, name = _owner(_name(m, owner_kind, element), names)
-            who = f"entity '{owner}': " if owner else ""
             shown = " ".join(f"{value:g}" for value in np.atleast_1d(values[index]))
             raise GenesisException(
-                f"{who}{_SPOKEN.get(owner_kind, owner_kind)} '{name or element}': {field} '{shown}' {fault}."
+                f"{_who(owner)}{_SPOKEN.get(owner_kind, owner_kind)} '{name or element}': {field} '{shown}' {fault}."
             )
 
 
@@ -280,50 +368,63 @@ def _kind(feature: Feature) -> str:
     return _SPOKEN.get(feature.kind, feature.kind)
 
 
-def describe_constraints(mj_model: mujoco.MjModel) -> list[str]:
-    """What of the model the constraint solver would act on, in words, one entry per kind of constraint; empty if
-    nothing."""
-    m = mj_model
-    off = int(m.opt.disableflags)
-    described = []
-    if not off & int(mujoco.mjtDisableBit.mjDSBL_CONTACT) and len(pairs := _touching_links(m)):
-        first, second = (m.body(int(link)).name or "world" for link in pairs[0])
-        described.append(f"contacts ({len(pairs)} pairs of links that can touch, '{first}' and '{second}' among them)")
-    if not off & int(mujoco.mjtDisableBit.mjDSBL_LIMIT):
-        described += _described("joint limits", m.joint, np.flatnonzero(m.jnt_limited))
-        described += _described("tendon limits", m.tendon, np.flatnonzero(m.tendon_limited))
-    if not off & int(mujoco.mjtDisableBit.mjDSBL_FRICTIONLOSS):
-        described += _described("friction loss of joints", m.joint, np.unique(m.dof_jntid[m.dof_frictionloss > 0]))
-        described += _described("friction loss of tendons", m.tendon, np.flatnonzero(m.tendon_frictionloss > 0))
-    return described
+def _shapes_without_closed_form(m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
+    """What to say of the pairs of shapes that MuJoCo would test for contact and the engine cannot: one entry per entity
+    (or two) and kind of pair."""
+    found: dict[tuple[str, str, str, str], list[tuple[str, str]]] = {}
+    for pair in contact.tested_pairs(m):
+        if contact.shapes(m, pair) in contact.KINDS:
+            continue
+        kind1, kind2 = (_SHAPES.get(kind, mujoco.mjtGeom(kind).name) for kind in contact.shapes(m, pair))
+        bodies = (m.body(int(m.geom_bodyid[geom])).name for geom in (pair.geom1, pair.geom2))
+        (owner1, link1), (owner2, link2) = (_owner(body, names) for body in bodies)
+        found.setdefault((owner1, owner2, kind1, kind2), []).append((link1, link2))
+    complaints = []
+    for (owner1, owner2, kind1, kind2), links in found.items():
+        shown = [f"'{link1}' and '{link2}'" for link1, link2 in dict.fromkeys(links)]
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        ways = _WAYS_OUT[bool(owner1) and owner1 == owner2]
+        complaints.append(
+            f"{_who(owner1, owner2)}{len(links)} pair{'s' * (len(links) > 1)} of {kind1} and {kind2} (links "
+            f"{', '.join(shown[:_SHOWN])}{more}) may touch, and such contacts are not simulated yet: {ways}"
+        )
+    return complaints
 
 
-def _described(what: str, accessor: Callable[[int], Any], indices: np.ndarray) -> list[str]:
-    return [f"{what} ({_list([accessor(int(index)).name for index in indices])})"] if len(indices) else []
+_SHAPES = {
+    int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")): shape
+    for name, shape in (
+        ("PLANE", "plane"),
+        ("HFIELD", "height field"),
+        ("SPHERE", "sphere"),
+        ("CAPSULE", "capsule"),
+        ("ELLIPSOID", "ellipsoid"),
+        ("CYLINDER", "cylinder"),
+        ("BOX", "box"),
+        ("MESH", "mesh"),
+        ("SDF", "signed distance field"),
+    )
+}
+_SWITCH_OFF = "use spheres, capsules or boxes, or switch off these pairs (<exclude>, contype and conaffinity)"
+# By whether both shapes are of one entity.
+_WAYS_OUT = {
+    True: f"{_SWITCH_OFF}, all pairs within an entity (RigidOptions(enable_self_collision=False)) or all contact "
+    "(RigidOptions(enable_collision=False))",
+    False: f"{_SWITCH_OFF} or all contact (RigidOptions(enable_collision=False))",
+}
 
 
-def _touching_links(m: mujoco.MjModel) -> np.ndarray:
-    """Pairs of links whose geoms MuJoCo would test for contact (n, 2): its filters of static, welded, parent and
-    excluded pairs."""
-    contype, conaffinity = np.asarray(m.body_contype), np.asarray(m.body_conaffinity)
-    bodies = np.flatnonzero((contype != 0) | (conaffinity != 0))
-    weld = m.body_weldid
-    weld_parent = weld[m.body_parentid[weld]]
-    excluded = {int(signature) for signature in m.exclude_signature}
-    filter_parent = not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_FILTERPARENT)
-    found = [
-        (int(min(m.geom_bodyid[a], m.geom_bodyid[b])), int(max(m.geom_bodyid[a], m.geom_bodyid[b])))
-        for a, b in zip(m.pair_geom1, m.pair_geom2, strict=True)
-    ]
-    for position, first in enumerate(bodies):
-        others = bodies[position + 1 :]
-        touching = (contype[first] & conaffinity[others]) | (contype[others] & conaffinity[first])
-        keep = (touching != 0) & (weld[others] != weld[first])
-        if filter_parent:
-            related = (weld_parent[others] == weld[first]) | (weld_parent[first] == weld[others])
-            keep &= ~(related & (weld[others] != 0) & (weld[first] != 0))
-        found += [(int(first), int(other)) for other in others[keep] if (int(first) << 16) + int(other) not in excluded]
-    return np.array(sorted(set(found)), dtype=int).reshape(-1, 2)
+def _repeated_pairs(m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
+    complaints = []
+    for geoms in contact.repeated_pairs(m):
+        (owner, first), (_, second) = (_owner(m.geom(geom).name, names) for geom in geoms)
+        complaints.append(f"{_who(owner)}several <pair>s of geoms '{first}' and '{second}': keep one of them")
+    return complaints
+
+
+def _who(*owners: str) -> str:
+    named = [f"'{owner}'" for owner in dict.fromkeys(owners) if owner]
+    return f"{'entities' if len(named) > 1 else 'entity'} {' and '.join(named)}: " if named else ""
 
 
 def _owner(full_name: str, names: Sequence[str]) -> tuple[str, str]:

@@ -23,9 +23,9 @@ from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.command import CONTROL_FIELDS, Command
-from genesis.types import load_kernels, real, untaped, vec3, vec4, vec6, vec10
+from genesis.types import load_kernels, mat33, real, untaped, vec3, vec4, vec6, vec10
 
-_COMPONENTS = {real: 1, vec3: 3, vec4: 4, vec6: 6, vec10: 10}
+_COMPONENTS = {real: 1, vec3: 3, vec4: 4, vec6: 6, mat33: 9, vec10: 10}
 # Element types of parameters that kernels read as vectors: the last axis of the field becomes the vector.
 _THETA_DTYPES = {
     "gravity": vec3,
@@ -35,7 +35,12 @@ _THETA_DTYPES = {
     "body_quat": vec4,
     "jnt_axis": vec3,
     "jnt_pos": vec3,
+    "geom_pos": vec3,
+    "geom_quat": vec4,
+    "geom_size": vec3,
 }
+# With at most so many pairs of shapes, the broad phase looks at each of them.
+_FEW_PAIRS = 128
 
 
 # Warp captures into one graph of a device at a time, whichever thread asks.
@@ -46,6 +51,14 @@ _capturing = threading.Lock()
 def zero_columns(x: wp.array2d(dtype=real)):
     w = wp.tid()
     for i in range(x.shape[1]):
+        x[w, i] = real(0.0)
+
+
+@untaped
+def zero_contacts(ncon: wp.array2d(dtype=int), per_contact: int, x: wp.array2d(dtype=real)):
+    """Zero the columns that belong to the contacts there are."""
+    w = wp.tid()
+    for i in range(ncon[w, 1] * per_contact):
         x[w, i] = real(0.0)
 
 
@@ -60,11 +73,10 @@ class _Launch:
 
 @dataclass
 class _Program:
-    """Segments of launches, and their captured graphs."""
+    """Captured graphs: forward; and forward once more, then the adjoint."""
 
-    segments: list[list[_Launch]]
-    forward: object = None
-    backward: object = None
+    forward: object
+    backward: object
 
 
 class Dynamics:
@@ -123,11 +135,16 @@ class Dynamics:
                 for k in range(stages):
                     for name, size in (*state_shapes.items(), ("rk_velocity", m.nv), ("qacc", m.nv), ("act_dot", m.na)):
                         add(f"{name}@{s}.{k}", size)
+        # The constraint solver's result of each evaluation, which is its guess at the next: part of a step's inputs.
+        self.evaluations = self.substeps * stages if m.constrained else 0
+        for k in range(self.evaluations):
+            add(f"solution@{k}", m.nv)
         for name, size in control_shapes.items():
             add(name, size)
         persistent = sum(math.prod(shape) for _, shape in layout.values())
         for name, spec in step.FIELDS.items():
-            layout[name] = (spec.dtype, spec.shape(m))
+            if spec.differentiable and not spec.per_contact:
+                layout[name] = (spec.dtype, spec.shape(m))
         for name in ("rk_velocity_mean", "act_dot_mean"):
             add(name, m.nv if name.startswith("rk") else m.na)
 
@@ -137,13 +154,34 @@ class Dynamics:
             size = math.prod(shape) * _COMPONENTS[dtype]
             self._columns[name] = slice(offset, offset + size)
             offset += size
-        self._data = torch.zeros((n, offset), dtype=self._dtype, device=self.device)
+        # Contacts last, one block of columns per slot: a step zeroes the gradients of those there are only.
+        self._contact_columns: dict[str, int] = {}
+        per_contact = 0
+        for name, spec in step.FIELDS.items():
+            if spec.per_contact:
+                self._contact_columns[name] = per_contact
+                per_contact += math.prod(spec.shape(m)) * _COMPONENTS[spec.dtype]
+        self._contacts_start, self._per_contact = offset, per_contact
+        self._data = torch.zeros((n, offset + m.nconmax * per_contact), dtype=self._dtype, device=self.device)
         self._grad = torch.zeros_like(self._data)
         self._arrays = {
             name: self._array(self._data, self._grad, self._columns[name].start, dtype, shape)
             for name, (dtype, shape) in layout.items()
         }
+        for name, column in self._contact_columns.items():
+            spec = step.FIELDS[name]
+            self._arrays[name] = self._array(
+                self._data, self._grad, offset + column, spec.dtype, spec.shape(m), slots=m.nconmax
+            )
         self._work_grad = self._array(self._grad, None, persistent, real, (offset - persistent,))
+        self._contact_grad = self._array(self._grad, None, offset, real, (m.nconmax * per_contact,))
+        scratch = {name: spec for name, spec in step.FIELDS.items() if not spec.differentiable}
+        sizes = [math.prod(spec.shape(m)) * _COMPONENTS[spec.dtype] for spec in scratch.values()]
+        self._scratch = torch.zeros((n, sum(sizes)), dtype=self._dtype, device=self.device)
+        start = 0
+        for (name, spec), size in zip(scratch.items(), sizes, strict=True):
+            self._arrays[name] = self._array(self._scratch, None, start, spec.dtype, spec.shape(m))
+            start += size
         self.state_in = self._data[:, : self.state_size]
         self.state_in_grad = self._grad[:, : self.state_size]
         last = self._columns[f"qpos@{self.substeps}"].start
@@ -151,6 +189,8 @@ class Dynamics:
         self.state_out_grad = self._grad[:, last : last + self.state_size]
         first, end = self._columns[CONTROL_FIELDS[0]].start, self._columns[CONTROL_FIELDS[-1]].stop
         self._control = self._data[:, first:end]
+        first = self._columns["solution@0"].start if self.evaluations else 0
+        self.solution = self._data[:, first : first + self.evaluations * m.nv]
 
         def integers(*shape):
             return torch.zeros((n, *shape), dtype=torch.int32, device=self.device)
@@ -161,9 +201,19 @@ class Dynamics:
             self._arrays[name] = wp.from_torch(tensor, dtype=wp.int32)
 
     def _array(
-        self, data: torch.Tensor, grad: torch.Tensor | None, start: int, dtype, shape, stride: int | None = None
+        self,
+        data: torch.Tensor,
+        grad: torch.Tensor | None,
+        start: int,
+        dtype,
+        shape,
+        stride: int | None = None,
+        slots: int | None = None,
     ):
-        """View of columns of ``data`` as an array over (envs, *shape); ``stride`` 0 repeats one row for all envs."""
+        """View of columns of ``data`` as an array over (envs, *shape), or (envs, slots, *shape) of a field of contacts.
+
+        ``stride`` 0 repeats one row for all envs.
+        """
         item = data.element_size()
         inner, step_size = [], _COMPONENTS[dtype] * item
         for extent in reversed(shape):
@@ -171,6 +221,9 @@ class Dynamics:
             step_size *= max(extent, 1)
         row = data.stride(0) * item if stride is None else stride
         strides = (row, *reversed(inner))
+        if slots is not None:
+            strides = (row, self._per_contact * item, *reversed(inner))
+            shape = (slots, *shape)
 
         def view(buffer):
             return wp.array(
@@ -224,29 +277,47 @@ class Dynamics:
         return _Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
 
     def _scalars(self, **more) -> dict:
+        option, constants = self.model.mj_model.opt, self.model.constants
+        margins = constants["cpair_margin"] + constants["cpair_gap"]
         euler_damping = self.model.integrator == mujoco.mjtIntegrator.mjINT_EULER and not self.model.disabled(
             mujoco.mjtDisableBit.mjDSBL_EULERDAMP
         )
         return {
             "timestep": self.model.timestep,
+            "refsafe": int(not self.model.disabled(mujoco.mjtDisableBit.mjDSBL_REFSAFE)),
+            "warm_start": int(not self.model.disabled(mujoco.mjtDisableBit.mjDSBL_WARMSTART)),
+            "elliptic": int(self.model.elliptic),
+            "impratio": float(option.impratio),
+            "iterations": int(option.iterations),
+            "tolerance": float(option.tolerance),
+            "ls_iterations": int(option.ls_iterations),
+            "ls_tolerance": float(option.ls_tolerance),
+            "for_adjoint": 0,
+            "all_pairs": int(self.model.ncpair <= _FEW_PAIRS),
+            "largest_margin": float(np.max(margins, initial=0.0)),
             "damping_implicit": int(euler_damping or self._implicit_fast),
             "force_implicit": int(self._implicit_fast),
             **more,
         }
 
-    def _evaluation(self, rename: dict[str, str]) -> list[_Launch]:
+    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: int) -> list[_Launch]:
         stages = [s for s in (*step.FORWARD, *step.FREE_BODIES) if s.needed(self.model)]
-        rename = {"skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none", **rename}
-        return [self._bind(s, self._scalars(), rename) for s in stages]
+        rename = {
+            "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
+            "qacc_constrained": f"solution@{index}",
+            **rename,
+        }
+        return [self._bind(s, self._scalars(for_adjoint=for_adjoint), rename) for s in stages]
 
-    def _build_step(self) -> _Program:
+    def _step_segments(self, for_adjoint: int) -> list[list[_Launch]]:
         state = ("qpos", "qvel", "act")
         segments = []
         for s in range(self.substeps):
             here = {name: f"{name}@{s}" for name in state}
             there = {f"{name}_next": f"{name}@{s + 1}" for name in state}
             if not self._rk4:
-                segments.append([*self._evaluation(here), self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
+                launches = self._evaluation(here, s, for_adjoint)
+                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
                 continue
             derivative = ("qacc", "act_dot")
             for k in range(4):
@@ -263,18 +334,24 @@ class Dynamics:
                         "rk_velocity_next": f"rk_velocity@{s}.{k}",
                     }
                     launches.append(self._bind(step.RK_STAGE, self._scalars(stage_time=time), rename))
-                launches += self._evaluation({**point, **{name: f"{name}@{s}.{k}" for name in derivative}})
+                rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
+                launches += self._evaluation(rename, 4 * s + k, for_adjoint)
                 segments.append(launches)
             rename = {**here, **there}
             rename |= {f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(4)}
             segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
-        return self._capture(segments)
+        return segments
 
     def _build_observation(self, names: tuple[str, ...]) -> _Program:
         """Continuous-time forward dynamics at the current state: nothing is implicit in it."""
         rename = {name: f"{name}@0" for name in ("qpos", "qvel", "act")} | {"skip_dof": "skip_none"}
-        scalars = self._scalars(damping_implicit=0, force_implicit=0)
-        return self._capture([[self._bind(s, scalars, rename) for s in step.stages_for(names, self.model)]])
+        rename["qacc_constrained"] = "solution@0"
+        stages = step.stages_for(names, self.model)
+        forward, backward = (
+            [[self._bind(s, self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=a), rename) for s in stages]]
+            for a in (0, 1)
+        )
+        return self._capture(forward, backward, zero_contacts_of=None)
 
     def _launch_forward(self, launches: list[_Launch]) -> None:
         for launch in launches:
@@ -283,11 +360,15 @@ class Dynamics:
 
     def _launch_adjoint(self, launches: list[_Launch]) -> None:
         for launch in reversed(launches):
-            if launch.stage.adjoint == "implicit":
-                for kernel, arguments in zip(launch.stage.adjoint_kernels, launch.adjoint_arguments, strict=True):
+            stage = launch.stage
+            if stage.adjoint == "none":
+                continue
+            if stage.adjoint == "implicit":
+                for kernel, arguments in zip(stage.adjoint_kernels, launch.adjoint_arguments, strict=True):
                     wp.launch(kernel, dim=self.n_worlds, inputs=arguments, device=self._wp_device, record_tape=False)
-            elif launch.stage.adjoint == "tape":
-                for kernel, arguments in zip(reversed(launch.stage.kernels), reversed(launch.arguments), strict=True):
+            taped = stage.kernels if stage.adjoint == "tape" else stage.taped
+            for kernel, arguments in zip(reversed(stage.kernels), reversed(launch.arguments), strict=True):
+                if kernel in taped:
                     wp.launch(
                         kernel,
                         dim=self.n_worlds,
@@ -298,22 +379,27 @@ class Dynamics:
                         record_tape=False,
                     )
 
-    def _capture(self, segments: list[list[_Launch]]) -> _Program:
-        program = _Program(segments)
-        with _capturing, wp.ScopedCapture(device=self._wp_device) as capture:
-            for segment in segments:
+    def _capture(self, forward: list[list[_Launch]], backward: list[list[_Launch]], zero_contacts_of) -> _Program:
+        """Capture the segments of the forward pass, and those of the backward pass, which end in their adjoints.
+
+        ``zero_contacts_of``: the array of contact counts, where gradients of contacts are not loaded from outside.
+        """
+        device = self._wp_device
+        with _capturing, wp.ScopedCapture(device=device) as forward_capture:
+            for segment in forward:
                 self._launch_forward(segment)
-        program.forward = capture.graph
-        with _capturing, wp.ScopedCapture(device=self._wp_device) as capture:
-            for segment in segments:
+        with _capturing, wp.ScopedCapture(device=device) as backward_capture:
+            for segment in backward:
                 self._launch_forward(segment)
-            for k, segment in reversed(list(enumerate(segments))):
-                if k < len(segments) - 1:
+            for k, segment in reversed(list(enumerate(backward))):
+                if k < len(backward) - 1:
                     self._launch_forward(segment)
-                    wp.launch(zero_columns, dim=self.n_worlds, inputs=[self._work_grad], device=self._wp_device)
+                    wp.launch(zero_columns, dim=self.n_worlds, inputs=[self._work_grad], device=device)
+                if zero_contacts_of is not None:
+                    inputs = [zero_contacts_of, self._per_contact, self._contact_grad]
+                    wp.launch(zero_contacts, dim=self.n_worlds, inputs=inputs, device=device)
                 self._launch_adjoint(segment)
-        program.backward = capture.graph
-        return program
+        return _Program(forward_capture.graph, backward_capture.graph)
 
     def _replay(self, graph) -> None:
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
@@ -321,8 +407,11 @@ class Dynamics:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command) -> None:
-        """Copy a step's inputs into the buffers; what is there already is not copied again."""
+    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None) -> None:
+        """Copy a step's inputs into the buffers; what is there already is not copied again.
+
+        ``solution``: (N, evaluations * nv), where the constraint solver starts; None: it has no guess.
+        """
         if theta.shape[0] != self._theta_rows:
             self._bind_theta(theta.shape[0])
             self._theta = None
@@ -342,6 +431,11 @@ class Dynamics:
         for view, block in zip(self._block_views(self._data, command), command.blocks.values(), strict=True):
             view.copy_(block)
         self.state_in.copy_(state)
+        if self.evaluations:
+            if solution is None:
+                self.solution.zero_()
+            else:
+                self.solution.copy_(solution)
 
     def _block_views(self, buffer: torch.Tensor, command: Command) -> list[torch.Tensor]:
         views = []
@@ -361,36 +455,49 @@ class Dynamics:
 
     def run_step(self) -> None:
         """From ``state_in`` and the loaded inputs to ``state_out``."""
-        self._replay(self._program().forward)
+        program = self._program()
+        self._int_tensors["ncon_needed"].zero_()
+        self._replay(program.forward)
 
     def run_step_adjoint(self, adj_state: torch.Tensor) -> None:
         """Gradients of the loaded inputs from the gradient of the next state, (N, nq + nv + na)."""
         program = self._program()
-        self.clear_grads()
+        self._grad[:, : self._contacts_start].zero_()
+        self._theta_grad.zero_()
         self.state_out_grad.copy_(adj_state)
         self._replay(program.backward)
 
     def run_observation(self, names: tuple[str, ...]) -> list[torch.Tensor]:
         """Fields ``names`` at ``state_in``: views of the work space, (N, ...) each."""
-        self._replay(self._observation(names).forward)
+        program = self._observation(names)
+        self._int_tensors["ncon_needed"].zero_()
+        self._replay(program.forward)
         return [self._field_view(self._data, name) for name in names]
 
     def run_observation_adjoint(self, names: tuple[str, ...], grads) -> None:
         """Gradients of the loaded inputs from the gradients of the fields ``names`` (None: zero)."""
         program = self._observation(names)
-        self.clear_grads()
+        self._grad.zero_()
+        self._theta_grad.zero_()
         for name, grad in zip(names, grads, strict=True):
             if grad is not None:
                 self._field_view(self._grad, name).copy_(grad)
         self._replay(program.backward)
 
-    def clear_grads(self) -> None:
-        self._grad.zero_()
-        self._theta_grad.zero_()
+    def contact_overflow(self) -> tuple[int, int] | None:
+        """First env that found more contacts than there are slots in the last run, and how many; else None."""
+        if not self.model.has_contacts:
+            return None
+        needed = self._int_tensors["ncon_needed"][:, 0]
+        if int(needed.max()) <= self.model.nconmax:
+            return None
+        env = int(torch.nonzero(needed > self.model.nconmax)[0])
+        return env, int(needed[env])
 
     def _program(self) -> _Program:
         if self._step_program is None:
-            self._step_program = self._build_step()
+            ncon = self._arrays["ncon"] if self.model.has_contacts else None
+            self._step_program = self._capture(self._step_segments(0), self._step_segments(1), zero_contacts_of=ncon)
         return self._step_program
 
     def _observation(self, names: tuple[str, ...]) -> _Program:
@@ -403,4 +510,9 @@ class Dynamics:
         shape = spec.shape(self.model)
         if spec.dtype is not real:
             shape = (*shape, _COMPONENTS[spec.dtype])
+        if spec.per_contact:
+            slots = buffer[:, self._contacts_start :].unflatten(1, (self.model.nconmax, self._per_contact))
+            first = self._contact_columns[name]
+            columns = slots[:, :, first : first + math.prod(shape)]
+            return columns.unflatten(2, shape) if shape else columns.squeeze(2)
         return buffer[:, self._columns[name]].unflatten(1, shape)

@@ -1,6 +1,6 @@
 """The linear systems of a step: effective mass matrix, its factorisation and solve, each beside its adjoint.
 
-    H qacc = qfrc_smooth,    H = M - h * d qfrc_smooth / d qvel
+    H qacc = qfrc_total,    H = M - h * d qfrc_smooth / d qvel
 
 with the derivative of joint damping only (Euler), of damping, commands and actuators (implicitfast), or of nothing
 (RK4), kept on the sparsity pattern of M. With implicitfast a free body without jointed descendants has the derivative
@@ -128,14 +128,14 @@ def solve(
     skip_dof: wp.array(dtype=int),
     qLD: wp.array2d(dtype=real),
     qLDiagInv: wp.array2d(dtype=real),
-    qfrc_smooth: wp.array2d(dtype=real),
+    qfrc_total: wp.array2d(dtype=real),
     qacc: wp.array2d(dtype=real),
 ):
-    """qacc = H^-1 qfrc_smooth, but for the dofs of ``skip_dof``."""
+    """qacc = H^-1 qfrc_total, but for the dofs of ``skip_dof``."""
     w = wp.tid()
     for i in range(skip_dof.shape[0]):
         if skip_dof[i] == 0:
-            qacc[w, i] = qfrc_smooth[w, i]
+            qacc[w, i] = qfrc_total[w, i]
     solve_in_place(w, M_colind, M_colind_adr, skip_dof, qLD, qLDiagInv, qacc)
 
 
@@ -148,7 +148,7 @@ def solve_adjoint(
     qLDiagInv: wp.array2d(dtype=real),
     qacc: wp.array2d(dtype=real),
     adj_qacc: wp.array2d(dtype=real),
-    adj_qfrc_smooth: wp.array2d(dtype=real),
+    adj_qfrc_total: wp.array2d(dtype=real),
     adj_qH: wp.array2d(dtype=real),
     z: wp.array2d(dtype=real),
 ):
@@ -161,7 +161,7 @@ def solve_adjoint(
     solve_in_place(w, M_colind, M_colind_adr, skip_dof, qLD, qLDiagInv, z)
     for i in range(nv):
         if skip_dof[i] == 0:
-            adj_qfrc_smooth[w, i] = adj_qfrc_smooth[w, i] + z[w, i]
+            adj_qfrc_total[w, i] = adj_qfrc_total[w, i] + z[w, i]
             diagonal = M_colind_adr[i + 1] - 1
             for e in range(M_colind_adr[i], diagonal):
                 j = M_colind[e]
@@ -227,7 +227,7 @@ def free_body_matrix(
 def free_body_solve(
     free_dofadr: wp.array(dtype=int),
     free_matrix: wp.array2d(dtype=real),
-    qfrc_smooth: wp.array2d(dtype=real),
+    qfrc_total: wp.array2d(dtype=real),
     free_lu: wp.array2d(dtype=real),
     qacc: wp.array2d(dtype=real),
 ):
@@ -249,7 +249,7 @@ def free_body_solve(
                         free_lu[w, base + r * size + c] - scale * free_lu[w, base + p * size + c]
                     )
         for r in range(size):
-            value = qfrc_smooth[w, d + r]
+            value = qfrc_total[w, d + r]
             for c in range(r):
                 value = value - free_lu[w, base + r * size + c] * qacc[w, d + c]
             qacc[w, d + r] = value
@@ -267,7 +267,7 @@ def free_body_solve_adjoint(
     free_lu: wp.array2d(dtype=real),
     qacc: wp.array2d(dtype=real),
     adj_qacc: wp.array2d(dtype=real),
-    adj_qfrc_smooth: wp.array2d(dtype=real),
+    adj_qfrc_total: wp.array2d(dtype=real),
     adj_free_matrix: wp.array2d(dtype=real),
     z: wp.array2d(dtype=real),
 ):
@@ -289,7 +289,7 @@ def free_body_solve_adjoint(
                 value = value - free_lu[w, base + c * size + r] * z[w, d + c]
             z[w, d + r] = value
         for r in range(size):
-            adj_qfrc_smooth[w, d + r] = adj_qfrc_smooth[w, d + r] + z[w, d + r]
+            adj_qfrc_total[w, d + r] = adj_qfrc_total[w, d + r] + z[w, d + r]
             for c in range(size):
                 e = base + r * size + c
                 adj_free_matrix[w, e] = adj_free_matrix[w, e] - z[w, d + r] * qacc[w, d + c]

@@ -11,16 +11,24 @@ from dataclasses import dataclass
 import mujoco
 
 from genesis.model.arrays import Model
-from genesis.rigid import actuation, bias, inertia, integrate, kinematics, observe, passive, solve
-from genesis.types import real, vec3, vec4, vec6, vec10
+from genesis.rigid import actuation, bias, constraint, inertia, integrate, kinematics, observe, passive, solve, solver
+from genesis.rigid.collision import detect, geometry
+from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 
 @dataclass(frozen=True)
 class Field:
-    """A work array per env: element type and shape, the latter as a function of the model."""
+    """A work array per env: element type and shape, the latter as a function of the model.
+
+    Attributes:
+        per_contact: one element of this shape per contact slot; what belongs to a contact lies together
+        differentiable: False for scratch space, which has no gradient array
+    """
 
     dtype: type
     shape: Callable[[Model], tuple[int, ...]]
+    per_contact: bool = False
+    differentiable: bool = True
 
 
 FIELDS: dict[str, Field] = {
@@ -47,6 +55,8 @@ FIELDS: dict[str, Field] = {
     "qfrc_command": Field(real, lambda m: (m.nv,)),
     "qfrc_actuator_raw": Field(real, lambda m: (m.nv,)),
     "qfrc_smooth": Field(real, lambda m: (m.nv,)),
+    "qfrc_constraint": Field(real, lambda m: (m.nv,)),
+    "qfrc_total": Field(real, lambda m: (m.nv,)),
     "qacc": Field(real, lambda m: (m.nv,)),
     "spring_extension": Field(real, lambda m: (m.nv,)),
     "dof_error": Field(real, lambda m: (m.nv,)),
@@ -58,6 +68,41 @@ FIELDS: dict[str, Field] = {
     "actuator_force": Field(real, lambda m: (m.nu,)),
     "dforce_dvel": Field(real, lambda m: (m.nu,)),
     "act_dot": Field(real, lambda m: (m.na,)),
+    # joint constraints: two slots of limits per joint (lower, upper), friction loss per dof
+    "lim_axis": Field(vec3, lambda m: (m.njnt,)),
+    "lim_aref": Field(real, lambda m: (2 * m.njnt,)),
+    "lim_D": Field(real, lambda m: (2 * m.njnt,)),
+    "lim_force": Field(real, lambda m: (2 * m.njnt,)),
+    "floss_aref": Field(real, lambda m: (m.nv,)),
+    "floss_D": Field(real, lambda m: (m.nv,)),
+    "floss_force": Field(real, lambda m: (m.nv,)),
+    # collision, and contacts in their frame: normal, tangents, and rotations about these
+    "geom_xpos": Field(vec3, lambda m: (m.ncg,)),
+    "geom_xmat": Field(mat33, lambda m: (m.ncg,)),
+    "con_dist": Field(real, lambda m: (), per_contact=True),
+    "con_pos": Field(vec3, lambda m: (), per_contact=True),
+    "con_frame": Field(mat33, lambda m: (), per_contact=True),
+    "con_J": Field(real, lambda m: (m.maxcondim, m.maxchain), per_contact=True),
+    "con_friction": Field(real, lambda m: (5,), per_contact=True),
+    "con_solref": Field(real, lambda m: (2,), per_contact=True),
+    "con_solimp": Field(real, lambda m: (5,), per_contact=True),
+    "con_vel": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_aref": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_D": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_y": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_tangent2": Field(real, lambda m: (), per_contact=True),
+    "con_force": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    # the solver's own
+    "cgeom_radius": Field(real, lambda m: (m.ncg,), differentiable=False),
+    "qacc_smooth": Field(real, lambda m: (m.nv,), differentiable=False),
+    "Ma": Field(real, lambda m: (m.nv,), differentiable=False),
+    "Mv": Field(real, lambda m: (m.nv,), differentiable=False),
+    "search": Field(real, lambda m: (m.nv,), differentiable=False),
+    "lim_y": Field(real, lambda m: (2 * m.njnt,), differentiable=False),
+    "lim_v": Field(real, lambda m: (2 * m.njnt,), differentiable=False),
+    "con_ya": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
+    "con_v": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
+    "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
     # linear systems
     "qH": Field(real, lambda m: (m.nM,)),
     "qLD": Field(real, lambda m: (m.nM,)),
@@ -76,7 +121,23 @@ FIELDS: dict[str, Field] = {
 }
 
 # Discrete work arrays, without gradient.
-INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {"dof_unsaturated": lambda m: (m.nv,)}
+INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
+    "dof_unsaturated": lambda m: (m.nv,),
+    "lim_active": lambda m: (2 * m.njnt,),
+    "floss_active": lambda m: (m.nv,),
+    "sweep_order": lambda m: (m.ncg,),
+    "candidate_count": lambda m: (1,),
+    "candidate": lambda m: (m.ncpair,),
+    "ncon_needed": lambda m: (1,),  # largest of the first since it was last zeroed
+    "ncon": lambda m: (2,),  # contacts found, and those among them that have a slot
+    "con_pair": lambda m: (m.nconmax,),
+    "con_feature": lambda m: (m.nconmax, 4),
+    "con_active": lambda m: (m.nconmax,),
+    "any_constraint": lambda m: (1,),
+    "row_start": lambda m: (m.nv,),
+    "solver_niter": lambda m: (1,),
+    "solver_unconverged": lambda m: (1,),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +159,7 @@ class Stage:
     outputs: tuple[str, ...]
     adjoint: str = "tape"
     adjoint_kernels: tuple = ()
+    taped: tuple = ()
     needed: Callable[[Model], bool] = lambda model: True
 
     def inputs(self) -> set[str]:
@@ -115,6 +177,22 @@ def _has_free_blocks(model: Model) -> bool:
 def _has_actuators(model: Model) -> bool:
     return model.nu > 0
 
+
+def _is_constrained(model: Model) -> bool:
+    return model.constrained
+
+
+def _has_contacts(model: Model) -> bool:
+    return model.has_contacts
+
+
+JOINT_ROWS = ("lim_axis", "lim_aref", "lim_D", "floss_aref", "floss_D", "lim_active", "floss_active")
+CONTACT_ROWS = ("con_J", "con_friction", "con_solref", "con_solimp", "con_vel", "con_aref", "con_D", "con_active")
+SOLUTION = (
+    *("any_constraint", "row_start", "qLD", "qLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
+    *("qacc_constrained", "Ma", "search", "Mv", "lim_y", "lim_v", "con_ya", "con_v", "H"),
+    *("con_y", "con_tangent2", "con_force", "lim_force", "floss_force", "qfrc_constraint"),
+)
 
 # Forward dynamics: (qpos, qvel, act, controls, theta) -> (qacc, act_dot).
 FORWARD: tuple[Stage, ...] = (
@@ -146,6 +224,34 @@ FORWARD: tuple[Stage, ...] = (
         needed=_has_actuators,
     ),
     Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
+    Stage("joint constraints", (constraint.joint_rows,), JOINT_ROWS, needed=_is_constrained),
+    Stage("geom poses", (geometry.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
+    Stage(
+        "collision",
+        (detect.broad_phase, detect.narrow_phase),
+        ("cgeom_radius", "sweep_order", "candidate_count", "candidate", "ncon_needed", "ncon", "con_pair", "con_feature"),
+        adjoint="none",
+        needed=_has_contacts,
+    ),
+    Stage(
+        "contact geometry", (geometry.contact_geometry,), ("con_dist", "con_pos", "con_frame"), needed=_has_contacts
+    ),
+    Stage("contact rows", (constraint.contact_rows,), CONTACT_ROWS, needed=_has_contacts),
+    Stage(
+        "constraint solution",
+        (
+            solver.constraint_envelope,
+            solver.smooth_acceleration,
+            solver.constraint_solve,
+            constraint.constraint_force,
+        ),
+        SOLUTION,
+        adjoint="implicit",
+        adjoint_kernels=(solver.constraint_adjoint,),
+        taped=(constraint.constraint_force,),
+        needed=_is_constrained,
+    ),
+    Stage("total force", (constraint.total_force,), ("qfrc_total",)),
     Stage("effective mass matrix", (solve.effective_mass_matrix,), ("qH",)),
     Stage(
         "acceleration",

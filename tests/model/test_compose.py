@@ -30,7 +30,8 @@ ANT = GYMNASIUM / "ant.xml"
 def composed(*entities, **options):
     """A scene of (morph, name) or (morph, name, material)."""
     specs = [EntitySpec(entry[0], entry[2] if len(entry) > 2 else None, None, entry[1]) for entry in entities]
-    return compose(specs, gs.options.SimOptions(), gs.options.RigidOptions(disable_constraint=True, **options))
+    options = {"disable_constraint": True} | options  # most tests are not about contact, and their shapes many
+    return compose(specs, gs.options.SimOptions(), gs.options.RigidOptions(**options))
 
 
 def model_of(*entities, **options):
@@ -61,7 +62,7 @@ ORGANISATION = (
     "body_conaffinity",
     "body_margin",
 )
-OWN_OPTIONS = ("timestep", "gravity", "disableflags")  # the scene's, whatever the file says
+OWN_OPTIONS = ("timestep", "gravity", "disableflags", "solver")  # the scene's, whatever the file says
 
 
 def assert_same_dynamics(alone, together, entity):
@@ -479,7 +480,7 @@ def test_time_step_and_gravity_are_the_scenes(mjcf):
     model = compose([EntitySpec(gs.morphs.MJCF(file=path))], options, None).mj_model
     assert model.opt.timestep == pytest.approx(0.005)
     np.testing.assert_array_equal(model.opt.gravity, (1, 2, 3))
-    assert model.opt.disableflags == mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+    assert model.opt.disableflags == 0
 
 
 def test_options_of_files_and_of_the_scene(mjcf):
@@ -502,7 +503,7 @@ def test_options_of_files_and_of_the_scene(mjcf):
     ).opt
     assert overruled.integrator == kinds.mjINT_IMPLICITFAST
     assert overruled.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
-    assert overruled.solver == mujoco.mjtSolver.mjSOL_CG
+    assert overruled.solver == mujoco.mjtSolver.mjSOL_NEWTON
     assert (overruled.iterations, overruled.ls_iterations) == (7, 5)
     assert (overruled.tolerance, overruled.ls_tolerance, overruled.impratio) == (1e-3, 0.5, 2.0)
 
@@ -539,7 +540,7 @@ def test_flags(mjcf):
 
     bits = mujoco.mjtDisableBit
     model = model_of(entity('damper="disable"', "a"), entity('energy="enable" spring="enable"', "b"))
-    assert model.opt.disableflags == bits.mjDSBL_CONSTRAINT | bits.mjDSBL_DAMPER
+    assert model.opt.disableflags == bits.mjDSBL_CONSTRAINT | bits.mjDSBL_DAMPER  # model_of disables constraints
     assert model.opt.enableflags == mujoco.mjtEnableBit.mjENBL_ENERGY
     with pytest.raises(gs.GenesisException, match=r"flag spring is disable in '.*a\.xml' .* and enable in '.*b\.xml'"):
         model_of(entity('spring="disable"', "a"), entity('spring="enable"', "b"))
@@ -573,14 +574,75 @@ def test_settings_of_files_meet_without_a_warning(mjcf, caplog, capfd, recwarn):
     assert (caplog.text, captured.out, captured.err, len(recwarn)) == ("", "", "", 0)
 
 
-def test_one_warning_says_what_is_not_simulated(caplog):
-    compose([EntitySpec(gs.morphs.Plane(), name="floor"), EntitySpec(gs.morphs.MJCF(file=ANT), name="ant")])
-    assert len(caplog.records) == 1
-    assert "contacts (" in caplog.text
-    assert "joint limits ('ant/hip_1', " in caplog.text
+# What each option does to the flags of a file that says the contrary.
+SWITCHES = {
+    "disable_constraint": ("constraint", True),
+    "enable_collision": ("contact", False),
+    "enable_joint_limit": ("limit", False),
+    "enable_adjacent_collision": ("filterparent", True),
+}
+
+
+@pytest.mark.parametrize("option", SWITCHES)
+def test_constraint_switches(mjcf, option):
+    flag, setting = SWITCHES[option]
+    bit = int(getattr(mujoco.mjtDisableBit, f"mjDSBL_{flag.upper()}"))
+    off, on, silent = (
+        gs.morphs.MJCF(file=mjcf(f"<option><flag {text}/></option>" + BODY, name))
+        for text, name in ((f'{flag}="disable"', "off.xml"), (f'{flag}="enable"', "on.xml"), ("", "silent.xml"))
+    )
+
+    def flags(*morphs, **options):
+        specs = [EntitySpec(morph, name=f"e{index}") for index, morph in enumerate(morphs)]
+        return compose(specs, None, gs.options.RigidOptions(**options)).mj_model.opt.disableflags
+
+    for morph, stated in ((off, bit), (on, 0), (silent, 0)):
+        assert flags(morph) == stated
+        assert flags(morph, **{option: setting}) == bit
+        assert flags(morph, **{option: not setting}) == 0
+    with pytest.raises(gs.GenesisException, match=rf"flag {flag} is .*RigidOptions\({option}=\.\.\.\) decides"):
+        flags(off, on)
+    assert flags(off, on, **{option: setting}) == bit
+
+
+def test_other_solvers_run_as_newton(mjcf, caplog):
+    caplog.set_level("INFO", logger=gs.logger.name)
+    file = gs.morphs.MJCF(file=mjcf('<option solver="PGS"/>' + BODY))
+    for options in ({}, {"constraint_solver": gs.constraint_solver.CG}):
+        caplog.clear()
+        assert model_of((file, "a"), **options).opt.solver == mujoco.mjtSolver.mjSOL_NEWTON
+        assert len(caplog.records) == 1
+        assert f"the constraint solver {'CG' if options else 'PGS'} is not here: Newton solves" in caplog.text
     caplog.clear()
-    model_of((gs.morphs.MJCF(file=ANT), "ant"))  # disable_constraint=True
+    model_of((file, "a"), constraint_solver=gs.constraint_solver.Newton)
     assert not caplog.records
+
+
+def test_links_of_one_entity_do_not_touch(mjcf):
+    """Everything overlaps; the file's floor is not the entity's own body, and two entities touch as ever."""
+    robot = """<worldbody>{}
+        <body name="a"><freejoint/><geom name="g" size="0.1"/></body><body name="b"><freejoint/><geom size="0.1"/></body>
+        <body name="c"><freejoint/><geom name="h" size="0.1"/></body></worldbody>
+        <contact><pair geom1="g" geom2="h"/>{}<exclude body1="b" body2="a"/></contact>"""
+    floor = '<geom name="floor" type="plane" size="1 1 1"/>', '<pair geom1="floor" geom2="h"/>'
+    entities = [
+        (gs.morphs.MJCF(file=mjcf(robot.format(*parts), f"{name}.xml")), name)
+        for name, parts in (("one", floor), ("two", ("", "")))
+    ]
+
+    def touching(**options):
+        model = model_of(*entities, disable_constraint=None, **options)
+        data = mujoco.MjData(model)
+        mujoco.mj_forward(model, data)
+        names = [[model.body(model.geom_bodyid[geom]).name for geom in pair] for pair in data.contact.geom]
+        return {tuple(sorted(pair)) for pair in names}, model
+
+    both, _ = touching()
+    apart, model = touching(enable_self_collision=False)
+    own = {(f"{name}/{link}", f"{name}/c") for name in ("one", "two") for link in "ab"}
+    assert own <= both
+    assert apart == both - own
+    assert (model.npair, model.nexclude) == (1, 6)
 
 
 # ------------------------------------------------------------------ errors of the compiler

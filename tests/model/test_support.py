@@ -6,7 +6,7 @@ import pytest
 
 import genesis as gs
 from genesis.model.compose import EntitySpec, compose
-from genesis.model.support import describe_constraints, refuse_bad_numbers, refuse_unsupported
+from genesis.model.support import refuse_bad_numbers, refuse_unsupported
 
 # A chain of two hinges with sites, a ball joint and a slide beside it; snippets are added to it.
 CHAIN = """
@@ -16,11 +16,12 @@ CHAIN = """
     <body name="lower" pos="0 0 1" {body}><joint name="h2" axis="1 0 0"/><geom type="capsule" size="0.1 0.5"/><site name="s2"/>
     </body>
   </body>
-  <body name="ball" pos="5 0 0"><joint name="b" type="ball"/><geom size="0.1"/></body>
+  <body name="ball" pos="5 0 0"><joint name="b" type="ball"/><geom name="g2" size="0.1"/></body>
   <body name="cart" pos="9 0 0"><joint name="x" type="slide"/><geom size="0.1"/></body>
 </worldbody>
 {more}
 """
+PAIR = '<contact><pair geom1="g" geom2="g2" {}/></contact>'
 FIXED_TENDON = '<tendon><fixed name="t" {}><joint joint="h1" coef="1"/><joint joint="h2" coef="2"/></fixed></tendon>'
 SPATIAL_TENDON = '<tendon><spatial name="t"><site site="s1"/><site site="s2"/></spatial></tendon>'
 
@@ -65,6 +66,33 @@ REFUSED = {
     "tendon force range": (
         model(FIXED_TENDON.format('actuatorfrcrange="-1 1"')),
         r"tendon 't': a limit of the actuator force on a tendon",
+    ),
+    "tendon limit": (model(FIXED_TENDON.format('range="0 1"')), r"tendon 't': a limit of the length of a tendon"),
+    "tendon friction loss": (model(FIXED_TENDON.format('frictionloss="1"')), r"tendon 't': friction loss of a tendon"),
+    "adhesive geom": (model().replace('name="g"', 'name="g" adhesion="1"'), r"geom 'g': adhesion"),
+    "conveyor": (model().replace('name="g"', 'name="g" surfacevel="1 0 0"'), r"geom 'g': a surface velocity"),
+    "mixed solref of a geom": (model().replace('name="g"', 'name="g" solref="0.02 0"'), r"geom 'g': solref: mixes its"),
+    "mixed solreflimit": (model(joint='range="-1 1" solreflimit="-100 5"'), r"joint 'h1': solreflimit: mixes its two"),
+    "mixed solreffriction": (
+        model(joint='frictionloss="1" solreffriction="0 1"'),
+        r"joint 'h1': solreffriction: mixes its two",
+    ),
+    "adhesive pair": (model(PAIR.format('name="p" adhesion="1"')), r"pair 'p': adhesion"),
+    "mixed solref of a pair": (model(PAIR.format('solref="1 -1"')), r"pair 'pair0': solref: mixes its two forms"),
+    "mixed solreffriction of a pair": (
+        model(PAIR.format('solreffriction="1 -1"')),
+        r"pair 'pair0': solreffriction: mixes",
+    ),
+    "repeated pairs": (
+        model("<contact>" + 2 * '<pair geom1="g" geom2="g2"/>' + "</contact>"),
+        r"entity 'r': several <pair>s of geoms 'g' and 'g2': keep one of them",
+    ),
+    "noslip": (model(option='<option noslip_iterations="3"/>'), r"against slip \(option noslip_iterations=3\): set "),
+    "override": (model(option='<option><flag override="enable"/></option>'), r"flag override=\"enable\""),
+    "exact diagonal": (model(option='<option><flag diagexact="enable"/></option>'), r"flag diagexact=\"enable\""),
+    "speculative contacts": (
+        model(option='<option><flag speculative="enable"/></option>'),
+        r"flag speculative=\"enable\"",
     ),
     "slider-crank": (
         model(actuator('<general name="a" cranksite="s1" slidersite="s2" cranklength="1"/>')),
@@ -156,9 +184,12 @@ def test_a_muscle_is_refused_before_mujoco_compiles_it(mjcf):
     [
         (model(joint='damping="-3"'), r"entity 'r': joint 'h1': damping '-3' is negative"),
         (model(joint='armature="-3"'), r"entity 'r': joint 'h1': armature '-3' is negative"),
+        (model(joint='frictionloss="-3"'), r"entity 'r': joint 'h1': frictionloss '-3' is negative"),
+        (model().replace('name="g"', 'name="g" friction="1 -1 0"'), r"entity 'r': geom 'g': friction '1 -1 0' is neg"),
+        (model(PAIR.format('friction="-1"')), r"entity 'r': pair 'pair0': friction '-1 .*' is negative"),
     ],
 )
-def test_negative_damping_and_armature(mjcf, text, message):
+def test_negative_numbers(mjcf, text, message):
     with pytest.raises(gs.GenesisException, match=message):
         compose([mjcf(text)])
 
@@ -185,14 +216,24 @@ def test_numbers_too_large():
         ("body_pos", "link 'upper'"),
         ("jnt_axis", "joint 'h1'"),
         ("jnt_range", "joint 'h1'"),
+        ("jnt_solref", "joint 'h1'"),
+        ("jnt_margin", "joint 'h1'"),
         ("dof_frictionloss", "joint 'h1'"),
+        ("dof_solimp", "joint 'h1'"),
         ("geom_size", "geom 'g'"),
+        ("geom_friction", "geom 'g'"),
+        ("geom_margin", "geom 'g'"),
+        ("geom_gap", "geom 'g'"),
+        ("geom_solref", "geom 'g'"),
+        ("geom_solimp", "geom 'g'"),
+        ("pair_solreffriction", "pair 'p'"),
         ("site_quat", "site 'world_site'"),
         ("actuator_forcerange", "actuator 'a'"),
     ],
 )
 def test_numbers_of_the_compiled_model(field, element):
-    compiled = mujoco.MjModel.from_xml_string(model(actuator('<motor name="a" joint="h1"/>')))
+    more = actuator('<motor name="a" joint="h1"/>') + PAIR.format('name="p"')
+    compiled = mujoco.MjModel.from_xml_string(model(more))
     refuse_bad_numbers(compiled, [])
     values = getattr(compiled, field)
     row = 1 if field == "body_pos" else 0
@@ -255,6 +296,10 @@ ACCEPTED = {
     ),
     "wind without a fluid": model(option='<option wind="1 0 0"/>'),
     "flags that compute more": model(option='<option><flag energy="enable" fwdinv="enable"/></option>'),
+    "limits and friction loss": model(
+        joint='range="-10 10" frictionloss="0.1" solreflimit="-100 -10" solreffriction="0.03 2"'
+    ),
+    "explicit pair": model(PAIR.format('solref="-100 -10" solreffriction="-50 -5" condim="6"')),
     "RK4": model(option='<option integrator="RK4"/>'),
     "implicitfast": model(option='<option integrator="implicitfast"/>'),
 }
@@ -262,7 +307,33 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_accepted(mjcf, case):
-    compose([mjcf(ACCEPTED[case])], None, gs.options.RigidOptions(disable_constraint=True))
+    compose([mjcf(ACCEPTED[case])])
+
+
+# What is refused only where it has an effect.
+HARMLESS = {
+    "tendon limit": "limit",
+    "tendon friction loss": "frictionloss",
+    "adhesive geom": "contact",
+    "conveyor": "contact",
+    "mixed solref of a geom": "contact",
+    "mixed solreflimit": "limit",
+    "mixed solreffriction": "frictionloss",
+    "adhesive pair": "contact",
+    "mixed solref of a pair": "contact",
+    "repeated pairs": "contact",
+    "noslip": "constraint",
+    "override": "constraint",
+    "exact diagonal": "constraint",
+    "speculative contacts": "constraint",
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_accepted_where_it_is_switched_off(mjcf, case):
+    text, _ = REFUSED[case]
+    compose([mjcf(text.replace("</mujoco>", f'<option><flag {HARMLESS[case]}="disable"/></option></mujoco>'))])
+    compose([mjcf(text)], None, gs.options.RigidOptions(disable_constraint=True))
 
 
 def test_every_enum_value_is_judged():
@@ -279,67 +350,79 @@ def test_every_enum_value_is_judged():
             refuse_unsupported(changed, [])
 
 
-# ------------------------------------------------------------------ constraints, described
+# ------------------------------------------------------------------ shapes that have no closed form
 
-TWO_BALLS = (
-    '<worldbody><geom name="floor" type="plane" size="1 1 1"/><body name="a"><freejoint/><geom size="0.1" {}/></body>'
-    '<body name="b" pos="1 0 0"><freejoint/><geom size="0.1" {}/></body></worldbody>{}'
-)
+CYLINDERS = """<worldbody><body name="a"><freejoint/><geom type="cylinder" size="0.1 0.1"/></body>
+<body name="b" pos="1 0 0"><freejoint/><geom type="cylinder" size="0.1 0.1"/><geom type="capsule" size="0.1 0.1"/></body>
+<body name="c" pos="2 0 0"><freejoint/><geom type="cylinder" size="0.1 0.1" {}/></body></worldbody>{}"""
+
+
+def cylinders(attributes="", more=""):
+    return f"<mujoco>{CYLINDERS.format(attributes, more)}</mujoco>"
+
+
+def test_shapes_without_a_closed_form(mjcf):
+    ball = EntitySpec(gs.morphs.Ellipsoid(pos=(0, 0, 3)), name="ball")
+    floor = EntitySpec(gs.morphs.Plane(), name="floor")
+    with pytest.raises(gs.GenesisException, match="what this engine does not simulate") as error:
+        compose([floor, mjcf(cylinders()), ball])
+    lines = str(error.value).splitlines()[1:]
+    assert len(lines) == 4
+    assert lines[0].startswith(
+        "- entity 'r': 3 pairs of cylinder and cylinder (links 'a' and 'b', 'a' and 'c', 'b' and 'c') may touch"
+    )
+    assert lines[1].startswith(
+        "- entity 'r': 2 pairs of capsule and cylinder (links 'b' and 'a', 'b' and 'c') may touch"
+    )
+    assert "RigidOptions(enable_self_collision=False)" in lines[0]
+    assert "<exclude>" in lines[0]
+    assert "entities 'ball' and 'r': 3 pairs of ellipsoid and cylinder" in "".join(lines[2:])
+    assert "entities 'ball' and 'r': 1 pair of capsule and ellipsoid" in "".join(lines[2:])
+    assert not any("self_collision" in line for line in lines[2:])
+    assert all("RigidOptions(enable_collision=False)" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("text", "pairs"),
+    ("morph", "kinds"),
     [
-        (TWO_BALLS.format("", "", ""), 3),
-        (TWO_BALLS.format('contype="0"', "", ""), 3),
-        (TWO_BALLS.format('contype="0" conaffinity="0"', "", ""), 1),
-        (TWO_BALLS.format('contype="2" conaffinity="2"', "", ""), 1),
-        (TWO_BALLS.format("", "", '<contact><exclude body1="a" body2="b"/></contact>'), 2),
-        (TWO_BALLS.format("", "", '<option><flag contact="disable"/></option>'), 0),
-        (
-            TWO_BALLS.format(
-                'name="ga" contype="0" conaffinity="0"',
-                'name="gb" contype="0" conaffinity="0"',
-                '<contact><pair geom1="ga" geom2="gb"/></contact>',
-            ),
-            1,
-        ),
-        (CHAIN.format(joint="", body="", more=""), 5),  # parent and child do not touch
-        (CHAIN.format(joint="", body="", more='<option><flag filterparent="disable"/></option>'), 6),
+        (gs.morphs.Terrain(height_field=np.zeros((3, 3))), "height field and box"),
+        (gs.morphs.Ellipsoid(), "ellipsoid and box"),
+        (gs.morphs.Cylinder(), "cylinder and box"),
     ],
 )
-def test_contacts_described(text, pairs):
-    described = describe_constraints(mujoco.MjModel.from_xml_string(f"<mujoco>{text}</mujoco>"))
-    assert described == [] if pairs == 0 else described[0].startswith(f"contacts ({pairs} pairs of links")
+def test_kinds_of_shapes_are_named(morph, kinds):
+    box = EntitySpec(gs.morphs.Box(size=(1, 1, 1)), name="b")
+    with pytest.raises(gs.GenesisException, match=f"entities '.*' and 'b': 1 pair of {kinds} "):
+        compose([EntitySpec(morph, name="a"), box])
+    for options in ({"enable_collision": False}, {"disable_constraint": True}):
+        compose([EntitySpec(morph, name="a"), box], None, gs.options.RigidOptions(**options))
 
 
-def test_limits_and_friction_described():
-    text = model(
-        FIXED_TENDON.format('range="0 1" frictionloss="1"'),
-        joint='range="-10 10" frictionloss="0.1"',
-        option='<option><flag contact="disable"/></option>',
-    )
-    assert describe_constraints(mujoco.MjModel.from_xml_string(text)) == [
-        "joint limits ('h1')",
-        "tendon limits ('t')",
-        "friction loss of joints ('h1')",
-        "friction loss of tendons ('t')",
-    ]
-    quiet = text.replace("<flag ", '<flag limit="disable" frictionloss="disable" ')
-    assert describe_constraints(mujoco.MjModel.from_xml_string(quiet)) == []
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (cylinders(), {"enable_self_collision": False}),
+        (cylinders(), {"enable_collision": False}),
+        (cylinders(more='<option><flag contact="disable"/></option>'), {}),
+        (cylinders('contype="2" conaffinity="2"').replace('"cylinder"', '"sphere"', 2), {}),
+        (
+            cylinders(more='<contact><exclude body1="a" body2="c"/><exclude body1="b" body2="c"/></contact>').replace(
+                '"cylinder"', '"box"', 2
+            ),
+            {},
+        ),
+    ],
+)
+def test_ways_out(mjcf, text, options):
+    floor = EntitySpec(gs.morphs.Plane(), name="floor")
+    compose([floor, mjcf(text)], None, gs.options.RigidOptions(**options))
 
 
-def test_contacts_described_are_those_that_mujoco_tests():
-    """Against MuJoCo's own broad phase: all geoms overlap, so that every pair that its filters let pass makes contact."""
-    text = """<mujoco><worldbody><geom size="1"/><body><joint/><geom size="1"/><body><geom size="1"/><body><joint/>
-      <geom size="1"/><geom size="1" contype="2"/></body></body></body><body><geom size="1"/></body>
-      <body><freejoint/><geom size="1" conaffinity="2"/></body></worldbody></mujoco>"""
-    compiled = mujoco.MjModel.from_xml_string(text)
-    data = mujoco.MjData(compiled)
-    mujoco.mj_forward(compiled, data)
-    bodies = np.sort(compiled.geom_bodyid[np.array(data.contact.geom)], axis=1)
-    found = len(np.unique(bodies, axis=0))
-    assert describe_constraints(compiled)[0].startswith(f"contacts ({found} pairs of links")
+def test_an_explicit_pair_without_a_closed_form(mjcf):
+    pair = '<contact><pair geom1="c" geom2="g"/></contact>'
+    text = model(pair).replace("</worldbody>", '<geom name="c" type="cylinder" size="1 1" contype="0"/></worldbody>')
+    with pytest.raises(gs.GenesisException, match="1 pair of capsule and cylinder"):
+        compose([mjcf(text.replace('size="1 1" contype="0"', 'size="1 1" contype="0" conaffinity="0"'))])
 
 
 # ------------------------------------------------------------------ nothing slips through

@@ -14,10 +14,11 @@ IMPLICITFAST = int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
 RK4 = int(mujoco.mjtIntegrator.mjINT_RK4)
 
 
-def compile_model(source: str, integrator: int | None = None) -> mujoco.MjModel:
-    """Compile MJCF text or a file, constraints off."""
+def compile_model(source: str, integrator: int | None = None, constraints: bool = False) -> mujoco.MjModel:
+    """Compile MJCF text or a file; without ``constraints``, they are off."""
     model = mujoco.MjModel.from_xml_string(source) if "<" in source else mujoco.MjModel.from_xml_path(source)
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+    if not constraints:
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
     if integrator is not None:
         model.opt.integrator = integrator
     return model
@@ -60,7 +61,10 @@ class Engine:
         )
 
     def step(self, state, command, theta=None, record=False):
-        return bridge.step(self.dynamics, state, self.theta if theta is None else theta, command, record)
+        """The next state. The solver starts without a guess, so that the result depends on the arguments alone."""
+        theta = self.theta if theta is None else theta
+        return bridge.step(self.dynamics, state, theta, command, None, record)[0]
 
     def observe(self, names, state, command, theta=None, record=False):
-        return bridge.observe(self.dynamics, names, state, self.theta if theta is None else theta, command, record)
+        theta = self.theta if theta is None else theta
+        return bridge.observe(self.dynamics, names, state, theta, command, None, record)

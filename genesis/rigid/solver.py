@@ -1,0 +1,958 @@
+"""The constraint solver: Newton's method on the convex problem whose solution is the constrained acceleration.
+
+    qacc = argmin  1/2 (a - qacc_smooth)' M (a - qacc_smooth) + sum of the constraints' potentials s(J a - aref)
+
+(MuJoCo: mj_solNewton). Its Hessian H = M + J' C J, with C the second derivative of the potentials, is factorised by
+rows inside an envelope: row i of the triangle begins at the first dof that i is coupled to, by its tree or by a
+contact. Links that do not touch therefore cost what they cost alone.
+
+Gradient, by the implicit function theorem at the solution: the residual M a - qfrc_smooth - J' f(J a - aref) is zero, so
+with z = H^-1 dL/da,  dL/dqfrc_smooth = z,  dL/dM = -z a',  and J, aref, D and friction receive what the taped adjoint
+of :func:`genesis.rigid.constraint.constraint_force` yields when qfrc_constraint's adjoint is z. That kernel's own
+outputs depend on a as well: their adjoint reaches a through -J' C (...), which is added to dL/da here.
+"""
+
+import warp as wp
+
+from genesis.rigid.constraint import MIN_VALUE
+from genesis.rigid.kinematics import BALL
+from genesis.rigid.solve import solve_in_place
+from genesis.types import mat66, real, untaped, vec3, vec6
+
+HALF = real(0.5)
+# A pivot of the factorisation below this is replaced by it (MuJoCo: mjMINVAL in mju_cholFactor).
+MIN_PIVOT = MIN_VALUE
+# Relative length of a step of the line search, and relative improvement, that 64 or 32 bits cannot resolve.
+ROUNDING = real(4.0e-16) if real is wp.float64 else real(2.0e-7)
+
+
+# -- the potential of one contact -------------------------------------------------------------------------------------
+
+
+@wp.func
+def contact_cost(
+    w: int,
+    c: int,
+    dim: int,
+    elliptic: int,
+    impratio: real,
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    y: wp.array3d(dtype=real),
+) -> real:
+    cost = real(0.0)
+    if dim == 1:
+        x = wp.min(y[w, c, 0], real(0.0))
+        cost = HALF * con_D[w, c, 0] * x * x
+    elif elliptic == 0:
+        for r in range(1, dim):
+            slope = con_friction[w, c, r - 1] * y[w, c, r]
+            plus = wp.min(y[w, c, 0] + slope, real(0.0))
+            minus = wp.min(y[w, c, 0] - slope, real(0.0))
+            cost += HALF * con_D[w, c, 0] * (plus * plus + minus * minus)
+    else:
+        mu = con_friction[w, c, 0] / wp.sqrt(impratio)
+        normal = mu * y[w, c, 0]
+        tangent2 = real(0.0)
+        for r in range(1, dim):
+            scaled = con_friction[w, c, r - 1] * y[w, c, r]
+            tangent2 += scaled * scaled
+        tangent = wp.sqrt(tangent2)
+        if mu * normal + tangent <= real(0.0):
+            for r in range(dim):
+                cost += HALF * con_D[w, c, r] * y[w, c, r] * y[w, c, r]
+        elif normal < mu * tangent:
+            excess = normal - mu * tangent
+            cost = HALF * con_D[w, c, 0] / (mu * mu * (real(1.0) + mu * mu)) * excess * excess
+    return cost
+
+
+@wp.func
+def contact_slope(
+    w: int,
+    c: int,
+    dim: int,
+    elliptic: int,
+    impratio: real,
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    y: wp.array3d(dtype=real),
+    v: wp.array3d(dtype=real),
+    alpha: real,
+):
+    """First and second derivative by alpha of the potential at y + alpha v."""
+    slope = real(0.0)
+    curvature = real(0.0)
+    y0 = y[w, c, 0] + alpha * v[w, c, 0]
+    v0 = v[w, c, 0]
+    if dim == 1:
+        if y0 < real(0.0):
+            slope = con_D[w, c, 0] * y0 * v0
+            curvature = con_D[w, c, 0] * v0 * v0
+    elif elliptic == 0:
+        for r in range(1, dim):
+            mu = con_friction[w, c, r - 1]
+            along = mu * (y[w, c, r] + alpha * v[w, c, r])
+            across = mu * v[w, c, r]
+            if y0 + along < real(0.0):
+                slope += con_D[w, c, 0] * (y0 + along) * (v0 + across)
+                curvature += con_D[w, c, 0] * (v0 + across) * (v0 + across)
+            if y0 - along < real(0.0):
+                slope += con_D[w, c, 0] * (y0 - along) * (v0 - across)
+                curvature += con_D[w, c, 0] * (v0 - across) * (v0 - across)
+    else:
+        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
+        normal = mu_cone * y0
+        uu = real(0.0)
+        uv = real(0.0)
+        vv = real(0.0)
+        for r in range(1, dim):
+            u = con_friction[w, c, r - 1] * (y[w, c, r] + alpha * v[w, c, r])
+            du = con_friction[w, c, r - 1] * v[w, c, r]
+            uu += u * u
+            uv += u * du
+            vv += du * du
+        tangent = wp.sqrt(uu)
+        if mu_cone * normal + tangent <= real(0.0):
+            for r in range(dim):
+                slope += con_D[w, c, r] * (y[w, c, r] + alpha * v[w, c, r]) * v[w, c, r]
+                curvature += con_D[w, c, r] * v[w, c, r] * v[w, c, r]
+        elif normal < mu_cone * tangent:
+            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
+            excess = normal - mu_cone * tangent
+            rate = uv / tangent
+            excess_rate = mu_cone * v0 - mu_cone * rate
+            slope = scale * excess * excess_rate
+            curvature = scale * (excess_rate * excess_rate - excess * mu_cone * (vv - rate * rate) / tangent)
+    return slope, curvature
+
+
+@wp.func
+def contact_force(
+    w: int,
+    c: int,
+    dim: int,
+    elliptic: int,
+    impratio: real,
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    y: wp.array3d(dtype=real),
+) -> vec6:
+    """Minus the gradient of the potential."""
+    force = vec6()
+    if dim == 1:
+        force[0] = -con_D[w, c, 0] * wp.min(y[w, c, 0], real(0.0))
+    elif elliptic == 0:
+        for r in range(1, dim):
+            mu = con_friction[w, c, r - 1]
+            plus = wp.min(y[w, c, 0] + mu * y[w, c, r], real(0.0))
+            minus = wp.min(y[w, c, 0] - mu * y[w, c, r], real(0.0))
+            force[0] -= con_D[w, c, 0] * (plus + minus)
+            force[r] -= con_D[w, c, 0] * mu * (plus - minus)
+    else:
+        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
+        normal = mu_cone * y[w, c, 0]
+        tangent2 = real(0.0)
+        for r in range(1, dim):
+            scaled = con_friction[w, c, r - 1] * y[w, c, r]
+            tangent2 += scaled * scaled
+        tangent = wp.sqrt(tangent2)
+        if mu_cone * normal + tangent <= real(0.0):
+            for r in range(dim):
+                force[r] = -con_D[w, c, r] * y[w, c, r]
+        elif normal < mu_cone * tangent:
+            mu2 = mu_cone * mu_cone
+            scale = con_D[w, c, 0] / (mu2 * (real(1.0) + mu2)) * (normal - mu_cone * tangent) * mu_cone
+            force[0] = -scale
+            for r in range(1, dim):
+                mu_r = con_friction[w, c, r - 1]
+                force[r] = scale * mu_r * mu_r * y[w, c, r] / tangent
+    return force
+
+
+@wp.func
+def contact_hessian(
+    w: int,
+    c: int,
+    dim: int,
+    elliptic: int,
+    impratio: real,
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    y: wp.array3d(dtype=real),
+) -> mat66:
+    """Second derivative of the potential; rows and columns beyond ``dim`` are zero."""
+    hessian = mat66()
+    if dim == 1:
+        if y[w, c, 0] < real(0.0):
+            hessian[0, 0] = con_D[w, c, 0]
+    elif elliptic == 0:
+        for r in range(1, dim):
+            mu = con_friction[w, c, r - 1]
+            weight = real(0.0)
+            difference = real(0.0)
+            if y[w, c, 0] + mu * y[w, c, r] < real(0.0):
+                weight += con_D[w, c, 0]
+                difference += con_D[w, c, 0]
+            if y[w, c, 0] - mu * y[w, c, r] < real(0.0):
+                weight += con_D[w, c, 0]
+                difference -= con_D[w, c, 0]
+            hessian[0, 0] += weight
+            hessian[0, r] = mu * difference
+            hessian[r, 0] = mu * difference
+            hessian[r, r] = mu * mu * weight
+    else:
+        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
+        normal = mu_cone * y[w, c, 0]
+        tangent2 = real(0.0)
+        for r in range(1, dim):
+            scaled = con_friction[w, c, r - 1] * y[w, c, r]
+            tangent2 += scaled * scaled
+        tangent = wp.sqrt(tangent2)
+        if mu_cone * normal + tangent <= real(0.0):
+            for r in range(dim):
+                hessian[r, r] = con_D[w, c, r]
+        elif normal < mu_cone * tangent:
+            # potential: scale / 2 * excess^2;  gradient of excess: slope
+            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
+            excess = normal - mu_cone * tangent
+            slope = vec6()
+            slope[0] = mu_cone
+            for r in range(1, dim):
+                mu_r = con_friction[w, c, r - 1]
+                slope[r] = -mu_cone * mu_r * mu_r * y[w, c, r] / tangent
+            for r in range(dim):
+                for s in range(dim):
+                    hessian[r, s] = scale * slope[r] * slope[s]
+            for r in range(1, dim):
+                mu_r = con_friction[w, c, r - 1]
+                hessian[r, r] -= scale * excess * mu_cone * mu_r * mu_r / tangent
+                for s in range(1, dim):
+                    hessian[r, s] += scale * excess * slope[r] * slope[s] / (mu_cone * tangent)
+    return hessian
+
+
+# -- operators --------------------------------------------------------------------------------------------------------
+
+
+@wp.func
+def mass_mul(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    qM: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+    y: wp.array2d(dtype=real),
+):
+    """y = M x."""
+    for i in range(M_colind_adr.shape[0] - 1):
+        diagonal = M_colind_adr[i + 1] - 1
+        y[w, i] = qM[w, diagonal] * x[w, i]
+        for e in range(M_colind_adr[i], diagonal):
+            j = M_colind[e]
+            y[w, i] += qM[w, e] * x[w, j]
+            y[w, j] += qM[w, e] * x[w, i]
+
+
+@wp.func
+def limit_mul(
+    w: int,
+    slot: int,
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    x: wp.array2d(dtype=real),
+) -> real:
+    """J x of a joint limit."""
+    j = slot // 2
+    d = jnt_dofadr[j]
+    result = real(0.0)
+    if jnt_type[j] == BALL:
+        axis = lim_axis[w, j]
+        result = axis[0] * x[w, d] + axis[1] * x[w, d + 1] + axis[2] * x[w, d + 2]
+    else:
+        result = real(1 - 2 * (slot - 2 * j)) * x[w, d]
+    return result
+
+
+@wp.func
+def limit_add(
+    w: int,
+    slot: int,
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    f: real,
+    x: wp.array2d(dtype=real),
+):
+    """x += J' f of a joint limit."""
+    j = slot // 2
+    d = jnt_dofadr[j]
+    if jnt_type[j] == BALL:
+        axis = lim_axis[w, j]
+        for k in range(3):
+            x[w, d + k] += axis[k] * f
+    else:
+        x[w, d] += real(1 - 2 * (slot - 2 * j)) * f
+
+
+@wp.func
+def contact_mul(
+    w: int,
+    c: int,
+    r: int,
+    start: int,
+    end: int,
+    chain_dof: wp.array(dtype=int),
+    con_J: wp.array4d(dtype=real),
+    x: wp.array2d(dtype=real),
+) -> real:
+    """Row r of J x of a contact."""
+    result = real(0.0)
+    for e in range(start, end):
+        result += con_J[w, c, r, e - start] * x[w, chain_dof[e]]
+    return result
+
+
+@wp.func
+def friction_loss_cost(y: real, D: real, loss: real) -> real:
+    """Quadratic near zero, linear where the force would exceed ``loss``."""
+    cost = HALF * D * y * y
+    if wp.abs(D * y) > loss:
+        cost = loss * wp.abs(y) - HALF * loss * loss / D
+    return cost
+
+
+@wp.func
+def envelope_factor(w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.array3d(dtype=real)):
+    """H = L L' in place, lower triangle by rows inside the envelope."""
+    for i in range(nv):
+        first = row_start[w, i]
+        for j in range(first, i + 1):
+            value = H[w, i, j]
+            for k in range(wp.max(first, row_start[w, j]), j):
+                value -= H[w, i, k] * H[w, j, k]
+            if j < i:
+                H[w, i, j] = value / H[w, j, j]
+            else:
+                H[w, i, i] = wp.sqrt(wp.max(value, MIN_PIVOT))
+
+
+@wp.func
+def envelope_solve(
+    w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.array3d(dtype=real), x: wp.array2d(dtype=real)
+):
+    """x <- (L L')^-1 x."""
+    for i in range(nv):
+        value = x[w, i]
+        for j in range(row_start[w, i], i):
+            value -= H[w, i, j] * x[w, j]
+        x[w, i] = value / H[w, i, i]
+    for k in range(nv):
+        i = nv - 1 - k
+        x[w, i] = x[w, i] / H[w, i, i]
+        for j in range(row_start[w, i], i):
+            x[w, j] -= H[w, i, j] * x[w, i]
+
+
+# -- the solver -------------------------------------------------------------------------------------------------------
+
+
+@untaped
+def constraint_envelope(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
+    lim_active: wp.array2d(dtype=int),
+    floss_active: wp.array2d(dtype=int),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    any_constraint: wp.array2d(dtype=int),
+    row_start: wp.array2d(dtype=int),
+):
+    """First column of each row of H, and whether there is a constraint at all."""
+    w = wp.tid()
+    found = int(0)
+    for slot in range(lim_active.shape[1]):
+        found = wp.max(found, lim_active[w, slot])
+    for i in range(floss_active.shape[1]):
+        found = wp.max(found, floss_active[w, i])
+        row_start[w, i] = M_colind[M_colind_adr[i]]
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            found = 1
+            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
+            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
+            for e in range(start, end):
+                row_start[w, chain_dof[e]] = wp.min(row_start[w, chain_dof[e]], chain_dof[start])
+    any_constraint[w, 0] = found
+
+
+@untaped
+def smooth_acceleration(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_none: wp.array(dtype=int),
+    any_constraint: wp.array2d(dtype=int),
+    qM: wp.array2d(dtype=real),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
+    qacc_smooth: wp.array2d(dtype=real),
+):
+    """qacc_smooth = M^-1 qfrc_smooth: where the solver begins if it has no better guess.
+
+    It uses the space of the factors of the integrator's matrix, which comes later in the step.
+    """
+    w = wp.tid()
+    if any_constraint[w, 0] == 1:
+        nv = skip_none.shape[0]
+        for e in range(M_colind.shape[0]):
+            qLD[w, e] = qM[w, e]
+        for k in range(nv):
+            i = nv - 1 - k
+            start = M_colind_adr[i]
+            n = M_colind_adr[i + 1] - start - 1
+            inverse = real(1.0) / qLD[w, start + n]
+            qLDiagInv[w, i] = inverse
+            for r in range(n):
+                a = n - 1 - r
+                scale = qLD[w, start + a] * inverse
+                row = M_colind_adr[M_colind[start + a]]
+                for c in range(a + 1):
+                    qLD[w, row + c] = qLD[w, row + c] - scale * qLD[w, start + c]
+                qLD[w, start + a] = scale
+        for i in range(nv):
+            qacc_smooth[w, i] = qfrc_smooth[w, i]
+        solve_in_place(w, M_colind, M_colind_adr, skip_none, qLD, qLDiagInv, qacc_smooth)
+
+
+@wp.func
+def residuals(
+    w: int,
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
+    lim_active: wp.array2d(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_J: wp.array4d(dtype=real),
+    x: wp.array2d(dtype=real),
+    lim_out: wp.array2d(dtype=real),
+    con_out: wp.array3d(dtype=real),
+):
+    """J x of limits and contacts."""
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            lim_out[w, slot] = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, x)
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
+            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
+            for r in range(cpair_dim[con_pair[w, c]]):
+                con_out[w, c, r] = contact_mul(w, c, r, start, end, chain_dof, con_J, x)
+
+
+@wp.func
+def subtract_references(
+    w: int,
+    cpair_dim: wp.array(dtype=int),
+    lim_active: wp.array2d(dtype=int),
+    lim_aref: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_aref: wp.array3d(dtype=real),
+    lim_y: wp.array2d(dtype=real),
+    con_y: wp.array3d(dtype=real),
+):
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            lim_y[w, slot] -= lim_aref[w, slot]
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            for r in range(cpair_dim[con_pair[w, c]]):
+                con_y[w, c, r] -= con_aref[w, c, r]
+
+
+@wp.func
+def total_cost(
+    w: int,
+    cpair_dim: wp.array(dtype=int),
+    elliptic: int,
+    impratio: real,
+    dof_frictionloss: wp.array2d(dtype=real),
+    lim_active: wp.array2d(dtype=int),
+    lim_D: wp.array2d(dtype=real),
+    floss_active: wp.array2d(dtype=int),
+    floss_aref: wp.array2d(dtype=real),
+    floss_D: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+    Mx: wp.array2d(dtype=real),
+    lim_y: wp.array2d(dtype=real),
+    con_y: wp.array3d(dtype=real),
+) -> real:
+    """The objective at x, but for the constant of qacc_smooth."""
+    cost = real(0.0)
+    for i in range(floss_active.shape[1]):
+        cost += x[w, i] * (HALF * Mx[w, i] - qfrc_smooth[w, i])
+        if floss_active[w, i] == 1:
+            cost += friction_loss_cost(x[w, i] - floss_aref[w, i], floss_D[w, i], dof_frictionloss[w, i])
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            depth = wp.min(lim_y[w, slot], real(0.0))
+            cost += HALF * lim_D[w, slot] * depth * depth
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            cost += contact_cost(w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y)
+    return cost
+
+
+@wp.func
+def line_slope(
+    w: int,
+    cpair_dim: wp.array(dtype=int),
+    elliptic: int,
+    impratio: real,
+    dof_frictionloss: wp.array2d(dtype=real),
+    lim_active: wp.array2d(dtype=int),
+    lim_D: wp.array2d(dtype=real),
+    floss_active: wp.array2d(dtype=int),
+    floss_aref: wp.array2d(dtype=real),
+    floss_D: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    x: wp.array2d(dtype=real),
+    v: wp.array2d(dtype=real),
+    lim_y: wp.array2d(dtype=real),
+    lim_v: wp.array2d(dtype=real),
+    con_y: wp.array3d(dtype=real),
+    con_v: wp.array3d(dtype=real),
+    gauss_slope: real,
+    gauss_curvature: real,
+    alpha: real,
+):
+    """First and second derivative of the objective by alpha, at x + alpha v."""
+    slope = gauss_slope + alpha * gauss_curvature
+    curvature = gauss_curvature
+    for i in range(floss_active.shape[1]):
+        if floss_active[w, i] == 1:
+            force = floss_D[w, i] * (x[w, i] + alpha * v[w, i] - floss_aref[w, i])
+            if wp.abs(force) > dof_frictionloss[w, i]:
+                slope += wp.sign(force) * dof_frictionloss[w, i] * v[w, i]
+            else:
+                slope += force * v[w, i]
+                curvature += floss_D[w, i] * v[w, i] * v[w, i]
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            depth = lim_y[w, slot] + alpha * lim_v[w, slot]
+            if depth < real(0.0):
+                slope += lim_D[w, slot] * depth * lim_v[w, slot]
+                curvature += lim_D[w, slot] * lim_v[w, slot] * lim_v[w, slot]
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            s, k = contact_slope(
+                w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y, con_v, alpha
+            )
+            slope += s
+            curvature += k
+    return slope, curvature
+
+
+@wp.func
+def build_hessian(
+    w: int,
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
+    elliptic: int,
+    impratio: real,
+    dof_frictionloss: wp.array2d(dtype=real),
+    qM: wp.array2d(dtype=real),
+    lim_active: wp.array2d(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    lim_D: wp.array2d(dtype=real),
+    floss_active: wp.array2d(dtype=int),
+    floss_aref: wp.array2d(dtype=real),
+    floss_D: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_J: wp.array4d(dtype=real),
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    row_start: wp.array2d(dtype=int),
+    x: wp.array2d(dtype=real),
+    lim_y: wp.array2d(dtype=real),
+    con_y: wp.array3d(dtype=real),
+    H: wp.array3d(dtype=real),
+):
+    """H = M + J' C J at x, inside the envelope."""
+    nv = floss_active.shape[1]
+    for i in range(nv):
+        for j in range(row_start[w, i], i + 1):
+            H[w, i, j] = real(0.0)
+        for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
+            H[w, i, M_colind[e]] = qM[w, e]
+        if floss_active[w, i] == 1:
+            if wp.abs(floss_D[w, i] * (x[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
+                H[w, i, i] += floss_D[w, i]
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            if lim_y[w, slot] < real(0.0):
+                d = jnt_dofadr[slot // 2]
+                if jnt_type[slot // 2] == BALL:
+                    axis = lim_axis[w, slot // 2]
+                    for i in range(3):
+                        for j in range(i + 1):
+                            H[w, d + i, d + j] += lim_D[w, slot] * axis[i] * axis[j]
+                else:
+                    H[w, d, d] += lim_D[w, slot]
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            dim = cpair_dim[con_pair[w, c]]
+            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
+            n = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1] - start
+            C = contact_hessian(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
+            for a in range(n):
+                weighted = vec6()
+                for r in range(dim):
+                    value = real(0.0)
+                    for s in range(dim):
+                        value += C[r, s] * con_J[w, c, s, a]
+                    weighted[r] = value
+                i = chain_dof[start + a]
+                for b in range(a + 1):
+                    entry = real(0.0)
+                    for r in range(dim):
+                        entry += weighted[r] * con_J[w, c, r, b]
+                    H[w, i, chain_dof[start + b]] += entry
+
+
+@untaped
+def constraint_solve(
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
+    elliptic: int,
+    impratio: real,
+    iterations: int,
+    ls_iterations: int,
+    tolerance: real,
+    ls_tolerance: real,
+    warm_start: int,
+    for_adjoint: int,
+    dof_frictionloss: wp.array2d(dtype=real),
+    qM: wp.array2d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
+    qacc_smooth: wp.array2d(dtype=real),
+    any_constraint: wp.array2d(dtype=int),
+    row_start: wp.array2d(dtype=int),
+    lim_active: wp.array2d(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    lim_aref: wp.array2d(dtype=real),
+    lim_D: wp.array2d(dtype=real),
+    floss_active: wp.array2d(dtype=int),
+    floss_aref: wp.array2d(dtype=real),
+    floss_D: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_J: wp.array4d(dtype=real),
+    con_friction: wp.array3d(dtype=real),
+    con_aref: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    qacc_constrained: wp.array2d(dtype=real),
+    Ma: wp.array2d(dtype=real),
+    search: wp.array2d(dtype=real),
+    Mv: wp.array2d(dtype=real),
+    lim_y: wp.array2d(dtype=real),
+    lim_v: wp.array2d(dtype=real),
+    con_ya: wp.array3d(dtype=real),
+    con_v: wp.array3d(dtype=real),
+    H: wp.array3d(dtype=real),
+    solver_niter: wp.array2d(dtype=int),
+    solver_unconverged: wp.array2d(dtype=int),
+):
+    """qacc_constrained, from the guess that it holds on entry or from qacc_smooth, whichever costs less.
+
+    ``for_adjoint``: converge as far as the precision allows, and leave the factors of H at the solution in ``H``.
+    """
+    w = wp.tid()
+    solver_niter[w, 0] = 0
+    solver_unconverged[w, 0] = 0
+    if any_constraint[w, 0] == 0:
+        return
+    nv = floss_active.shape[1]
+    trace = real(0.0)
+    for i in range(nv):
+        trace += qM[w, M_colind_adr[i + 1] - 1]
+    scale = real(1.0) / wp.max(MIN_VALUE, trace)
+
+    # the better of the guess and the unconstrained acceleration
+    mass_mul(w, M_colind, M_colind_adr, qM, qacc_smooth, Ma)
+    residuals(
+        w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
+        con_pair, con_active, con_J, qacc_smooth, lim_y, con_ya,
+    )  # fmt: skip
+    subtract_references(
+        w, cpair_dim, lim_active, lim_aref, ncon, con_pair, con_active, con_aref, lim_y, con_ya
+    )  # fmt: skip
+    cost = total_cost(
+        w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
+        ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_smooth, Ma, lim_y, con_ya,
+    )  # fmt: skip
+    from_guess = int(0)
+    if warm_start == 1:
+        mass_mul(w, M_colind, M_colind_adr, qM, qacc_constrained, Mv)
+        residuals(
+            w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
+            con_pair, con_active, con_J, qacc_constrained, lim_v, con_v,
+        )  # fmt: skip
+        subtract_references(
+            w, cpair_dim, lim_active, lim_aref, ncon, con_pair, con_active, con_aref, lim_v, con_v
+        )  # fmt: skip
+        guess_cost = total_cost(
+            w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
+            ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_constrained, Mv, lim_v, con_v,
+        )  # fmt: skip
+        if guess_cost < cost:
+            from_guess = 1
+            cost = guess_cost
+            for i in range(nv):
+                Ma[w, i] = Mv[w, i]
+            for slot in range(lim_active.shape[1]):
+                lim_y[w, slot] = lim_v[w, slot]
+            for c in range(ncon[w, 1]):
+                if con_active[w, c] == 1:
+                    for r in range(cpair_dim[con_pair[w, c]]):
+                        con_ya[w, c, r] = con_v[w, c, r]
+    if from_guess == 0:
+        for i in range(nv):
+            qacc_constrained[w, i] = qacc_smooth[w, i]
+
+    limit = iterations
+    enough = tolerance
+    if for_adjoint == 1:
+        limit = wp.max(iterations, 100)
+        enough = wp.min(tolerance, ROUNDING)
+    iteration = int(0)
+    improvement = real(1.0)
+    done = int(0)
+    while done == 0:
+        # gradient
+        for i in range(nv):
+            force = qfrc_smooth[w, i]
+            if floss_active[w, i] == 1:
+                loss = -floss_D[w, i] * (qacc_constrained[w, i] - floss_aref[w, i])
+                force += wp.clamp(loss, -dof_frictionloss[w, i], dof_frictionloss[w, i])
+            search[w, i] = force - Ma[w, i]
+        for slot in range(lim_active.shape[1]):
+            if lim_active[w, slot] == 1:
+                if lim_y[w, slot] < real(0.0):
+                    limit_add(w, slot, jnt_type, jnt_dofadr, lim_axis, -lim_D[w, slot] * lim_y[w, slot], search)
+        for c in range(ncon[w, 1]):
+            if con_active[w, c] == 1:
+                dim = cpair_dim[con_pair[w, c]]
+                start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
+                end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
+                push = contact_force(w, c, dim, elliptic, impratio, con_friction, con_D, con_ya)
+                for e in range(start, end):
+                    value = real(0.0)
+                    for r in range(dim):
+                        value += con_J[w, c, r, e - start] * push[r]
+                    search[w, chain_dof[e]] += value
+        gradient2 = real(0.0)
+        for i in range(nv):
+            gradient2 += search[w, i] * search[w, i]
+        converged = int(0)
+        if scale * wp.sqrt(gradient2) < enough or (iteration > 0 and improvement < enough):
+            converged = 1
+        if converged == 1 or iteration >= limit:
+            done = 1
+            if converged == 0:
+                solver_unconverged[w, 0] = 1
+        if done == 0 or for_adjoint == 1:
+            build_hessian(
+                w, jnt_type, jnt_dofadr, M_colind, M_colind_adr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr,
+                elliptic, impratio, dof_frictionloss, qM, lim_active, lim_axis, lim_D, floss_active, floss_aref,
+                floss_D, ncon, con_pair, con_active, con_J, con_friction, con_D, row_start, qacc_constrained, lim_y,
+                con_ya, H,
+            )  # fmt: skip
+            envelope_factor(w, nv, row_start, H)
+        if done == 0:
+            slope = real(0.0)
+            curvature = real(0.0)
+            norm2 = real(0.0)
+            # search = H^-1 (- gradient); the objective's slope along it without constraints
+            envelope_solve(w, nv, row_start, H, search)
+            mass_mul(w, M_colind, M_colind_adr, qM, search, Mv)
+            residuals(
+                w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
+                con_pair, con_active, con_J, search, lim_v, con_v,
+            )  # fmt: skip
+            for i in range(nv):
+                slope += search[w, i] * (Ma[w, i] - qfrc_smooth[w, i])
+                curvature += search[w, i] * Mv[w, i]
+                norm2 += search[w, i] * search[w, i]
+            # exact line search: Newton on the slope, kept between the last points of either sign
+            small = enough * ls_tolerance * wp.sqrt(norm2) / scale
+            alpha = real(0.0)
+            low = real(0.0)
+            high = real(-1.0)
+            trial = int(0)
+            searching = int(1)
+            while searching == 1:
+                d1, d2 = line_slope(
+                    w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref,
+                    floss_D, ncon, con_pair, con_active, con_friction, con_D, qacc_constrained, search, lim_y, lim_v,
+                    con_ya, con_v, slope, curvature, alpha,
+                )  # fmt: skip
+                if wp.abs(d1) <= small or trial > ls_iterations or d2 <= real(0.0):
+                    searching = 0
+                else:
+                    if d1 < real(0.0):
+                        low = alpha
+                    else:
+                        high = alpha
+                    step = alpha - d1 / d2
+                    if high >= real(0.0) and (step <= low or step >= high):
+                        step = HALF * (low + high)
+                    if wp.abs(step - alpha) <= ROUNDING * wp.abs(alpha):
+                        searching = 0
+                    alpha = step
+                    trial += 1
+            for i in range(nv):
+                qacc_constrained[w, i] += alpha * search[w, i]
+                Ma[w, i] += alpha * Mv[w, i]
+            for slot in range(lim_active.shape[1]):
+                if lim_active[w, slot] == 1:
+                    lim_y[w, slot] += alpha * lim_v[w, slot]
+            for c in range(ncon[w, 1]):
+                if con_active[w, c] == 1:
+                    for r in range(cpair_dim[con_pair[w, c]]):
+                        con_ya[w, c, r] += alpha * con_v[w, c, r]
+            new_cost = total_cost(
+                w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref,
+                floss_D, ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y,
+                con_ya,
+            )  # fmt: skip
+            improvement = scale * (cost - new_cost)
+            # what rounding leaves of an improvement is none
+            if cost - new_cost <= ROUNDING * wp.abs(cost):
+                improvement = real(-1.0)
+            cost = new_cost
+            iteration += 1
+    solver_niter[w, 0] = iteration
+
+
+@untaped
+def constraint_adjoint(
+    jnt_type: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
+    elliptic: int,
+    impratio: real,
+    dof_frictionloss: wp.array2d(dtype=real),
+    any_constraint: wp.array2d(dtype=int),
+    row_start: wp.array2d(dtype=int),
+    lim_active: wp.array2d(dtype=int),
+    lim_axis: wp.array2d(dtype=vec3),
+    lim_aref: wp.array2d(dtype=real),
+    lim_D: wp.array2d(dtype=real),
+    floss_active: wp.array2d(dtype=int),
+    floss_aref: wp.array2d(dtype=real),
+    floss_D: wp.array2d(dtype=real),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_active: wp.array2d(dtype=int),
+    con_J: wp.array4d(dtype=real),
+    con_friction: wp.array3d(dtype=real),
+    con_D: wp.array3d(dtype=real),
+    con_y: wp.array3d(dtype=real),
+    H: wp.array3d(dtype=real),
+    qacc_constrained: wp.array2d(dtype=real),
+    adj_qfrc_constraint: wp.array2d(dtype=real),
+    adj_con_force: wp.array3d(dtype=real),
+    adj_lim_force: wp.array2d(dtype=real),
+    adj_floss_force: wp.array2d(dtype=real),
+    adj_qfrc_smooth: wp.array2d(dtype=real),
+    adj_qM: wp.array2d(dtype=real),
+    search: wp.array2d(dtype=real),
+):
+    """z = H^-1 dL/da, with the outputs' adjoint carried to a;  adj_f += z;  adj_M -= z a';  adj_qfrc_constraint += z."""
+    w = wp.tid()
+    if any_constraint[w, 0] == 0:
+        return
+    nv = floss_active.shape[1]
+    for i in range(nv):
+        search[w, i] = real(0.0)
+        if floss_active[w, i] == 1:
+            if wp.abs(floss_D[w, i] * (qacc_constrained[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
+                search[w, i] = -floss_D[w, i] * (adj_floss_force[w, i] + adj_qfrc_constraint[w, i])
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            depth = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, qacc_constrained) - lim_aref[w, slot]
+            if depth < real(0.0):
+                weight = adj_lim_force[w, slot] + limit_mul(
+                    w, slot, jnt_type, jnt_dofadr, lim_axis, adj_qfrc_constraint
+                )
+                limit_add(w, slot, jnt_type, jnt_dofadr, lim_axis, -lim_D[w, slot] * weight, search)
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            dim = cpair_dim[con_pair[w, c]]
+            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
+            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
+            C = contact_hessian(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
+            outer = vec6()
+            for r in range(dim):
+                outer[r] = adj_con_force[w, c, r] + contact_mul(
+                    w, c, r, start, end, chain_dof, con_J, adj_qfrc_constraint
+                )
+            for r in range(dim):
+                value = real(0.0)
+                for s in range(dim):
+                    value += C[r, s] * outer[s]
+                for e in range(start, end):
+                    search[w, chain_dof[e]] -= con_J[w, c, r, e - start] * value
+    envelope_solve(w, nv, row_start, H, search)
+    for i in range(nv):
+        adj_qfrc_smooth[w, i] += search[w, i]
+        adj_qfrc_constraint[w, i] += search[w, i]
+        diagonal = M_colind_adr[i + 1] - 1
+        for e in range(M_colind_adr[i], diagonal):
+            j = M_colind[e]
+            adj_qM[w, e] -= search[w, i] * qacc_constrained[w, j] + search[w, j] * qacc_constrained[w, i]
+        adj_qM[w, diagonal] -= search[w, i] * qacc_constrained[w, i]
