@@ -18,10 +18,19 @@ INTEGRATORS = {
 }
 
 
-def build(source: str, *, n_envs: int = 0, integrator: str | None = None, requires_grad: bool = True, **sim_options):
+def build(
+    source: str,
+    *,
+    n_envs: int = 0,
+    integrator: str | None = None,
+    requires_grad: bool = True,
+    constraints: bool = False,
+    rigid_options: dict | None = None,
+    **sim_options,
+):
     """(scene, entity): the robot of ``source`` (MJCF text, or a URDF or MJCF file), alone in a scene.
 
-    The time step is the file's own unless ``dt`` is given.
+    Without ``constraints`` there are neither contacts nor limits nor friction loss: smooth dynamics only. The time step is the file's own unless ``dt`` is given.
     """
     path = source
     if "<" in source:
@@ -36,7 +45,9 @@ def build(source: str, *, n_envs: int = 0, integrator: str | None = None, requir
         sim_options.setdefault("dt", float(mujoco.MjSpec.from_file(path).option.timestep))
     scene = gs.Scene(
         sim_options=gs.options.SimOptions(requires_grad=requires_grad, **sim_options),
-        rigid_options=gs.options.RigidOptions(integrator=INTEGRATORS.get(integrator)),
+        rigid_options=gs.options.RigidOptions(
+            integrator=INTEGRATORS.get(integrator), disable_constraint=not constraints, **(rigid_options or {})
+        ),
     )
     robot = scene.add_entity(morph)
     scene.build(n_envs=n_envs)

@@ -418,7 +418,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
 
 
 def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
-    """Lets no two links of the entity touch, `ground` aside: excludes each pair, and drops the file's <pair>s of them."""
+    """Lets no two links of the entity touch, but for `ground`: excludes each pair, and drops the file's <pair>s."""
     of_ground = {geom.name for geom in spec.body(ground).geoms} if ground else set()
     for pair in list(spec.pairs):
         if not of_ground & {pair.geomname1, pair.geomname2}:

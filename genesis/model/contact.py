@@ -111,35 +111,35 @@ def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
     by pair of bodies, explicit pairs first, then by geoms."""
     if is_disabled(m, "CONTACT"):
         return []
-    body, kind = np.asarray(m.geom_bodyid), np.asarray(m.geom_type)
+    # As lists: the bindings make a new array at each access.
+    body, kind, weld, geomnum, bvh = (
+        np.asarray(values).tolist()
+        for values in (m.geom_bodyid, m.geom_type, m.body_weldid, m.body_geomnum, m.body_bvhadr)
+    )
+    midphase = not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
     found: dict[tuple[int, int], tuple[tuple[int, ...], Pair]] = {}
-    for index in range(m.npair):
-        first, second = int(m.pair_geom1[index]), int(m.pair_geom2[index])
-        low, high = sorted((int(body[first]), int(body[second])))
-        key = (min(first, second), max(first, second))
-        if m.body_weldid[low] != m.body_weldid[high]:
-            found[key] = ((low, high, 0, index), _by_type(m, first, second, index))
+    named = zip(m.pair_geom1.tolist(), m.pair_geom2.tolist(), strict=True)
+    for index, (first, second) in enumerate(named):
+        low, high = sorted((body[first], body[second]))
+        if weld[low] != weld[high]:
+            pair = Pair(*_by_type(kind, first, second), index)
+            found[min(first, second), max(first, second)] = ((low, high, 0, index), pair)
     for first, second in _filtered(m):
-        pair = _by_type(m, first, second, -1)
         if (first, second) not in found:
             # Within a pair of bodies MuJoCo sorts what its bounding volume hierarchy yields; without one it takes the
             # geoms as they come.
-            low, high = int(body[first]), int(body[second])
-            several = m.body_geomnum[low] > 1 or m.body_geomnum[high] > 1
-            midphase = not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
-            ordered = several and midphase and m.body_bvhadr[low] >= 0 and m.body_bvhadr[high] >= 0
+            low, high = body[first], body[second]
+            pair = Pair(*_by_type(kind, first, second))
+            several = geomnum[low] > 1 or geomnum[high] > 1
+            ordered = several and midphase and bvh[low] >= 0 and bvh[high] >= 0
             place = (pair.geom1, pair.geom2) if ordered else (first, second)
             found[first, second] = ((low, high, 1, *place), pair)
-    never = [key for key, (_, pair) in found.items() if (int(kind[pair.geom1]), int(kind[pair.geom2])) in _NEVER]
-    for key in never:
-        del found[key]
-    return [pair for _, pair in sorted(found.values(), key=lambda entry: entry[0])]
+    ordered_pairs = [pair for _, pair in sorted(found.values(), key=lambda entry: entry[0])]
+    return [pair for pair in ordered_pairs if (kind[pair.geom1], kind[pair.geom2]) not in _NEVER]
 
 
-def _by_type(m: mujoco.MjModel, first: int, second: int, explicit: int) -> Pair:
-    if m.geom_type[first] > m.geom_type[second]:
-        first, second = second, first
-    return Pair(first, second, explicit)
+def _by_type(kind: list[int], first: int, second: int) -> tuple[int, int]:
+    return (second, first) if kind[first] > kind[second] else (first, second)
 
 
 def _filtered(m: mujoco.MjModel) -> list[tuple[int, int]]:
@@ -176,10 +176,11 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     if repeated_pairs(m):
         raise GenesisException(f"several <pair>s of the same geoms: {repeated_pairs(m)}.")
     pairs = tested_pairs(m)
-    open_ended = [pair for pair in pairs if shapes(m, pair) not in KINDS]
+    types = np.asarray(m.geom_type).tolist()
+    open_ended = [kinds for pair in pairs if (kinds := (types[pair.geom1], types[pair.geom2])) not in KINDS]
     if open_ended:
-        kinds = " and ".join(_GEOM(kind).name.removeprefix("mjGEOM_").lower() for kind in shapes(m, open_ended[0]))
-        raise GenesisException(f"{len(open_ended)} pairs of shapes that have no closed form, {kinds} among them.")
+        named = " and ".join(_GEOM(kind).name.removeprefix("mjGEOM_").lower() for kind in open_ended[0])
+        raise GenesisException(f"{len(open_ended)} pairs of shapes that have no closed form, {named} among them.")
     contacts = Contacts(ncpair=len(pairs))
     limited = np.zeros(m.njnt, dtype=np.int32)
     if not is_disabled(m, "LIMIT"):
@@ -195,11 +196,6 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     contacts.nconmax = min(max_contacts, _bound(contacts)) if max_contacts else _slots(contacts)
     contacts.indices = {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in contacts.indices.items()}
     return contacts
-
-
-def shapes(m: mujoco.MjModel, pair: Pair) -> tuple[int, int]:
-    """mjtGeom of the two geoms."""
-    return int(m.geom_type[pair.geom1]), int(m.geom_type[pair.geom2])
 
 
 def repeated_pairs(m: mujoco.MjModel) -> list[tuple[int, int]]:
@@ -278,7 +274,8 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     mix = np.where(total > 0, weight[one] / np.where(total > 0, total, 1.0), 0.5)
     margin, gap = np.asarray(m.geom_margin), np.asarray(m.geom_gap)
     bodies = np.asarray(m.geom_bodyid)[geoms]
-    kinds = np.array([KINDS[shapes(m, pair)][0] for pair in pairs], dtype=int)
+    types = np.asarray(m.geom_type)[geoms].tolist()
+    kinds = np.array([KINDS[first, second][0] for first, second in types], dtype=int)
     dim = of_pair(m.pair_dim, dim)
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]

@@ -372,10 +372,12 @@ def _shapes_without_closed_form(m: mujoco.MjModel, names: Sequence[str]) -> list
     """What to say of the pairs of shapes that MuJoCo would test for contact and the engine cannot: one entry per entity
     (or two) and kind of pair."""
     found: dict[tuple[str, str, str, str], list[tuple[str, str]]] = {}
+    types = np.asarray(m.geom_type).tolist()
     for pair in contact.tested_pairs(m):
-        if contact.shapes(m, pair) in contact.KINDS:
+        kinds = types[pair.geom1], types[pair.geom2]
+        if kinds in contact.KINDS:
             continue
-        kind1, kind2 = (_SHAPES.get(kind, mujoco.mjtGeom(kind).name) for kind in contact.shapes(m, pair))
+        kind1, kind2 = (_SHAPES.get(kind, mujoco.mjtGeom(kind).name) for kind in kinds)
         bodies = (m.body(int(m.geom_bodyid[geom])).name for geom in (pair.geom1, pair.geom2))
         (owner1, link1), (owner2, link2) = (_owner(body, names) for body in bodies)
         found.setdefault((owner1, owner2, kind1, kind2), []).append((link1, link2))

@@ -377,7 +377,7 @@ def test_shapes_without_a_closed_form(mjcf):
     assert "RigidOptions(enable_self_collision=False)" in lines[0]
     assert "<exclude>" in lines[0]
     assert "entities 'ball' and 'r': 3 pairs of ellipsoid and cylinder" in "".join(lines[2:])
-    assert "entities 'ball' and 'r': 1 pair of capsule and ellipsoid" in "".join(lines[2:])
+    assert "entities 'r' and 'ball': 1 pair of capsule and ellipsoid" in "".join(lines[2:])
     assert not any("self_collision" in line for line in lines[2:])
     assert all("RigidOptions(enable_collision=False)" in line for line in lines)
 
@@ -407,7 +407,7 @@ def test_kinds_of_shapes_are_named(morph, kinds):
         (cylinders('contype="2" conaffinity="2"').replace('"cylinder"', '"sphere"', 2), {}),
         (
             cylinders(more='<contact><exclude body1="a" body2="c"/><exclude body1="b" body2="c"/></contact>').replace(
-                '"cylinder"', '"box"', 2
+                '"cylinder"', '"capsule"', 2
             ),
             {},
         ),
@@ -434,25 +434,32 @@ SIMULATED = set(
     jnt_stiffness jnt_actfrcrange dof_armature dof_damping actuator_dynprm actuator_gainprm actuator_biasprm actuator_actrange
     actuator_actearly actuator_actlimited actuator_ctrllimited actuator_forcelimited actuator_ctrlrange actuator_forcerange
     actuator_gear jnt_actfrclimited jnt_actgravcomp site_pos site_quat wrap_prm gravity timestep
-    dof_M0
-    """.split()  # dof_M0: MuJoCo copies it into the mass matrix of simple bodies; it follows from their inertia
+    geom_pos geom_quat geom_size geom_friction geom_solref geom_solimp geom_solmix geom_margin geom_gap
+    pair_friction pair_solref pair_solreffriction pair_solimp pair_margin pair_gap
+    jnt_limited jnt_range jnt_margin jnt_solref jnt_solimp dof_frictionloss dof_solref dof_solimp
+    body_invweight0 dof_invweight0 impratio tolerance ls_tolerance
+    """.split()
 )
+DERIVED = {"dof_M0"}  # MuJoCo copies it into the mass matrix of simple bodies; it follows from their inertia
 NOISE = 1e-9  # of a velocity of order one: rounding, after reordered sums
 
 
 def busy_model():
-    """A model that uses every kind of number that is simulated, so that a perturbed one shows."""
+    """A model that uses every kind of number that is simulated, so that a perturbed one shows: links overlap, a joint
+    is beyond its limit, another rubs."""
     text = model(
         FIXED_TENDON.format("")
+        + PAIR.format('condim="6" margin="6" solreffriction="0.03 1"')
         + actuator(
             '<motor joint="h1" ctrlrange="-9 9" forcerange="-9 9"/><general joint="h2" dyntype="filter" dynprm="0.1"'
             ' actrange="-9 9" gainprm="2"/><position tendon="t" kp="3"/><motor site="s1" gear="1 2 3 4 5 6"/>'
             '<general joint="b" gear="1 2 3" gaintype="affine" gainprm="1 2 3" biastype="affine" biasprm="1 2 3"/>'
         ),
-        joint='stiffness="2" damping="1" armature="0.1" springref="0.3" actuatorfrcrange="-9 9"',
+        joint='stiffness="2" damping="1" armature="0.1" springref="0.3" actuatorfrcrange="-9 9" frictionloss="0.1"',
         body='gravcomp="0.5"',
-        option='<option><flag constraint="disable"/></option>',
+        option='<option cone="elliptic" impratio="2"/>',
     )
+    text = text.replace('name="h2"', 'name="h2" range="50 60" margin="0.1"').replace('pos="9 0 0"', 'pos="0.1 0 0"')
     return mujoco.MjModel.from_xml_string(text)
 
 
@@ -471,7 +478,7 @@ def motion(compiled):
 def settings():
     """Names of the numbers of a model: of links, joints, tendons and actuators, and the options (indices and ids are structure)."""
     compiled = busy_model()
-    prefixes = ("qpos", "body_", "jnt_", "dof_", "geom_", "site_", "tendon_", "wrap_", "actuator_")
+    prefixes = ("qpos", "body_", "jnt_", "dof_", "geom_", "pair_", "site_", "tendon_", "wrap_", "actuator_")
     for name in dir(compiled):
         value = getattr(compiled, name)
         if name.startswith(prefixes) and isinstance(value, np.ndarray) and value.size and value.dtype.kind in "fb":
@@ -495,5 +502,5 @@ def test_what_moves_the_model_is_simulated_or_refused(name):
         refuse_unsupported(compiled, [])
     except gs.GenesisException:
         refused = True
-    if not refused and field not in SIMULATED:
+    if not refused and field not in SIMULATED | DERIVED:
         np.testing.assert_allclose(motion(compiled), before, atol=NOISE, err_msg=f"{name} moves the model")

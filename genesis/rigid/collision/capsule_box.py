@@ -35,6 +35,11 @@ _NOTHING = wp.constant(-2)
 _OVER_FACE = wp.constant(-1)
 
 _MINVAL = wp.constant(real(1e-15))  # MuJoCo's mjMINVAL
+
+# A sphere's centre as near as this to an edge counts as on it, and the nearest face gives the normal. In 32 bits the
+# direction from the edge would be one of rounding.
+_ON_EDGE = wp.constant(_MINVAL if real is wp.float64 else real(1e-6))
+
 _BEYOND = wp.constant(real(4.0))  # longer than any walk along the segment (2)
 
 # A coordinate that changes by less than this part of the segment's length does not end a walk: rounding would decide
@@ -101,7 +106,7 @@ def _region(center: vec3, size: vec3):
             sides = sides + 1
             region = 2 * k + side
             sector = sector + 2 * side - 1
-    if wp.length(gap) <= _MINVAL:
+    if wp.length(gap) <= _ON_EDGE:
         nearest = real(2.0) * (size[0] + size[1] + size[2])
         for k in range(3):
             for side in range(2):
@@ -396,9 +401,8 @@ def collide_capsule_box(
     center = to_box * (pos1 - pos2)
     half = size1[1] * (to_box * vec3(mat1[0, 2], mat1[1, 2], mat1[2, 2]))
 
-    # MuJoCo compares squared distances with this length; what is further than that is not in contact.
-    limit = margin + real(2.0) * (size1[0] + size1[1] + size2[0] + size2[1] + size2[2])
-    state, axis, corner, kind, data, t, x = _nearest(limit, center, half, size2)
+    reach = margin + real(2.0) * (size1[0] + size1[1] + size2[0] + size2[1] + size2[2])  # more than any contact's
+    state, axis, corner, kind, data, t, x = _nearest(reach * reach, center, half, size2)
     if state != _NOTHING:
         _add(w, pair, kind, data, 0, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         found = int(0)

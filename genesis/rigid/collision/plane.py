@@ -23,6 +23,9 @@ from genesis.types import mat33, real, vec3
 # A vector shorter than this (m, or a sine) is rounding error and has no direction. In 64 bits it is MuJoCo's mjMINVAL;
 # in 32 bits rounding alone is about 1e-7.
 MIN_LENGTH = real(1.0e-15 if real is wp.float64 else 1.0e-6)
+# Sine of a cylinder's tilt at which what its derivative leaves out, of the order of the sine, equals the rounding error of
+# what it would otherwise hold, of the order of rounding over the sine.
+UPRIGHT_SINE = real(1.0e-8 if real is wp.float64 else 3.0e-4)
 HALF_SQRT_3 = real(math.sqrt(3.0) / 2.0)
 MAX_BOX_CONTACTS = 4
 
@@ -31,6 +34,17 @@ MAX_BOX_CONTACTS = 4
 def column(mat: mat33, k: int) -> vec3:
     """Axis ``k`` of the local frame, in the world frame."""
     return vec3(mat[0, k], mat[1, k], mat[2, k])
+
+
+@wp.func
+def constant(v: vec3) -> vec3:
+    """``v``, without derivative."""
+    return vec3(v[0], v[1], v[2])
+
+
+@wp.func_grad(constant)
+def adj_constant(v: vec3, adj_ret: vec3):
+    """Zero."""
 
 
 @wp.func
@@ -120,10 +134,11 @@ def plane_cylinder(
     With the axis a turned towards the plane and d the unit vector of -n's part normal to a, points 0 and 1 are
     c + r d +- h a, points 2 and 3 are c - r d / 2 +- (r sqrt(3) / 2) d x a + h a.
 
-    Where the cylinder stands upright d is undefined: MuJoCo takes the cylinder's x axis, and the derivative is that of
-    these material points. (MuJoCo's distance of points 2 and 3 leaves out the height of d x a: as long as d follows the
-    tilt it is zero, and so is its derivative, but a material point rises.) Near upright a change of tilt turns d by that
-    change over the tilt: the derivative of the positions, though not of the distances, grows without bound.
+    Where the cylinder stands upright d is undefined, and MuJoCo takes the cylinder's x axis: the derivative is then that
+    of material points, fixed to the cylinder. Near upright a change of tilt turns d by that change over the tilt, which
+    moves the points around the rim, three of them evenly spaced, to almost no effect; below UPRIGHT_SINE that motion is
+    left out and the points are material ones as well. (MuJoCo's distance of points 2 and 3 leaves out the height of
+    d x a: as long as d follows the tilt it is zero, and so is its derivative, but a material point rises.)
     """
     radius = size2[0]
     normal = column(mat1, 2)
@@ -132,16 +147,18 @@ def plane_cylinder(
     if down > real(0.0):
         axis = -axis
         down = -down
-    across = axis * down - normal  # the part of -n normal to the axis; its length is the sine of the tilt
+    # -n's part normal to a, (a . n) a - n, as a double product: it is normal to a to rounding, however small it is
+    across = wp.cross(axis, normal)
     direction = column(mat2, 0)
     drop = real(0.0)  # d . n, negative: how far the rim's lowest point lies below its centre, per radius
     rise = real(0.0)  # (d x a) . n
-    if wp.dot(across, across) >= MIN_LENGTH * MIN_LENGTH:
-        # across . n = -|across|^2, so that d . n = -|across|, whose derivative stays bounded as the tilt vanishes
-        tilt = wp.length(across)
-        direction = across / tilt
-        drop = -tilt
+    if wp.dot(across, across) >= UPRIGHT_SINE * UPRIGHT_SINE:
+        sine = wp.length(across)
+        direction = wp.cross(axis, across) / sine
+        drop = -sine
     else:
+        if wp.dot(across, across) >= MIN_LENGTH * MIN_LENGTH:
+            direction = mat2 * constant(wp.transpose(mat2) * (wp.cross(axis, across) / wp.length(across)))
         drop = wp.dot(direction, normal)
         rise = wp.dot(wp.cross(direction, axis), normal)
 

@@ -20,15 +20,15 @@ sphere with box.
 import warp as wp
 
 from genesis.math.spatial import unit
-from genesis.rigid.collision.plane import MIN_LENGTH, column, sphere_on_plane
+from genesis.rigid.collision.plane import MIN_LENGTH, column, constant, sphere_on_plane
 from genesis.rigid.collision.slots import add_contact
 from genesis.types import mat33, real, vec3
 
 # Squared sine of the angle below which MuJoCo 4 calls the axes of two capsules parallel.
 PARALLEL_SINE_SQUARED = real(1.0e-8)
 
-# Feature f0 of a contact of two capsules: the nearest points of the axes; with parallel axes, an end of one of them (lower:
-# -z, upper: +z) and the point of the other axis nearest to it.
+# Feature f0 of a contact of two capsules: the nearest points of the axes; with parallel axes, an end of one of them
+# (lower: -z, upper: +z) and the point of the other axis nearest to it.
 GENERAL = 0
 END_1_LOWER = 1
 END_1_UPPER = 2
@@ -43,15 +43,13 @@ RIM = 2
 
 @wp.func
 def arbitrary_normal(mat1: mat33, mat2: mat33) -> vec3:
-    """MuJoCo's normal of coincident points: the normalised product of the z axes, or x where these are parallel."""
+    """MuJoCo's normal of coincident points: the normalised product of the z axes, or x where these are parallel.
+
+    An arbitrary choice, hence a constant for the derivative.
+    """
     normal = wp.cross(column(mat1, 2), column(mat2, 2))
     length = wp.length(normal)
-    return wp.where(length < MIN_LENGTH, unit(0), normal / wp.max(length, MIN_LENGTH))
-
-
-@wp.func_grad(arbitrary_normal)
-def adj_arbitrary_normal(mat1: mat33, mat2: mat33, adj_ret: vec3):
-    """Zero: the choice is arbitrary, so it is kept as a constant."""
+    return constant(wp.where(length < MIN_LENGTH, unit(0), normal / wp.max(length, MIN_LENGTH)))
 
 
 @wp.func
@@ -318,9 +316,9 @@ def capsule_capsule(
     f0: GENERAL, or for parallel axes the end that is held (END_1_LOWER ... END_2_UPPER); the other sphere is at the
     point of the other axis nearest to that end.
 
-    Where the nearest points lie inside both axes the normal is +-n / |n|, n = z1 x z2. Computed so rather than from the
-    points, value and derivative stay accurate as the axes come to cross, and where they do are those of MuJoCo's choice,
-    +n.
+    Where the nearest points lie inside both axes the normal is +-n / |n|, n = z1 x z2. Computed so rather than from
+    the points, value and derivative stay accurate as the axes come to cross, and where they do are those of MuJoCo's
+    choice, +n.
     """
     axis1 = column(mat1, 2) * size1[1]
     axis2 = column(mat2, 2) * size2[1]
@@ -369,10 +367,10 @@ def collide_capsule_capsule(
     con_pair: wp.array2d(dtype=int),
     con_feature: wp.array3d(dtype=int),
 ):
-    """At most one contact; with parallel axes, at most one at each end of the stretch of axis 1 that runs beside axis 2.
+    """At most one contact; with parallel axes, one at each end of the stretch of axis 1 that runs beside axis 2.
 
-    Such an end is the projection of an end of axis 2 where that lies within axis 1, else an end of axis 1. Axes that do not
-    run beside each other have the same contact twice, as in MuJoCo 4.
+    Such an end is the projection of an end of axis 2 where that lies within axis 1, else an end of axis 1. Axes that do
+    not run beside each other have the same contact twice, as in MuJoCo 4.
     """
     axis1 = column(mat1, 2) * size1[1]
     axis2 = column(mat2, 2) * size2[1]

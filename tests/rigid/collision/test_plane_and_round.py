@@ -152,7 +152,7 @@ def evaluate(kind, feature, poses):
     out = [wp.empty(n, dtype=t, device="cpu") for t in (real, vec3, vec3, vec3)]
     features = wp.array(np.ascontiguousarray(feature), dtype=int, device="cpu")
     wp.launch(KINDS[kind].evaluate, n, [features, *poses.arrays(), *out], device="cpu", record_tape=False)
-    return np.concatenate([o.numpy().reshape(n, -1) for o in out], axis=1)
+    return np.concatenate([out[0].numpy()[:, None], *(o.numpy().reshape(n, 3) for o in out[1:])], axis=1)
 
 
 def adjoint(kind, feature, poses, weight):
@@ -280,6 +280,24 @@ def test_contacts_equal_mujoco(kind, margin):
     compare(kind, at, margin)
 
 
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-6, 9.9e-5, 1.01e-4, 1e-3, 1e-2])
+def test_nearly_parallel_capsules_equal_mujoco(angle):
+    rng = np.random.default_rng(0)
+    n = 60
+    poses = random_poses("capsule_capsule", rng, n)
+    turn = np.array([rotation_matrix(np.r_[np.cos(a / 2), np.sin(a / 2), 0, 0]) for a in np.full(n, angle)])
+    spin = np.array([rotation_matrix(np.r_[np.cos(a), 0, 0, np.sin(a)]) for a in rng.uniform(0, np.pi, n)])
+    flip = np.where(rng.uniform(size=n) < 0.5, 1.0, -1.0)[:, None, None] * np.array([0.0, 1.0, 1.0]) + [1.0, 0.0, 0.0]
+    poses.mat2 = poses.mat1 @ spin @ turn @ (flip * np.eye(3))
+    beside = np.stack([np.zeros(n), 0.9 * (poses.size1[:, 0] + poses.size2[:, 0]), rng.uniform(-0.5, 0.5, n)], axis=1)
+    poses.pos2 = poses.pos1 + np.einsum("nij,nj->ni", poses.mat1 @ spin, beside)
+    # MuJoCo, too, loses digits to the angle
+    feature, at, _ = compare("capsule_capsule", poses, 0.02, max(FORWARD_TOLERANCE, 1e-15 / max(angle, 1e-4)))
+    assert len(feature) > n * (1.5 if angle < 1e-4 else 0.7)
+    error, trusted = compare_adjoint("capsule_capsule", feature, at)
+    assert error[trusted].max(initial=0.0) < ADJOINT_TOLERANCE
+
+
 # ---------------------------------------------------------------- adjoints
 
 PERTURBATIONS = [(name, axis) for name in ("pos1", "mat1", "size1", "pos2", "mat2", "size2") for axis in range(3)]
@@ -348,7 +366,7 @@ GROUND, ROUND, LONG, BLOCK = (1.0, 1.0, 1.0), (0.1, 0.25, 0.0), (0.1, 0.4, 0.0),
 DEGENERATE = {
     "sphere touches plane": ("plane_sphere", ((0, 0, 0), TURNED, GROUND), ((0, 0, 0.1), TILTED, ROUND), 1),
     "capsule stands on plane": ("plane_capsule", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.34), UPRIGHT, ROUND), 1),
-    "capsule lies on plane": ("plane_capsule", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.1), ALONG_X, ROUND), 2),
+    "capsule lies on plane": ("plane_capsule", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.09), ALONG_X, ROUND), 2),
     "cylinder stands on plane": ("plane_cylinder", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.24), TURNED, ROUND), 3),
     "cylinder upside down": ("plane_cylinder", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.24), (0, 1, 0, 0), ROUND), 3),
     "cylinder sunk in plane": ("plane_cylinder", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, -0.3), UPRIGHT, ROUND), 4),
@@ -356,7 +374,7 @@ DEGENERATE = {
     "ellipsoid upright": ("plane_ellipsoid", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.29), TURNED, BLOCK), 1),
     "box flat on plane": ("plane_box", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.29), TURNED, BLOCK), 4),
     "box centre in plane": ("plane_box", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0), UPRIGHT, BLOCK), 4),
-    "box on edge": ("plane_box", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.33), TILTED, BLOCK), 2),
+    "box on edge": ("plane_box", ((0, 0, 0), UPRIGHT, GROUND), ((0, 0, 0.27), TILTED, BLOCK), 2),
     "same centres": ("sphere_sphere", ((1, 2, 3), UPRIGHT, ROUND), ((1, 2, 3), TILTED, LONG), 1),
     "same centres and axes": ("sphere_sphere", ((1, 2, 3), UPRIGHT, ROUND), ((1, 2, 3), TURNED, LONG), 1),
     "on capsule axis": ("sphere_capsule", ((0, 0, 0.1), TILTED, ROUND), ((0, 0, 0), UPRIGHT, LONG), 1),
@@ -420,8 +438,10 @@ def test_degenerate_situation(name):
     for gradient in adjoint(kind, feature, at, rng.standard_normal((len(feature), 10))):
         assert np.isfinite(gradient).all()
 
-    # Whatever the branch, the distance changes by the motion along the normal.
-    weight = np.zeros((len(feature), 10))
+    # Whatever the branch, the distance changes by the motion along the normal. (Not where MuJoCo's normal of last resort,
+    # world x, is not normal to the axis that the other centre lies on, as it happens in the turned situations.)
+    feature, at = feature[:count], at[slice(count)]
+    weight = np.zeros((count, 10))
     weight[:, 0] = 1.0
     gradients = dict(zip(vars(at), adjoint(kind, feature, at, weight), strict=True))
     normal = evaluate(kind, feature, at)[:, 4:7]
@@ -439,14 +459,21 @@ def test_arbitrary_normal_is_constant(name):
         assert np.abs(gradient).max() == 0.0
 
 
+@pytest.mark.parametrize("tilt", [0.0, 1e-14, 1e-12, 1e-9])
 @pytest.mark.parametrize("name", ["cylinder stands on plane", "cylinder upside down", "cylinder sunk in plane"])
-def test_points_of_upright_cylinder_are_material(name):
+def test_points_of_upright_cylinder_are_material(name, tilt):
     """Turning the cylinder about any of its axes moves the contact points as points fixed to it."""
     kind, poses, count = situation(name)
-    feature, at, _ = compare(kind, poses, margin=0.0)
+    poses = perturbed(perturbed(poses, "mat2", 0, 0.6 * tilt), "mat2", 1, 0.8 * tilt)
+    feature, owner = select(kind, poses, 0.0)
+    assert len(feature) == count
+    at = poses[owner]
     values = evaluate(kind, feature, at)
     normal = values[:, 4:7]
     surface = values[:, 1:4] + 0.5 * values[:, :1] * normal
+    np.testing.assert_allclose(surface[:, 2], values[:, 0], rtol=0, atol=1e-14)
+    upright_feature, upright, _ = compare(kind, situation(name)[1], margin=0.0)
+    np.testing.assert_allclose(values[:, 0], evaluate(kind, upright_feature, upright)[:, 0], rtol=0, atol=tilt + 1e-15)
     for axis in range(3):
         velocity = np.cross(at.mat2[:, :, axis], surface - at.pos2)
         for output in range(4):  # dist and the components of pos

@@ -1,6 +1,8 @@
 """Plane against convex mesh: contacts against MuJoCo, and the adjoint of each against differences."""
 
+import importlib.metadata
 from functools import cache
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -10,12 +12,13 @@ import warp as wp
 
 from genesis.rigid.collision.plane_mesh import collide_plane_mesh, plane_mesh
 from genesis.types import mat33, real, vec3
+from tests.differences import directional_derivative
 
 SLOTS = 5
 # Both sides round differently; quantities are of order one.
 FORWARD_TOLERANCE = 1e-12
-# Central differences of what is at most quadratic: only rounding, divided by the step.
-STEP, GRADIENT_TOLERANCE = 1e-5, 1e-9
+# Extrapolated differences of smooth functions of order one; what is left is rounding, divided by the step.
+GRADIENT_TOLERANCE = 1e-10
 
 
 # ------------------------------------------------------------------ what the model provides
@@ -74,7 +77,8 @@ def grid(*sides):
 VERTICES = {
     "tetrahedron": np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.12, 0], [0.02, 0.01, 0.15]]),
     "cube": grid([-0.1, 0.1], [-0.15, 0.15], [-0.07, 0.07]),
-    "cube with vertices on its faces and inside": grid([-0.1, 0, 0.1], [-0.15, 0.0, 0.15], [-0.07, 0.07]),
+    "cube with a vertex on a face": np.array([[0.02, 0.01, -0.07], *grid([-0.1, 0.1], [-0.15, 0.15], [-0.07, 0.07])]),
+    "cube with vertices on its faces": grid([-0.1, 0, 0.1], [-0.15, 0.0, 0.15], [-0.07, 0.07]),
     "prism 3": prism(3),
     "prism 5": prism(5),
     "prism 7": prism(7),
@@ -82,6 +86,13 @@ VERTICES = {
     "icosphere": trimesh.creation.icosphere(3, 0.1).vertices,
     "cloud": np.random.default_rng(0).normal(size=(60, 3)) * 0.05,
 }
+
+
+ROBOTS = Path(
+    importlib.metadata.distribution("example-robot-data").locate_file("cmeel.prefix/share/example-robot-data/robots")
+)
+VERTICES["a robot's pelvis"] = trimesh.load(ROBOTS / "cassie_description/meshes/pelvis.stl").vertices
+VERTICES["a robot's foot"] = trimesh.load(ROBOTS / "cassie_description/meshes/foot.stl").vertices
 
 
 @cache
@@ -111,8 +122,9 @@ def rotation(rng):
 
 def exponential(w):
     """Rotation by the vector w."""
+    angle = np.linalg.norm(w)
     quat, mat = np.zeros(4), np.zeros(9)
-    mujoco.mju_axisAngle2Quat(quat, w / np.linalg.norm(w), np.linalg.norm(w))
+    mujoco.mju_axisAngle2Quat(quat, w / max(angle, 1e-300), angle)
     mujoco.mju_quat2Mat(mat, quat)
     return mat.reshape(3, 3)
 
@@ -136,7 +148,7 @@ def poses_of(m, n, seed, tilt):
         if tilt is not None:
             spin = exponential(np.array([0, 0, rng.uniform(0, 6)]))
             face = m.mesh_polynormal[polyadr + rng.integers(npoly)]
-            mat = exponential(tilt * rng.normal(size=3) + 1e-300) @ frame(-normal) @ spin @ frame(face).T
+            mat = exponential(tilt * rng.normal(size=3)) @ frame(-normal) @ spin @ frame(face).T
         yield mat, normal, rng
 
 
@@ -309,3 +321,58 @@ def test_contacts_equal_mujoco(name, tilt):
         poses, contacts = mujoco_contacts(name, tilt=TILTS[tilt], margin=margin)
         errors = compare(name, poses, contacts, margin)
         assert errors.max() < FORWARD_TOLERANCE
+
+
+def test_a_level_mesh_equals_mujoco():
+    """Vertices that are equally deep to the last bit: which of them anchors the contacts is MuJoCo's choice."""
+    for name in VERTICES:
+        m = compiled(name)
+        d = mujoco.MjData(m)
+        eye = np.eye(3)
+        normals = [*eye, *-eye, *m.mesh_polynormal[m.mesh_polyadr[1] :][: min(m.mesh_polynum[1], 50)]]
+        poses = {k: [] for k in ("pos1", "mat1", "pos2", "mat2")}
+        contacts = []
+        for normal in normals:
+            quat = np.zeros(4)
+            mujoco.mju_mat2Quat(quat, frame(-normal).ravel())
+            d.qpos[:] = [0, 0, 0, 1, 0, 0, 0]
+            mujoco.mj_kinematics(m, d)
+            d.geom_xpos[2], d.geom_xmat[2] = 0, eye.ravel()
+            d.geom_xpos[0] = 0
+            mujoco.mju_quat2Mat(d.geom_xmat[0], quat)
+            mujoco.mj_collision(m, d)
+            contacts.append(np.array([[c.dist, *c.pos, *c.frame[:3]] for c in d.contact]).reshape(-1, 7))
+            for k, g in (("1", 0), ("2", 2)):
+                poses["pos" + k].append(d.geom_xpos[g].copy())
+                poses["mat" + k].append(d.geom_xmat[g].reshape(3, 3).copy())
+        errors = compare(name, {k: np.array(v) for k, v in poses.items()}, contacts)
+        assert errors.max() < FORWARD_TOLERANCE, name
+
+
+@pytest.mark.parametrize("name", ["cube", "prism 24"])
+def test_adjoint_equals_differences(name):
+    poses, _ = mujoco_contacts(name)
+    owner, features = contacts_of(name, poses)
+    poses = rows(poses, owner)
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(len(owner), 7))
+    direction = {k: rng.normal(size=(len(owner), 3)) for k in poses}
+    gradient = geometry(name, features, poses, weights)
+
+    def value(t):
+        moved = {}
+        for k, x in poses.items():
+            if k.startswith("mat"):
+                moved[k] = np.array([m @ exponential(t * v) for m, v in zip(x, direction[k], strict=True)])
+            else:
+                moved[k] = x + t * direction[k]
+        return (geometry(name, features, moved) * weights).sum(1)
+
+    got = np.zeros(len(owner))
+    for k, x in poses.items():
+        tangent = direction[k]
+        if k.startswith("mat"):
+            tangent = x @ np.cross(np.eye(3), tangent[:, None, :])  # d/dt mat exp(t [w]) = mat [w]
+        got += (gradient[k] * tangent).reshape(len(owner), -1).sum(1)
+    expected, _ = directional_derivative(value, step=1e-2)
+    np.testing.assert_allclose(got, expected, atol=GRADIENT_TOLERANCE, rtol=GRADIENT_TOLERANCE)
