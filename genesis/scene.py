@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from genesis.entities.commands import CommandBuffer
     from genesis.entities.observer import Observer
-    from genesis.entities.parameters import ParameterStore
+    from genesis.entities.parameter_store import ParameterStore
     from genesis.model.arrays import Model
     from genesis.model.compose import Composed
     from genesis.rigid.dynamics import Dynamics
@@ -184,7 +184,7 @@ class Scene:
         # Only here: they bring MuJoCo and the kernels along.
         from genesis.entities.commands import CommandBuffer
         from genesis.entities.observer import Observer
-        from genesis.entities.parameters import ParameterStore
+        from genesis.entities.parameter_store import ParameterStore
         from genesis.grad import bridge
         from genesis.model.arrays import Model
         from genesis.model.compose import EntitySpec, compose
@@ -425,10 +425,14 @@ class Scene:
         mode: torch.Tensor,
         actuators_on: torch.Tensor,
         blocks: dict[tuple[str, int], torch.Tensor],
+        solution: torch.Tensor,
         cur_step: int,
     ) -> None:
         """Take over a checkpoint that has been checked."""
         self._parameters.replace(theta)
+        if self._parameters.has_friction_loss():
+            self._dynamics.require_constraints()
+        self._solution = solution if solution.shape == self._dynamics.solution.shape else None
         self._commands.restore(blocks, mode, actuators_on)
         self._cur_step = cur_step
         self._set_state(state)
@@ -463,7 +467,7 @@ class Scene:
         """Quantities of any state of this scene, without commands."""
         record = self._requires_grad and torch.is_grad_enabled()
         with plain_tensors():
-            return self._observe(self._dynamics, names, state, theta, self._commands.idle, record)
+            return self._observe(self._dynamics, names, state, theta, self._commands.idle, None, record)
 
     def _wrap(self, values: torch.Tensor) -> Tensor:
         """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""

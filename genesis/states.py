@@ -1,6 +1,7 @@
 """What `get_state` returns, and checkpoints on disk.
 
-A checkpoint holds state, parameters, commands and step counter of a scene; no pickle, written atomically:
+A checkpoint holds state, parameters, commands, step counter and the constraint solver's last solution, from which it
+starts again; no pickle, written atomically:
 
     magic | length of the header (8 bytes, little-endian) | header (JSON) | arrays in a row | SHA-256 of all that
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from genesis.scene import Scene
 
 MAGIC = b"genesis-checkpoint\n"
-VERSION = 1
+VERSION = 2
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _TYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"), "i4": np.dtype("<i4")}
 # Two builds of the same files differ by rounding only (another processor, another release of the compiler).
@@ -176,6 +177,7 @@ def save_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
         "theta": _numpy(scene._parameters.theta()),
         "mode": _numpy(command.mode),
         "actuators_on": _numpy(command.actuators_on),
+        "solution": _numpy(scene._dynamics.no_solution() if scene._solution is None else scene._solution),
         **{f"{field}@{start}": _numpy(value) for (field, start), value in command.blocks.items()},
     }
     if not np.isfinite(arrays["state"]).all():
@@ -211,6 +213,7 @@ def load_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
         "theta": {(1, ntheta), (n, ntheta)},
         "mode": {(n, scene._nv)},
         "actuators_on": {(n, scene._dynamics.nu)},
+        "solution": {(n, 0), (n, scene._dynamics.solution_size)},
     }
     for name, shapes in expected.items():
         if name not in arrays or arrays[name].shape not in shapes:
@@ -218,7 +221,8 @@ def load_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
     integers = all(arrays[name].dtype == _TYPES["i4"] for name in ("mode", "actuators_on"))
     if not integers or not np.isin(arrays["mode"], range(5)).all() or not np.isin(arrays["actuators_on"], (0, 1)).all():
         raise GenesisException(f"{wrong} is damaged: its commands are not valid.")
-    if not np.isfinite(arrays["state"]).all() or np.isnan(arrays["theta"]).any():
+    finite = np.isfinite(arrays["state"]).all() and np.isfinite(arrays["solution"]).all()
+    if not finite or np.isnan(arrays["theta"]).any():
         raise GenesisException(f"{wrong} is damaged: it holds numbers that are not finite.")
     blocks = {
         _block_key(scene, wrong, name, array): _tensor(array) for name, array in arrays.items() if name not in expected
@@ -226,8 +230,8 @@ def load_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
     for (field, start), value in blocks.items():
         if any(f == field and start < s < start + value.shape[-1] for f, s in blocks):
             raise GenesisException(f"{wrong} is damaged: its commands overlap.")
-    state, theta, mode, on = (_tensor(arrays[name]) for name in expected)
-    scene._restore(state, theta, mode, on, blocks, int(header["cur_step"]))
+    state, theta, mode, on, solution = (_tensor(arrays[name]) for name in expected)
+    scene._restore(state, theta, mode, on, blocks, solution, int(header["cur_step"]))
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -301,6 +305,7 @@ def _description(scene: Scene) -> dict[str, Any]:
         "dt": scene.dt,
         "substeps": scene.substeps,
         "integrator": scene._model.integrator.name,
+        "friction_cone": "elliptic" if scene._model.elliptic else "pyramidal",
     }
 
 

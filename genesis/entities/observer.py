@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 # Quantities that one autograd node serves together: who reads one of a group usually reads the others.
 POSE = ("xpos", "xquat", "xipos", "xvel")
 ENERGY = ("body_energy", "dof_energy")
-FORCE = ("qfrc_command", "qfrc_smooth", "qacc", "xacc")
+FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
+CONTACT = ("con_dist", "con_pos", "con_frame", "con_force")
+# What comes with the contacts, without gradient: how many there are (N,), and the pair of each (N, nconmax).
+CONTACT_NUMBERS = ("ncon", "con_pair")
 GROUP_OF: dict[str, tuple[str, ...]] = {
-    **{name: group for group in (POSE, ENERGY, FORCE) for name in group},
+    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT) for name in group},
+    **dict.fromkeys(CONTACT_NUMBERS, CONTACT),
     "qM": ("qM",),
     "xjac": ("xjac",),
 }
@@ -47,23 +51,33 @@ class Observer:
             self._kept = {}
 
     def get(self, name: str) -> torch.Tensor:
-        """One quantity of all bodies or dofs, as `bridge.observe` names and shapes it. Shared: copy, never write."""
+        """One quantity of all bodies, dofs or contacts, as `bridge.observe` names and shapes it. Shared: copy, never write."""
         scene = self._scene
         group = GROUP_OF[name]
         # Only forces and accelerations depend on the command; the others shall not be computed anew after each one.
-        command = scene._commands.command if group is FORCE else scene._commands.idle
+        command = scene._commands.command if group in (FORCE, CONTACT) else scene._commands.idle
         record = scene.requires_grad and torch.is_grad_enabled()
         kept = self._kept.get(group)
         if kept is None or kept.command is not command or kept.record is not record:
             theta = scene._parameters.theta()
-            with plain_tensors():
-                values = bridge.observe(
-                    scene._dynamics, group, scene._state, theta, command, scene._solution, record
-                )
-            kept = _Observed(dict(zip(group, values, strict=True)), command, record)
+            # The lock is held until the numbers of the contacts are read, too: others use the same buffers.
+            with plain_tensors(), scene._dynamics.lock:
+                values = bridge.observe(scene._dynamics, group, scene._state, theta, command, scene._solution, record)
+                named = dict(zip(group, values, strict=True))
+                if group is CONTACT:
+                    named |= zip(CONTACT_NUMBERS, self._numbers(), strict=True)
+            kept = _Observed(named, command, record)
             self._kept[group] = kept
             self._forget_after_backward(group, values)
         return kept.values[name]
+
+    def _numbers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Count and pairs of the contacts just found. Raises GenesisException if an env has more than it has slots."""
+        dynamics = self._scene._dynamics
+        overflow = dynamics.contact_overflow()  # on the CPU it has been noticed before; CUDA is waited for here
+        if overflow is not None:
+            raise bridge.contact_overflow_error(dynamics, *overflow)
+        return dynamics.contacts()
 
     def _forget_after_backward(self, group: tuple[str, ...], values: tuple[torch.Tensor, ...]) -> None:
         """A backward pass frees what the node saved; the next getter shall build a node of its own."""

@@ -10,13 +10,11 @@ import torch
 from genesis import runtime
 from genesis.entities.base import EntityBase
 from genesis.entities.indexing import fit, read_tensor, require_finite, select_range
-from genesis.entities.parameters import PARAMETERS, Parameter, ParameterTable
+from genesis.entities.parameters import ENTITY_PARAMETERS, PARAMETERS, Parameter
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
-
-_NOT_YET = "constraints (contact, joint limits, friction loss) are not simulated yet; the parameter comes with them"
 
 
 class PhysicalParameters(EntityBase):
@@ -28,10 +26,12 @@ class PhysicalParameters(EntityBase):
     element once.
 
     The values are copied, with their graph: after an optimizer's step call the setter again. They outlive
-    `scene.reset()`. Numbers that MuJoCo derives from them at compile time, and the step uses, follow. Not so two gains
+    `scene.reset()`. Numbers that the compiler derives from them, and the smooth dynamics use, follow. Not so two gains
     that a model file may let the compiler choose for its inertias: the damping that an actuator's `dampratio` stands
     for (the third number of `actuators_bias`), and the stiffness and damping that a joint's `springdamper` stands for.
-    They stay as compiled; set them anew where they should change. `scene.mj_model` keeps the numbers of the build.
+    They stay as compiled; set them anew where they should change. The inverse inertias that scale the softness of
+    constraints (MuJoCo's `dof_invweight0`, `body_invweight0`) stay as compiled too, as when the numbers of a MuJoCo
+    model are changed at run time. `scene.mj_model` keeps the numbers of the build.
 
     An old tensor keeps its gradient as long as it is in force, with one exception: values that were set again, and only
     live on in the proportions that a later `set_mass` scaled, count as numbers once a backward pass has gone through
@@ -265,87 +265,14 @@ class PhysicalParameters(EntityBase):
         """Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1)."""
         return self._get_parameter("actuators_time_constant", actuators_idx_local, envs_idx)
 
-    # -- all of them --------------------------------------------------------------------------------------------------
-
-    def get_parameters(self) -> ParameterTable:
-        """The parameters that this entity has: name, shape (of a value shared by all envs), unit, description.
-
-        The entry `mass` scales the whole entity. `set_<name>` and `get_<name>` write and read each.
-        """
-        self._built("get_parameters")
-        rows = []
-        for parameter in PARAMETERS.values():
-            count = getattr(self, f"n_{parameter.axis}")
-            if count:
-                rows.append(
-                    {
-                        "name": parameter.name,
-                        "shape": (count, *parameter.item),
-                        "unit": parameter.unit,
-                        "description": parameter.description,
-                    }
-                )
-        rows.append(
-            {
-                "name": "mass",
-                "shape": (),
-                "unit": "kg",
-                "description": "of the whole entity; its links' masses and inertias are scaled alike",
-            }
-        )
-        return ParameterTable(f"Parameters of '{self._name}', each with set_<name>() and get_<name>():", rows)
-
-    # -- what comes with constraints ----------------------------------------------------------------------------------
-
-    def get_dofs_limit(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
-        """(lower, upper) joint limits that the model file states [m, rad], ([n_envs,] n_dofs) each; infinite: none.
-
-        They are not enforced yet.
-        """
-        method = "get_dofs_limit"
-        entity = self._built(method)
-        chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
-        envs = self._select_envs(method, envs_idx, unique=False)
-        model = self._scene.mj_model
-        joint = model.dof_jntid[entity.dof_start : entity.dof_end]
-        one_dof = np.isin(model.jnt_type[joint], (2, 3)) & model.jnt_limited[joint].astype(bool)
-        both = np.where(one_dof[:, None], model.jnt_range[joint], [-np.inf, np.inf])[chosen.positions()]
-        limits = torch.as_tensor(both, dtype=runtime.tc_float, device=runtime.device)
-        rows = 1 if self._scene.n_envs == 0 else (self._scene.n_envs if envs is None else envs.count)
-        lower, upper = (limits[:, k].expand(rows, -1).clone() for k in range(2))
-        return self._scene._wrap(lower), self._scene._wrap(upper)
-
-    def set_dofs_limit(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available yet: raises GenesisException."""
-        self._refuse("set_dofs_limit")
-
-    def set_dofs_frictionloss(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available yet: raises GenesisException."""
-        self._refuse("set_dofs_frictionloss")
-
-    def set_friction(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available yet: raises GenesisException."""
-        self._refuse("set_friction")
-
-    def set_sol_params(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available yet: raises GenesisException."""
-        self._refuse("set_sol_params")
-
-    def set_geoms_size(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available yet: raises GenesisException."""
-        self._refuse("set_geoms_size")
-
     # -- helpers ------------------------------------------------------------------------------------------------------
-
-    def _refuse(self, method: str) -> None:
-        raise GenesisException(f"{self._owner(method)}: {_NOT_YET}.")
 
     def _start_of(self, axis: str, method: str) -> int:
         """MuJoCo's number of the entity's first link, joint, dof or actuator."""
         return getattr(self._built(method), f"{axis[:-1]}_start")
 
-    def _set_parameter(self, name: str, value: Any, idx_local: Any, envs_idx: Any) -> None:
-        parameter: Parameter = PARAMETERS[name]
+    def _set_parameter(self, name: str, value: Any, idx_local: Any, envs_idx: Any, source: Any = None) -> None:
+        parameter: Parameter = ENTITY_PARAMETERS[name]
         method = f"set_{name}"
         start = self._start_of(parameter.axis, method)
         count = getattr(self, f"n_{parameter.axis}")
@@ -359,10 +286,11 @@ class PhysicalParameters(EntityBase):
             value,
             self._owner(method),
             lambda k: self._element(parameter.axis, int(chosen.positions()[k])),
+            source=source,
         )
 
     def _get_parameter(self, name: str, idx_local: Any, envs_idx: Any) -> Tensor:
-        parameter: Parameter = PARAMETERS[name]
+        parameter: Parameter = ENTITY_PARAMETERS[name]
         method = f"get_{name}"
         start = self._start_of(parameter.axis, method)
         count = getattr(self, f"n_{parameter.axis}")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from genesis.entities.base import EntityBase
+from genesis.entities.contacts import contacts_of, net_forces
 from genesis.entities.indexing import Selection, gather, select_range
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate, quat_to_xyz
 
 if TYPE_CHECKING:
+    from genesis.entities.rigid_entity import RigidEntity
     from genesis.entities.rigid_link import RigidLink
     from genesis.grad.tensor import Tensor
     from genesis.states import RigidEntityState
@@ -130,12 +132,12 @@ class StateReader(EntityBase):
         return self._scene._wrap(gather(self._scene._state, envs, chosen, self._scene._nq + entity.dof_start))
 
     def get_dofs_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
-        """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration without constraints.
+        """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration.
 
-        Commands, actuators, springs, damping, gravity and external wrenches, less the bias force (MuJoCo's
-        qfrc_smooth).
+        Commands, actuators, springs, damping, gravity, external wrenches, contacts, limits and friction loss, less the
+        bias force (MuJoCo's qfrc_smooth + qfrc_constraint).
         """
-        return self._get_dofs("get_dofs_force", "qfrc_smooth", dofs_idx_local, envs_idx)
+        return self._get_dofs("get_dofs_force", "qfrc_total", dofs_idx_local, envs_idx)
 
     def get_dofs_control_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Force of the `control_dofs_*` command in force at the present state [N, N m], clipped, ([n_envs,] n_dofs)."""
@@ -199,18 +201,54 @@ class StateReader(EntityBase):
             dofs_vel=self.get_dofs_velocity(),
         )
 
-    def get_contacts(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available: this version does not simulate contact. Raises GenesisException."""
-        raise GenesisException(
-            f"{self._owner('get_contacts')}: this version does not simulate contact; the getter comes with it."
-        )
+    # -- contacts -----------------------------------------------------------------------------------------------------
 
-    def get_links_net_contact_force(self, *_args: Any, **_kwargs: Any) -> None:
-        """Not available: this version does not simulate contact. Raises GenesisException."""
-        raise GenesisException(
-            f"{self._owner('get_links_net_contact_force')}: this version does not simulate contact; the getter comes "
-            "with it."
-        )
+    def get_contacts(
+        self, with_entity: RigidEntity | None = None, exclude_self_contact: bool = False
+    ) -> dict[str, Tensor]:
+        """Contacts of the entity at the present state, under the present commands; with `with_entity`, those with it.
+
+        A dictionary, as in Genesis, with one row per contact of the geoms a and b, n contacts:
+
+        - `geom_a`, `geom_b`, `link_a`, `link_b` (n,): numbers in the scene (`scene.rigid_solver.geoms`, `.links`; link
+          -1: the world)
+        - `position` (n, 3) [m], `normal` (n, 3), unit, from a to b, in the world frame; `distance` (n,) [m], negative
+          where the geoms penetrate
+        - `force_a`, `force_b` (n, 3) [N], world frame: force on link a, and on link b
+
+        With envs the tensors are (n_envs, n, ...), n being the most that any env has in the whole scene, and there is a
+        key `valid_mask` (n_envs, n); what is not valid is zero (numbers: -1). A contact whose distance is not below its
+        margin is listed without force, as in MuJoCo. Which contacts there are is discrete; floats carry gradients.
+
+        Raises GenesisException for a `with_entity` of another scene, and when the entity itself is asked for and
+        excluded at once.
+        """
+        method = "get_contacts"
+        entity = self._built(method)
+        if with_entity is not None and getattr(with_entity, "scene", None) is not self._scene:
+            raise GenesisException(f"{self._owner(method)}: `with_entity` is {with_entity!r}; give one of this scene.")
+        if with_entity is self and exclude_self_contact:
+            raise GenesisException(
+                f"{self._owner(method)}: `with_entity` is the entity itself, whose contacts with itself "
+                "`exclude_self_contact=True` leaves out: nothing is left."
+            )
+        contacts = contacts_of(self._scene)
+        mine = contacts.between(entity.geom_start, entity.geom_end)
+        if with_entity is None:
+            chosen = mine.any(-1) & ~(mine.all(-1) if exclude_self_contact else torch.zeros_like(contacts.valid))
+        elif with_entity is self:
+            chosen = mine.all(-1)
+        else:
+            chosen = mine.any(-1) & contacts.between(with_entity.geom_start, with_entity.geom_end).any(-1)
+        return contacts.as_dict(self._scene, chosen)
+
+    def get_links_net_contact_force(self, envs_idx: Any = None) -> Tensor:
+        """Sum of the contact forces on each link [N], world frame, ([n_envs,] n_links, 3)."""
+        method = "get_links_net_contact_force"
+        entity = self._built(method)
+        envs = self._select_envs(method, envs_idx, unique=False)
+        links = select_range(self.n_links, 0, self.n_links)
+        return self._scene._wrap(gather(net_forces(self._scene), envs, links, entity.link_start - 1))
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genesis.entities.constraint_parameters import ConstraintParameters
 from genesis.entities.control import Controller
 from genesis.entities.indexing import fit, read_tensor, select_range
 from genesis.entities.layout import DofLayout, dof_layout
 from genesis.entities.parameters import PARAMETERS
-from genesis.entities.physical import PhysicalParameters
 from genesis.entities.reading import StateReader
 from genesis.entities.rigid_geom import RigidGeom
 from genesis.entities.rigid_joint import RigidJoint
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genesis.scene import Scene
 
 
-class RigidEntity(StateReader, StateWriter, Controller, PhysicalParameters):
+class RigidEntity(StateReader, StateWriter, Controller, ConstraintParameters):
     """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`."""
 
     def __init__(self, scene: Scene, idx: int, name: str, morph: Any, material: Any, surface: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from genesis.entities.constraint_parameters import set_joints_sol_params
 from genesis.entities.part import EntityPart
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.entities.rigid_link import RigidLink
+    from genesis.grad.tensor import Tensor
 
 # MuJoCo's names, numbers of qs and dofs, in the order of its enumeration of joint types.
 JOINT_TYPES = (("free", 7, 6), ("ball", 4, 3), ("slide", 1, 1), ("hinge", 1, 1))
@@ -86,3 +88,33 @@ class RigidJoint(EntityPart):
     def dofs_idx_local(self) -> list[int]:
         """Its dofs in the entity."""
         return [dof - self._entity.dof_start for dof in self.dofs_idx]
+
+    # -- parameters ---------------------------------------------------------------------------------------------------
+
+    def get_limit(self, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
+        """(lower, upper) ends [rad, m], ([n_envs]) each; infinite where it has none.
+
+        Of a ball joint: 0 and the largest angle of its rotation [rad].
+        """
+        return self._entity._get_joint_limit(self.idx, envs_idx)
+
+    def set_limit(self, lower: Any, upper: Any, envs_idx: Any = None) -> None:
+        """Set its ends [rad, m], a number or ([n_envs],) each; `lower` of a ball joint is 0.
+
+        Raises GenesisException, too, for a joint without limit: state a range in the model file.
+        """
+        owner = f"{self._entity.name}.{self._name}.set_limit"
+        self._entity._set_joint_limit(owner, self.idx, lower, upper, envs_idx)
+
+    def get_sol_params(self, envs_idx: Any = None) -> Tensor:
+        """Softness of its limits, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7)."""
+        value = self._entity.get_joints_sol_params(self._idx_local, envs_idx)
+        return self._entity.scene._label(value.squeeze(-2))
+
+    def set_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
+        """Set the softness of its limits and of its friction loss, (7,), as in Genesis.
+
+        Each by itself: `RigidEntity.set_joints_sol_params` and `set_dofs_sol_params`.
+        """
+        owner = f"{self._entity.name}.{self._name}.set_sol_params"
+        set_joints_sol_params(self._entity.scene, owner, [self.idx], sol_params, envs_idx)

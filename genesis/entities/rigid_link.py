@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genesis.entities.indexing import fit, read_tensor, select
+from genesis.entities.parameters import CONSTRAINT_PARAMETERS
 from genesis.entities.part import EntityPart
+from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -97,6 +100,22 @@ class RigidLink(EntityPart):
     def set_inertia(self, inertia: Any, envs_idx: Any = None) -> None:
         """Set its inertia about the centre of mass [kg m^2], in its own axes; as `set_links_inertia`, for one link."""
         self._set("links_inertia", "set_inertia", inertia, envs_idx)
+
+    def set_friction(self, friction: Any, envs_idx: Any = None) -> None:
+        """Set the coefficient of sliding friction of all of its geoms that can touch something: a number or ([n_envs],).
+
+        Raises GenesisException where there is none.
+        """
+        geoms = [geom.idx_local for geom in self.geoms if geom.can_touch]
+        owner = f"{self._name}.set_friction"
+        if not geoms:
+            raise GenesisException(f"{owner}: it has no geom that can touch anything in this scene.")
+        scene = self._entity.scene
+        envs = self._entity._select_envs("set_friction", envs_idx, unique=True)
+        value = fit(scene, read_tensor(scene, friction, "friction", owner), envs, (), "friction", owner)
+        value = value.unsqueeze(-1).expand(*value.shape, len(geoms))
+        chosen = select(geoms, self._entity.n_geoms, "geoms", owner, unique=True)
+        self._entity._write_geoms(CONSTRAINT_PARAMETERS["friction"], owner, chosen, envs, value, friction)
 
     def _get(self, name: str, envs_idx: Any) -> Tensor:
         return self._entity._get_parameter_of_one(name, self._idx_local, envs_idx)

@@ -78,7 +78,8 @@ class Model:
 
     Of contacts and joint constraints there are in ``indices``:
         cgeom_id, cgeom_type, cgeom_bodyid (ncg,): MuJoCo's geom, its mjtGeom and body
-        cgeom_vertadr, cgeom_vertnum (ncg,): rows of ``mesh_vert`` of a mesh; else 0
+        cgeom_vertadr, cgeom_vertnum (ncg,): rows of ``mesh_vert`` of a mesh; cgeom_polyadr: first row of
+            ``mesh_polynormal``; cgeom_hulladr: first entry of its table in ``mesh_hull``; else 0
         cgeom_plane, cgeom_bounded: the cgeoms that are planes, and the others
         cpair_geom (ncpair, 2): cgeoms, that of the lower mjtGeom first; cpair_body (ncpair, 2)
         cpair_kind (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ...; cpair_dim (ncpair,): condim
@@ -93,7 +94,8 @@ class Model:
         cpair_mix (ncpair,): weight of the first geom's solref and solimp
         cpair_invweight (ncpair, 2): sum over both bodies of body_invweight0 [1/kg], [1/(kg m^2)]
         cgeom_rbound (ncg,): radius of a mesh's bounding sphere about the geom's origin [m]; 0 for other shapes
-        mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; at least one row
+        mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; mesh_polynormal (n, 3): normals of their
+            polygons; at least one row
         jnt_margin (njnt,), dof_invweight0 (nv,)
     """
 

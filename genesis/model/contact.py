@@ -19,6 +19,7 @@ import mujoco
 import numpy as np
 
 from genesis.errors import GenesisException
+from genesis.model import hulls
 
 _GEOM = mujoco.mjtGeom
 _PLANE, _SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH, _HFIELD = (
@@ -212,43 +213,35 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     contacts.ncg = len(geoms)
     contacts.cgeom_of_geom = np.full(m.ngeom, -1, dtype=np.int32)
     contacts.cgeom_of_geom[geoms] = np.arange(len(geoms))
-    vertadr, vertnum = np.zeros(len(geoms), dtype=int), np.zeros(len(geoms), dtype=int)
-    hulls: dict[int, tuple[int, np.ndarray]] = {}
-    rows = 0
+    # Addresses of a mesh geom's hull in the arrays below: vertices, how many, polygons, table.
+    addresses = np.zeros((len(geoms), 4), dtype=int)
+    found: dict[int, tuple[int, int, int, int]] = {}
+    described: list[hulls.Hull] = []
     for cgeom in np.flatnonzero(kinds == _MESH):
         mesh = int(m.geom_dataid[geoms[cgeom]])
-        if mesh not in hulls:
-            hulls[mesh] = rows, hull_vertices(m, mesh)
-            rows += len(hulls[mesh][1])
-        vertadr[cgeom], vertnum[cgeom] = hulls[mesh][0], len(hulls[mesh][1])
+        if mesh not in found:
+            hull = hulls.describe(m, mesh)
+            before = [sum(len(getattr(h, part)) for h in described) for part in ("vertices", "normals", "table")]
+            found[mesh] = before[0], len(hull.vertices), before[1], before[2]
+            described.append(hull)
+        addresses[cgeom] = found[mesh]
     contacts.indices |= {
         "cgeom_id": geoms,
         "cgeom_type": kinds,
         "cgeom_bodyid": np.asarray(m.geom_bodyid)[geoms],
-        "cgeom_vertadr": vertadr,
-        "cgeom_vertnum": vertnum,
+        "cgeom_vertadr": addresses[:, 0],
+        "cgeom_vertnum": addresses[:, 1],
+        "cgeom_polyadr": addresses[:, 2],
+        "cgeom_hulladr": addresses[:, 3],
+        "mesh_hull": np.concatenate([hull.table for hull in described]) if described else np.zeros(1, dtype=int),
         "cgeom_plane": np.flatnonzero(kinds == _PLANE),
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
     contacts.constants |= {
         "cgeom_rbound": np.where(kinds == _MESH, np.asarray(m.geom_rbound)[geoms], 0.0),
-        "mesh_vert": np.concatenate([vertices for _, vertices in hulls.values()]) if hulls else np.zeros((1, 3)),
+        "mesh_vert": np.concatenate([hull.vertices for hull in described]) if described else np.zeros((1, 3)),
+        "mesh_polynormal": np.concatenate([hull.normals for hull in described]) if described else np.zeros((1, 3)),
     }
-
-
-def hull_vertices(m: mujoco.MjModel, mesh: int) -> np.ndarray:
-    """Vertices of a mesh's convex hull in the geom's frame [m], (n, 3); all of its vertices where MuJoCo made no hull.
-
-    ``mesh_graph`` begins, at the mesh's address, with the numbers of vertices and faces of the hull, the addresses of
-    the vertices' edge lists, and the vertices' places in the mesh.
-    """
-    start, count = int(m.mesh_vertadr[mesh]), int(m.mesh_vertnum[mesh])
-    vertices = np.asarray(m.mesh_vert[start : start + count], dtype=float)
-    graph = int(m.mesh_graphadr[mesh])
-    if graph < 0:
-        return vertices
-    n = int(m.mesh_graph[graph])
-    return vertices[m.mesh_graph[graph + 2 + n : graph + 2 + 2 * n]]
 
 
 def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None:

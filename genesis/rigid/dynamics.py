@@ -103,9 +103,13 @@ class Dynamics:
         self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._allocate()
         self._bind_model()
+        self._forget_loaded()
         self.warned_of_gradient = False
         # Held while inputs are loaded, run and copied out: the buffers are shared by all that use the scene.
         self.lock = threading.RLock()
+
+    def _forget_loaded(self) -> None:
+        """The buffers are new: nothing is loaded, and no graph is captured."""
         self._theta: weakref.ref[torch.Tensor] | None = None  # weak: a parameter's graph is not ours to keep alive
         self._theta_version = -1
         self._theta_rows = 0
@@ -113,6 +117,25 @@ class Dynamics:
         self._control_keys: tuple = ()
         self._step_program: _Program | None = None
         self._observations: dict[tuple[str, ...], _Program] = {}
+
+    @property
+    def solution_size(self) -> int:
+        """Length of an env's solution of the constraint solver, as far as the model has constraints."""
+        return self.substeps * (4 if self._rk4 else 1) * self.nv
+
+    def no_solution(self) -> torch.Tensor:
+        """The solution that stands for none, as large as there are constraints."""
+        return torch.zeros_like(self.solution)
+
+    def require_constraints(self) -> None:
+        """Add the constraint stages, where the model was built without any constraint."""
+        with self.lock:
+            if self.model.constrained:
+                return
+            self.model.constrained = True
+            self._allocate()
+            self._bind_model()
+            self._forget_loaded()
 
     # -- buffers ------------------------------------------------------------------------------------------------------
 
@@ -432,7 +455,7 @@ class Dynamics:
             view.copy_(block)
         self.state_in.copy_(state)
         if self.evaluations:
-            if solution is None:
+            if solution is None or not solution.numel():  # none: of a graph recorded before require_constraints()
                 self.solution.zero_()
             else:
                 self.solution.copy_(solution)
@@ -483,6 +506,10 @@ class Dynamics:
             if grad is not None:
                 self._field_view(self._grad, name).copy_(grad)
         self._replay(program.backward)
+
+    def contacts(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the last run: how many contacts each env has, (N,), and the cpair of each, (N, nconmax); copies, int32."""
+        return self._int_tensors["ncon"][:, 1].clone(), self._int_tensors["con_pair"].clone()
 
     def contact_overflow(self) -> tuple[int, int] | None:
         """First env that found more contacts than there are slots in the last run, and how many; else None."""

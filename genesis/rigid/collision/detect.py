@@ -6,7 +6,7 @@ Discrete, hence without gradient: the geometry of what is found is evaluated by 
 import warp as wp
 
 from genesis.rigid.collision import kinds
-#TMP from genesis.rigid.collision.box_box import collide_box_box
+from genesis.rigid.collision.box_box import collide_box_box
 from genesis.rigid.collision.capsule_box import collide_capsule_box
 from genesis.rigid.collision.plane import (
     collide_plane_box,
@@ -15,7 +15,7 @@ from genesis.rigid.collision.plane import (
     collide_plane_ellipsoid,
     collide_plane_sphere,
 )
-#TMP from genesis.rigid.collision.plane_mesh import collide_plane_mesh
+from genesis.rigid.collision.plane_mesh import collide_plane_mesh
 from genesis.rigid.collision.round import (
     collide_capsule_capsule,
     collide_sphere_box,
@@ -186,9 +186,13 @@ def narrow_phase(
     cpair_kind: wp.array(dtype=int),
     cgeom_vertadr: wp.array(dtype=int),
     cgeom_vertnum: wp.array(dtype=int),
+    cgeom_polyadr: wp.array(dtype=int),
+    cgeom_hulladr: wp.array(dtype=int),
+    mesh_hull: wp.array(dtype=int),
     cpair_margin: wp.array(dtype=real),
     cpair_gap: wp.array(dtype=real),
     mesh_vert: wp.array2d(dtype=real),
+    mesh_polynormal: wp.array2d(dtype=real),
     geom_size: wp.array2d(dtype=vec3),
     geom_xpos: wp.array2d(dtype=vec3),
     geom_xmat: wp.array2d(dtype=mat33),
@@ -225,7 +229,10 @@ def narrow_phase(
         elif kind == kinds.PLANE_BOX:
             collide_plane_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         elif kind == kinds.PLANE_MESH:
-            pass #TMPM
+            collide_plane_mesh(
+                w, p, margin, pos1, mat1, pos2, mat2, cgeom_vertadr[h], cgeom_vertnum[h], cgeom_polyadr[h],
+                cgeom_hulladr[h], mesh_vert, mesh_polynormal, mesh_hull, ncon, con_pair, con_feature,
+            )  # fmt: skip
         elif kind == kinds.SPHERE_SPHERE:
             collide_sphere_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         elif kind == kinds.SPHERE_CAPSULE:
@@ -239,6 +246,6 @@ def narrow_phase(
         elif kind == kinds.CAPSULE_BOX:
             collide_capsule_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         elif kind == kinds.BOX_BOX:
-            pass #TMP collide_box_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+            collide_box_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
     ncon_needed[w, 0] = wp.max(ncon_needed[w, 0], ncon[w, 0])
     ncon[w, 1] = wp.min(ncon[w, 0], con_pair.shape[1])

@@ -5,14 +5,17 @@ import warp as wp
 
 from genesis.math.spatial import quat_mul, quat_rotate, quat_to_mat
 from genesis.rigid.collision import kinds
-#TMP from genesis.rigid.collision.box_box import box_box
+from genesis.rigid.collision.box_box import box_box
 from genesis.rigid.collision.capsule_box import capsule_box
 from genesis.rigid.collision.plane import plane_box, plane_capsule, plane_cylinder, plane_ellipsoid, plane_sphere
-#TMP from genesis.rigid.collision.plane_mesh import plane_mesh
+from genesis.rigid.collision.plane_mesh import plane_mesh
 from genesis.rigid.collision.round import capsule_capsule, sphere_box, sphere_capsule, sphere_cylinder, sphere_sphere
 from genesis.types import mat33, real, taped, vec3, vec4
 
 HALF = real(0.5)
+MOSTLY = real(0.9)
+# Squared length that a hint must have across the normal: below it, its direction is rounding error.
+SMALLEST_HINT = real(1.0e-20) if real is wp.float64 else real(1.0e-10)
 
 
 @taped
@@ -43,7 +46,17 @@ def contact_frame(normal: vec3, hint: vec3) -> mat33:
         if normal[1] >= HALF or normal[1] <= -HALF:
             y = vec3(real(0.0), real(0.0), real(1.0))
     y_plane = y - normal * wp.dot(normal, y)
-    tangent = y_plane * (real(1.0) / wp.sqrt(wp.dot(y_plane, y_plane)))
+    length2 = wp.dot(y_plane, y_plane)
+    tangent = vec3()
+    if length2 > SMALLEST_HINT:
+        tangent = y_plane * (real(1.0) / wp.sqrt(length2))
+    else:
+        # a hint along the normal says nothing (a capsule that stands on a plane): MuJoCo takes x then
+        x = vec3(real(1.0), real(0.0), real(0.0))
+        if wp.abs(normal[0]) > MOSTLY:
+            x = vec3(real(0.0), real(1.0), real(0.0))
+        x_plane = x - normal * wp.dot(normal, x)
+        tangent = x_plane * (real(1.0) / wp.sqrt(wp.dot(x_plane, x_plane)))
     binormal = wp.cross(normal, tangent)
     return mat33(
         normal[0], normal[1], normal[2],
@@ -100,7 +113,7 @@ def contact_geometry(
         elif kind == kinds.PLANE_BOX:
             dist, pos, normal, hint = plane_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
         elif kind == kinds.PLANE_MESH:
-            pass #TMP dist, pos, normal, hint = plane_mesh(f0, pos1, mat1, size1, pos2, mat2, mesh_vert)
+            dist, pos, normal, hint = plane_mesh(f0, pos1, mat1, size1, pos2, mat2, mesh_vert)
         elif kind == kinds.SPHERE_SPHERE:
             dist, pos, normal, hint = sphere_sphere(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
         elif kind == kinds.SPHERE_CAPSULE:
@@ -114,7 +127,7 @@ def contact_geometry(
         elif kind == kinds.CAPSULE_BOX:
             dist, pos, normal, hint = capsule_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
         elif kind == kinds.BOX_BOX:
-            pass #TMP dist, pos, normal, hint = box_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+            dist, pos, normal, hint = box_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
         con_dist[w, c] = dist
         con_pos[w, c] = pos
         con_frame[w, c] = contact_frame(normal, hint)

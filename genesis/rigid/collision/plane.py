@@ -23,8 +23,8 @@ from genesis.types import mat33, real, vec3
 # A vector shorter than this (m, or a sine) is rounding error and has no direction. In 64 bits it is MuJoCo's mjMINVAL;
 # in 32 bits rounding alone is about 1e-7.
 MIN_LENGTH = real(1.0e-15 if real is wp.float64 else 1.0e-6)
-# Sine of a cylinder's tilt at which what its derivative leaves out, of the order of the sine, equals the rounding error of
-# what it would otherwise hold, of the order of rounding over the sine.
+# Sine of a cylinder's tilt at which what its derivative leaves out below, of the order of the sine, equals the rounding
+# error of what it holds above, of the order of rounding over the sine.
 UPRIGHT_SINE = real(1.0e-8 if real is wp.float64 else 3.0e-4)
 HALF_SQRT_3 = real(math.sqrt(3.0) / 2.0)
 MAX_BOX_CONTACTS = 4
@@ -134,11 +134,11 @@ def plane_cylinder(
     With the axis a turned towards the plane and d the unit vector of -n's part normal to a, points 0 and 1 are
     c + r d +- h a, points 2 and 3 are c - r d / 2 +- (r sqrt(3) / 2) d x a + h a.
 
-    Where the cylinder stands upright d is undefined, and MuJoCo takes the cylinder's x axis: the derivative is then that
-    of material points, fixed to the cylinder. Near upright a change of tilt turns d by that change over the tilt, which
-    moves the points around the rim, three of them evenly spaced, to almost no effect; below UPRIGHT_SINE that motion is
-    left out and the points are material ones as well. (MuJoCo's distance of points 2 and 3 leaves out the height of
-    d x a: as long as d follows the tilt it is zero, and so is its derivative, but a material point rises.)
+    Where the cylinder stands upright d is undefined, and MuJoCo takes the cylinder's x axis: the derivative is then
+    that of material points, fixed to the cylinder. Near upright a change of tilt turns d by that change over the tilt,
+    which moves the points around the rim, three of them evenly spaced, to almost no effect; below UPRIGHT_SINE that
+    motion is left out and the points are material ones as well. (MuJoCo's distance of points 2 and 3 leaves out the
+    height of d x a: as long as d follows the tilt it is zero, and so is its derivative, but a material point rises.)
     """
     radius = size2[0]
     normal = column(mat1, 2)

@@ -10,6 +10,7 @@ import pytest
 import trimesh
 import warp as wp
 
+from genesis.model import hulls
 from genesis.rigid.collision.plane_mesh import collide_plane_mesh, plane_mesh
 from genesis.types import mat33, real, vec3
 from tests.differences import directional_derivative
@@ -24,41 +25,9 @@ GRADIENT_TOLERANCE = 1e-10
 # ------------------------------------------------------------------ what the model provides
 
 
-HILLCLIMB_MIN = 10  # mjMESH_HILLCLIMB_MIN: vertices of a mesh from which on MuJoCo climbs
-
-
 def hull_table(m: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices (vertnum, 3), polygon normals (npoly, 3) and the table of integers of a mesh, for `plane_mesh`."""
-    start, count = int(m.mesh_vertadr[mesh]), int(m.mesh_vertnum[mesh])
-    graph = int(m.mesh_graphadr[mesh])
-    climbs = graph >= 0 and count >= HILLCLIMB_MIN
-    ids = np.arange(count)
-    neighbours: list[list[int]] = [[] for _ in ids]
-    if climbs:
-        n = int(m.mesh_graph[graph])
-        edge_adr, ids, edges = np.split(m.mesh_graph[graph + 2 :], [n, 2 * n])
-        neighbours = [[int(v) for v in edges[a : a + list(edges[a:]).index(-1)]] for a in edge_adr]
-    place = {int(v): k for k, v in enumerate(ids)}  # of a vertex of the mesh in the table
-
-    nvert, npoly = len(ids), int(m.mesh_polynum[mesh])
-    polygons = range(int(m.mesh_polyadr[mesh]), int(m.mesh_polyadr[mesh]) + npoly)
-    table = [int(climbs), *(m.mesh_extrema[mesh] if climbs else [0] * 27), *[0] * (2 * nvert)]
-    polygon_adr = []
-    for p, polygon in enumerate(polygons):
-        corners = m.mesh_polyvert[m.mesh_polyvertadr[polygon] :][: m.mesh_polyvertnum[polygon]]
-        polygon_adr.append(len(table))
-        table += [p, len(corners), *(place[int(v)] for v in corners)]
-    for k, v in enumerate(ids):
-        table[28 + 2 * k] = len(table)
-        table += [*neighbours[k], -1]
-        table[29 + 2 * k] = len(table)
-        around = m.mesh_polymap[m.mesh_polymapadr[start + v] :][: m.mesh_polymapnum[start + v]]
-        table += [*(polygon_adr[p] for p in around), -1]
-    return (
-        m.mesh_vert[start + ids].astype(float),
-        m.mesh_polynormal[polygons.start :][:npoly],
-        np.array(table, dtype=int),
-    )
+    hull = hulls.describe(m, mesh)
+    return hull.vertices, hull.normals, hull.table
 
 
 # ------------------------------------------------------------------ scenes

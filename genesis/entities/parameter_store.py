@@ -1,0 +1,424 @@
+"""The values of a scene's physical parameters, packed into the vector theta that the step reads.
+
+Numbers without gradient lie in one base tensor, and each tensor given with gradient is kept as a part; theta is the
+base with the parts applied in the order in which they were set. A part that is set again replaces its predecessor, so
+that setting parameters in every epoch of an optimisation builds no chain of graphs.
+
+One predecessor cannot simply go: `set_mass` scales the masses in force, and what they were in proportion to each other
+may come from an earlier `set_mass` with single links set after it. Such a predecessor stays, with its gradient, until
+a backward pass has gone through it; from then on it enters as numbers.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from genesis import runtime
+from genesis.entities.indexing import Selection, fit, plain_tensors, read_tensor, require_finite
+from genesis.entities.parameters import FRICTION_LOSS, Parameter
+from genesis.errors import GenesisException
+
+if TYPE_CHECKING:
+    from genesis.model.arrays import Model
+    from genesis.scene import Scene
+
+
+def normalize(value: torch.Tensor) -> torch.Tensor:
+    """Vectors of the last axis, divided by their length."""
+    return value / torch.linalg.vector_norm(value, dim=-1, keepdim=True)
+
+
+@dataclass
+class _Origin:
+    """Where a part comes from; the pieces of a part that is split share it.
+
+    Attributes:
+        setter: the method, as messages call it
+        watched: leaves whose numbers were copied, each with its version then
+        spent: whether a backward pass has gone through it
+    """
+
+    setter: str
+    watched: list[tuple[torch.Tensor, int]] = field(default_factory=list)
+    spent: bool = False
+
+    def is_stale(self) -> bool:
+        """Whether a leaf was changed in place after it was copied."""
+        return any(leaf._version != version for leaf, version in self.watched)
+
+
+def _leaves(given: Any) -> Iterator[torch.Tensor]:
+    """The leaves with gradient that `given` is, is a view of, or lists. A view has the version of its base."""
+    if isinstance(given, (list, tuple)):
+        for one in given:
+            yield from _leaves(one)
+    elif isinstance(given, torch.Tensor) and given.requires_grad:
+        leaf = given if given.is_leaf else given._base
+        if leaf is not None and leaf.is_leaf:
+            yield leaf
+
+
+class _Part:
+    """A tensor that overwrites columns of theta, or scales the mass of a set of links.
+
+    Attributes:
+        columns: positions in theta, numpy int64, (m,)
+        envs: which envs it is for; None for all
+        value: (m,), or (envs, m) for one row per env; for a scale: the new total mass, () or (envs,)
+        item: length of the vectors in `value` that are normalised when theta is packed; 0 for none
+        n_masses: for a scale, how many of the columns are masses (they come first); 0 otherwise
+        factor: numbers that what it writes is multiplied with, (m,) or (envs, m): those of scales that were set after
+            it and have become numbers; None for 1
+        hidden: for a scale, which columns are overwritten after it, and read by no scale before that; bool, (m,)
+        superseded: whether it was set again, and is kept for what a scale makes of it only
+    """
+
+    def __init__(
+        self,
+        columns: np.ndarray,
+        envs: Selection | None,
+        value: torch.Tensor,
+        origin: _Origin,
+        item: int = 0,
+        n_masses: int = 0,
+    ) -> None:
+        self.columns = columns
+        self.envs = envs
+        self.value = value
+        self.origin = origin
+        self.item = item
+        self.n_masses = n_masses
+        self.index = torch.as_tensor(columns, dtype=torch.int64, device=runtime.device)
+        self.factor: torch.Tensor | None = None
+        self.hidden = np.zeros(len(columns), dtype=bool)
+        self.superseded = False
+
+    @property
+    def is_scale(self) -> bool:
+        return self.n_masses > 0
+
+    def per_env(self) -> bool:
+        """Whether theta needs one row per env for it."""
+        rows = self.value.ndim == (1 if self.is_scale else 2)
+        return self.envs is not None or rows or (self.factor is not None and self.factor.ndim == 2)
+
+    def covers_envs(self, other: _Part) -> bool:
+        """Whether it is for all envs that `other` is for (a subset counts as covered by the same one only)."""
+        if self.envs is None or other.envs is None:
+            return self.envs is None
+        return np.array_equal(self.envs.positions(), other.envs.positions())
+
+    def overlaps(self, other: _Part) -> bool:
+        return bool(np.isin(self.columns, other.columns, assume_unique=True).any())
+
+    def resolved(self, theta: torch.Tensor) -> torch.Tensor:
+        """The numbers to write over `theta` (its rows that this part is for), with gradient; (m,) or (rows, m)."""
+        value = self.value
+        if self.is_scale:
+            value = theta.index_select(1, self.index) * self.ratio(theta)[:, None]
+        elif self.item:
+            value = normalize(value.unflatten(-1, (-1, self.item))).flatten(-2)
+        return value if self.factor is None else value * self.factor
+
+    def ratio(self, theta: torch.Tensor) -> torch.Tensor:
+        """By what a scale multiplies the masses and inertias in `theta`, (rows,)."""
+        return self.value / theta.index_select(1, self.index[: self.n_masses]).sum(1)
+
+    def multiply(self, columns: np.ndarray, ratio: torch.Tensor) -> None:
+        """Multiply what it writes into `columns` with numbers, `ratio`: (1,), or (n_envs,)."""
+        rows = ratio if self.envs is None else ratio.expand(self.envs.n).index_select(0, self.envs.tensor())
+        among = torch.as_tensor(np.isin(self.columns, columns, assume_unique=True), device=ratio.device)
+        factor = torch.where(among, rows[:, None], 1.0)
+        factor = factor[0] if len(factor) == 1 else factor
+        self.factor = factor if self.factor is None else self.factor * factor
+
+    def freeze(self) -> None:
+        """Turn what it overwrites with into numbers."""
+        self.value = self.resolved(self.value).detach()
+        self.item, self.factor = 0, None
+
+    def only(self, keep: np.ndarray) -> _Part:
+        """The part that overwrites with its columns where `keep` is True alone."""
+        if keep.all():
+            return self
+        index = torch.as_tensor(np.flatnonzero(keep), device=self.value.device)
+        left = _Part(self.columns[keep], self.envs, self.value.index_select(-1, index), self.origin, self.item)
+        left.factor = None if self.factor is None else self.factor.index_select(-1, index)
+        left.superseded = self.superseded
+        return left
+
+
+class ParameterStore:
+    """Every physical parameter of a scene, as ``theta`` of shape (P, ntheta): P is 1 (shared by all envs) or n_envs."""
+
+    def __init__(self, scene: Scene, model: Model) -> None:
+        self._scene = scene
+        self._model = model
+        self._n_worlds = max(scene.n_envs, 1)
+        self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
+        self._parts: list[_Part] = []
+        self._packed: torch.Tensor | None = None
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def theta(self) -> torch.Tensor:
+        """The packed vector, (P, ntheta), with the graph of every parameter that was set with one."""
+        if self._packed is None:
+            # The graph of a parameter must not depend on the mode in which theta is first asked for.
+            with torch.inference_mode(False), torch.enable_grad():
+                self._packed = self._pack(self._parts)
+            self._forget_after_backward(self._packed)
+        return self._packed
+
+    def _forget_after_backward(self, packed: torch.Tensor) -> None:
+        """A backward pass frees what the graph of theta saved; whoever asks next shall get a graph of its own."""
+        if packed.grad_fn is not None:
+            origins = [part.origin for part in self._parts]
+            packed.grad_fn.register_hook(partial(_forget, weakref.ref(self), weakref.ref(packed), origins))
+
+    def columns(self, parameter: Parameter, start: int, chosen: Selection) -> np.ndarray:
+        """Positions in theta of the chosen elements, the first of all being the model's `start`; (count * item,)."""
+        rows = start + chosen.positions()
+        wanted = int(np.prod(parameter.item))
+        blocks = []
+        for name in parameter.fields:
+            field = self._model.theta_fields[name]
+            width = field.size if parameter.axis == "scene" else int(np.prod(field.shape[1:]))
+            count = min(width - parameter.first, wanted)
+            blocks.append((field.offset + parameter.first + width * rows)[:, None] + np.arange(count))
+            wanted -= count
+        return np.concatenate(blocks, 1).ravel()
+
+    def get(self, parameter: Parameter, start: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
+        """Values in force, ([envs,] count, *item), a copy with gradient."""
+        return self.read(self.columns(parameter, start, chosen), envs).unflatten(-1, (chosen.count, *parameter.item))
+
+    def read(self, columns: np.ndarray, envs: Selection | None) -> torch.Tensor:
+        """Columns of theta, ([envs,] m), a copy with gradient."""
+        index = torch.as_tensor(columns, dtype=torch.int64, device=runtime.device)
+        values = self.theta().index_select(1, index)
+        if self._scene.n_envs == 0:
+            return values[0]
+        if envs is None:
+            return (
+                values.expand(self._n_worlds, -1)
+                if values.shape[0] == self._n_worlds
+                else values.repeat(self._n_worlds, 1)
+            )
+        return values.expand(self._n_worlds, -1).index_select(0, envs.tensor())
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def set(
+        self,
+        parameter: Parameter,
+        start: int,
+        chosen: Selection,
+        envs: Selection | None,
+        given: Any,
+        owner: str,
+        element: Callable[[int], str],
+        source: Any = None,
+    ) -> None:
+        """Set the chosen elements to `given`, ``(count, *item)`` or ``(envs, count, *item)``, or a number for all.
+
+        `element(k)`: how an error calls the k-th chosen element. `source`: the caller's own tensor, or a
+        tuple of them, where it is not `given`.
+
+        Raises GenesisException, and changes nothing, for a wrong shape, NaN or infinite values, impossible values.
+        """
+        value = read_tensor(self._scene, given, parameter.name, owner)
+        if parameter.name == "links_inertia" and value.ndim >= 2 and value.shape[-2:] == (3, 3):
+            value = _six_numbers(value)
+        value = fit(
+            self._scene, value, envs, (chosen.count, *parameter.item), parameter.name, owner, scalar=not parameter.item
+        )
+        self.validate(parameter, value, owner, element)
+        columns = self.columns(parameter, start, chosen)
+        with plain_tensors():
+            flat = value.reshape(*value.shape[: value.ndim - 1 - len(parameter.item)], len(columns)).clone()
+            origin = self._origin(owner, given if source is None else source)
+            self._write(_Part(columns, envs, flat, origin, parameter.item[0] if parameter.normalized else 0))
+
+    def _origin(self, owner: str, given: Any) -> _Origin:
+        """Of a part whose numbers are those of `given`, the caller's own tensor, or tensors."""
+        return _Origin(owner, [(leaf, leaf._version) for leaf in _leaves(given)])
+
+    def validate(
+        self, parameter: Parameter, value: torch.Tensor, owner: str, element: Callable[[int], str] | None = None
+    ) -> None:
+        """Raise GenesisException, naming the element, for a value that `parameter` cannot have."""
+        if parameter.finite:
+            require_finite(value, parameter.name, owner)
+        found = parameter.check(value.detach().cpu().double().numpy()) if parameter.check and value.numel() else None
+        if found is not None:
+            where, text = found
+            axis = value.ndim - 1 - len(parameter.item)
+            env = f" (env {where[0]} of those given)" if axis else ""
+            place = element(where[axis]) if element else f"element {where[axis]}"
+            raise GenesisException(f"{owner}: `{parameter.name}` of {place}{env} {text}.")
+
+    def scale_mass(
+        self,
+        masses: np.ndarray,
+        inertias: np.ndarray,
+        envs: Selection | None,
+        total: torch.Tensor,
+        source: Any,
+        owner: str,
+    ) -> None:
+        """Scale masses and inertias (columns of theta) so that the masses sum to `total`, () or (envs,) [kg]."""
+        with plain_tensors():
+            origin = self._origin(owner, source)
+            columns = np.concatenate([masses, inertias])
+            self._write(_Part(columns, envs, total.clone(), origin, n_masses=len(masses)))
+
+    def replace(self, theta: torch.Tensor) -> None:
+        """Take over a whole vector, (P, ntheta), without graph."""
+        self._base, self._parts = theta.detach().clone(), []
+        self._changed()
+
+    def has_friction_loss(self) -> bool:
+        """Whether any dof of any env has friction loss, and the model simulates it."""
+        field = self._model.theta_fields[FRICTION_LOSS.field]
+        values = self.theta().detach()[:, field.offset : field.offset + field.size]
+        return bool(self._model.indices["frictionloss_on"][0]) and bool((values > 0).any())
+
+    def refresh(self) -> None:
+        """Build the graph between the given tensors and theta anew: a backward pass may have freed the old one."""
+        if self._parts:
+            self._changed()
+
+    def _changed(self) -> None:
+        self._packed = None
+        self._scene._observer.clear()
+
+    def warn_of_stale_values(self) -> None:
+        """Log a warning for each parameter whose tensor was changed in place after it was set."""
+        for part in self._parts:
+            origin = part.origin
+            if not part.superseded and origin.is_stale():
+                origin.watched = []
+                runtime.logger.warning(
+                    f"The tensor given to {origin.setter}() was changed in place afterwards (by an optimizer?); the "
+                    f"scene still uses the values it had. Call {origin.setter}() again to use the new ones."
+                )
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _write(self, part: _Part) -> None:
+        """Append `part`, and drop of the others what it supersedes."""
+        kept: list[_Part] = []  # from the last to the first
+        read = np.zeros(0, dtype=np.int64)  # masses whose sum a later scale takes
+        for old in reversed(self._parts):
+            kept.extend(self._left_of(old, part, kept, read))
+            if old.is_scale:
+                read = np.concatenate([read, old.columns[: old.n_masses]])
+        self._parts = [*reversed(kept), part]
+        self._settle()
+        self._changed()
+
+    def _left_of(self, old: _Part, part: _Part, later: list[_Part], read: np.ndarray) -> list[_Part]:
+        """What must be kept of `old` when `part` is set; `later`: what is kept of those set between the two."""
+        hit = np.isin(old.columns, part.columns, assume_unique=True)
+        if not hit.any() or not part.covers_envs(old):
+            return [old]
+        if part.is_scale:
+            if not old.is_scale:
+                return [old]
+            if not any(old.overlaps(other) for other in later):
+                return []  # the proportions are the same without it
+            old.superseded = True
+            return [old]
+        needed = np.isin(old.columns, read, assume_unique=False)
+        if old.is_scale:
+            old.hidden |= hit & ~needed
+            return [] if old.hidden.all() else [old]
+        left = []
+        if (hit & needed).any():
+            history = old.only(hit & needed)
+            history.superseded = True
+            left.append(history)
+        if not hit.all():
+            left.append(old.only(~hit))
+        return left
+
+    def _settle(self) -> None:
+        """Turn superseded parts that a backward pass has gone through into numbers; put numbers into the base."""
+        for part in list(self._parts):
+            if part.superseded and part.origin.spent:
+                if part.is_scale:
+                    self._absorb(part)
+                else:
+                    part.freeze()
+        kept: list[_Part] = []
+        for part in self._parts:
+            if part.value.requires_grad or any(part.overlaps(other) for other in kept):
+                kept.append(part)
+            else:
+                self._base = self._apply(self._base, part)
+        self._parts = kept
+
+    def _absorb(self, scale: _Part) -> None:
+        """Replace a scale by the number that it multiplies with, in the base and in the parts set before it."""
+        at = self._parts.index(scale)
+        under = self._pack(self._parts[:at]).detach()
+        if scale.per_env():
+            under = under.expand(self._n_worlds, -1)
+        chosen = under if scale.envs is None else under.index_select(0, scale.envs.tensor())
+        ratio = scale.ratio(chosen).detach()
+        if scale.factor is not None:  # the same for all of its columns
+            ratio = ratio * scale.factor[..., 0]
+        if scale.envs is not None:
+            ratio = ratio.new_ones(self._n_worlds).index_copy(0, scale.envs.tensor(), ratio)
+        base = self._base.expand(max(len(ratio), self._base.shape[0]), -1)
+        scaled = base.index_select(1, scale.index) * ratio[:, None]
+        self._base = base.index_copy(1, scale.index, scaled)
+        for part in self._parts[:at]:
+            if part.overlaps(scale):
+                part.multiply(scale.columns, ratio)
+        self._parts = [*self._parts[:at], *self._parts[at + 1 :]]
+
+    def _pack(self, parts: list[_Part]) -> torch.Tensor:
+        theta = self._base
+        for part in parts:
+            theta = self._apply(theta, part)
+        return theta
+
+    def _apply(self, theta: torch.Tensor, part: _Part) -> torch.Tensor:
+        """Copy of `theta` with `part` in force."""
+        if part.per_env() and theta.shape[0] != self._n_worlds:
+            theta = theta.expand(self._n_worlds, -1)
+        if part.envs is None:
+            value = part.resolved(theta).expand(theta.shape[0], len(part.columns))
+            return theta.index_copy(1, part.index, value)
+        rows = part.envs.tensor()
+        value = part.resolved(theta.index_select(0, rows) if part.is_scale else theta)
+        return theta.index_put((rows[:, None], part.index[None, :]), value.expand(part.envs.count, len(part.columns)))
+
+
+def _forget(
+    store: weakref.ref[ParameterStore], packed: weakref.ref[torch.Tensor], origins: list[_Origin], *_gradients: object
+) -> None:
+    for origin in origins:
+        origin.spent = True
+    alive = store()
+    if alive is not None and alive._packed is not None and alive._packed is packed():
+        alive._changed()
+
+
+def _six_numbers(inertia: torch.Tensor) -> torch.Tensor:
+    """(..., 3, 3) symmetric matrices as (..., 6): xx, yy, zz, xy, xz, yz. The symmetric part is taken."""
+    # Of torch's ways to the mean, the one whose graph saves no tensor: it can be gone through several times.
+    both = torch.lerp(inertia, inertia.transpose(-1, -2), 0.5)
+    return torch.stack(
+        [both[..., i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))],
+        dim=-1,
+    )
