@@ -249,7 +249,7 @@ class Scene:
                 )
         else:
             self._state, self._solution = self._advance(
-                self._dynamics, self._state, theta, commands.command, self._solution, record
+                self._dynamics, self._state, theta, commands.command, self._solution, record, self._cur_step
             )
         self._cur_step += 1
         self._observer.clear()

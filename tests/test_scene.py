@@ -501,7 +501,7 @@ def test_cost_of_step():
     command, theta = scene._commands.command, scene._parameters.theta()
 
     def bare():
-        scene._advance(scene._dynamics, scene._state, theta, command, False)
+        scene._advance(scene._dynamics, scene._state, theta, command, scene._solution, False)
 
     added = min(_time(scene.step) for _ in range(30)) - min(_time(bare) for _ in range(30))
     assert added < 20e-6

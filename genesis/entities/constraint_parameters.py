@@ -107,9 +107,8 @@ class ConstraintParameters(PhysicalParameters):
         model = self._scene.mj_model
         joints = model.dof_jntid[entity.dof_start + chosen.positions()]
         one_dof = np.isin(model.jnt_type[joints], (_SLIDE, _HINGE))
-        stated = np.where(
-            (one_dof & model.jnt_limited[joints].astype(bool))[:, None], model.jnt_range[joints], _NO_LIMIT
-        )
+        has_range = one_dof & model.jnt_limited[joints].astype(bool)
+        stated = np.where(has_range[:, None], model.jnt_range[joints], _NO_LIMIT)
         enforced = one_dof & (self._scene._model.indices["jnt_limited"][joints] == 1)
         rows = np.where(enforced, joints, -1)
         return self._both(_read(self._scene, CONSTRAINT_PARAMETERS["dofs_limit"], rows, stated, envs))
@@ -146,11 +145,13 @@ class ConstraintParameters(PhysicalParameters):
             zero = read_tensor(self._scene, lower, "lower", owner)
             if bool((zero != 0).any()):
                 raise GenesisException(f"{owner}: {name} is a ball joint, limited by one angle: `lower` must be 0.")
-        values = []
-        for argument, value in (("lower", lower), ("upper", upper)):
+
+        def one(argument: str, value: Any) -> torch.Tensor:
             value = read_tensor(self._scene, value, argument, owner)
-            values.append(fit(self._scene, value, envs, (), argument, owner).unsqueeze(-1))
-        self._set_range(owner, np.array([joint]), *values, envs, lambda _: name, source=(lower, upper))
+            return fit(self._scene, value, envs, (), argument, owner).unsqueeze(-1)
+
+        ends = one("lower", lower), one("upper", upper)
+        self._set_range(owner, np.array([joint]), ends[0], ends[1], envs, lambda _: name, source=(lower, upper))
 
     def _get_joint_limit(self, joint: int, envs_idx: Any) -> tuple[Tensor, Tensor]:
         envs = self._select_envs("get_limit", envs_idx, unique=False)
@@ -313,7 +314,7 @@ class ConstraintParameters(PhysicalParameters):
     # -- all of them --------------------------------------------------------------------------------------------------
 
     def get_parameters(self) -> ParameterTable:
-        """The parameters that can be set of this entity: name, shape (of a value shared by all envs), unit, description.
+        """The parameters that can be set of it: name, shape (of a value shared by all envs), unit, description.
 
         The entry `mass` scales the whole entity. `set_<name>` and `get_<name>` write and read each.
         """
@@ -366,7 +367,7 @@ class ConstraintParameters(PhysicalParameters):
 
     def _set_geoms(self, name: str, method: str, given: Any, idx_local: Any, envs_idx: Any) -> None:
         """Set a parameter of geoms, as the public method `method` does."""
-        entity = self._built(method)
+        self._built(method)
         owner = self._owner(method)
         parameter = CONSTRAINT_PARAMETERS[name]
         chosen = self._select_geoms(method, idx_local, unique=True)

@@ -51,7 +51,10 @@ class Observer:
             self._kept = {}
 
     def get(self, name: str) -> torch.Tensor:
-        """One quantity of all bodies, dofs or contacts, as `bridge.observe` names and shapes it. Shared: copy, never write."""
+        """One quantity of all bodies, dofs or contacts, as `bridge.observe` names and shapes it.
+
+        It is shared: copy, never write.
+        """
         scene = self._scene
         group = GROUP_OF[name]
         # Only forces and accelerations depend on the command; the others shall not be computed anew after each one.

@@ -21,7 +21,7 @@ SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
 Check = Callable[[np.ndarray], "tuple[tuple[int, ...], str] | None"]
 
 
-def _first(bad: np.ndarray) -> tuple[int, ...] | None:
+def _first(bad: Any) -> tuple[int, ...] | None:
     return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else None
 
 

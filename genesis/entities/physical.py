@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from genesis import runtime
 from genesis.entities.base import EntityBase
 from genesis.entities.indexing import fit, read_tensor, require_finite, select_range
 from genesis.entities.parameters import ENTITY_PARAMETERS, PARAMETERS, Parameter

@@ -67,7 +67,7 @@ class RigidGeom(EntityPart):
         self._set("sol_params", "set_sol_params", sol_params, envs_idx)
 
     def get_size(self, envs_idx: Any = None) -> Tensor:
-        """Its size [m], ([n_envs,] k), as MuJoCo counts it: see `set_size`. Of a plane or mesh three numbers of MuJoCo's."""
+        """Its size [m], ([n_envs,] k), as `set_size` takes it; of a plane or a mesh, MuJoCo's three numbers."""
         size = self._entity._get_geom("geoms_size", self._idx_local, envs_idx)
         return self._entity.scene._label(size[..., : N_SIZES.get(self._type, 3)].clone())
 

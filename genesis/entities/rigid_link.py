@@ -102,7 +102,7 @@ class RigidLink(EntityPart):
         self._set("links_inertia", "set_inertia", inertia, envs_idx)
 
     def set_friction(self, friction: Any, envs_idx: Any = None) -> None:
-        """Set the coefficient of sliding friction of all of its geoms that can touch something: a number or ([n_envs],).
+        """Set the sliding friction of all of its geoms that can touch something, a number or ([n_envs],).
 
         Raises GenesisException where there is none.
         """

@@ -31,11 +31,12 @@ def _reduce(grad: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
 
 class _Step(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dynamics: Dynamics, command: Command, guess, state, theta, *blocks):
+    def forward(ctx, dynamics: Dynamics, command: Command, index: int, guess, state, theta, *blocks):
         new_state, solution = _run_step(dynamics, command, guess, state, theta)
         # Backward starts its constraint solver from the solution.
         _save(ctx, dynamics, command, solution, state, theta, blocks)
         ctx.mark_non_differentiable(solution)
+        ctx.index = index
         return new_state, solution
 
     @staticmethod
@@ -44,7 +45,8 @@ class _Step(torch.autograd.Function):
         with ctx.dynamics.lock:
             command = _load_saved(ctx)
             ctx.dynamics.run_step_adjoint(adj_state)
-            return None, None, None, *_input_grads(ctx, command, "scene.step()")
+            _warn_of_unconverged_solver(ctx.dynamics, f"step {ctx.index}")
+            return None, None, None, None, *_input_grads(ctx, command, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
@@ -155,6 +157,21 @@ def _warn_of_non_finite_gradient(dynamics: Dynamics, what: str) -> None:
     )
 
 
+def _warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
+    """Say once per scene that a gradient was taken at a point that is not the constraint solver's solution.
+
+    On CUDA this would wait for the device, so it is asked on the CPU only.
+    """
+    if dynamics.warned_of_solver or dynamics.device.type != "cpu" or not (envs := dynamics.unconverged_envs()):
+        return
+    dynamics.warned_of_solver = True
+    runtime.logger.warning(
+        f"the constraint solver did not converge in the backward pass of {what}, env(s) {envs[:8]}: the gradient there "
+        "is approximate. Raise RigidOptions(iterations=...), or soften the contacts (solref). This is said once per "
+        "scene."
+    )
+
+
 def _require_finite_state(dynamics: Dynamics, state: torch.Tensor) -> None:
     if dynamics.device.type == "cpu" and (rows := _rows_not_finite(state.detach())):
         raise GenesisException(
@@ -180,6 +197,7 @@ def step(
     command: Command,
     guess: torch.Tensor | None,
     record: bool,
+    index: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """State after one step, and the constraint solver's solution, which the next step may be given as its guess.
 
@@ -189,13 +207,14 @@ def step(
         theta: packed parameters, (1, ntheta) or (N, ntheta)
         command: controls in force during the step
         record: whether to record a node of the autograd graph
+        index: of the step, for messages
 
     Raises:
         GenesisException: the new state is not finite, or an env has more contacts than slots (CPU only: on CUDA this
             would wait for the device); in backward, if the gradient itself is asked to be differentiable.
     """
     if record and torch.is_grad_enabled():
-        new_state, solution = _Step.apply(dynamics, command, guess, state, theta, *command.blocks.values())
+        new_state, solution = _Step.apply(dynamics, command, index, guess, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
             new_state, solution = _run_step(dynamics, command, guess, state, theta)

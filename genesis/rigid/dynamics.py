@@ -104,7 +104,7 @@ class Dynamics:
         self._allocate()
         self._bind_model()
         self._forget_loaded()
-        self.warned_of_gradient = False
+        self.warned_of_gradient = self.warned_of_solver = False
         # Held while inputs are loaded, run and copied out: the buffers are shared by all that use the scene.
         self.lock = threading.RLock()
 
@@ -430,7 +430,7 @@ class Dynamics:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None) -> None:
+    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None = None) -> None:
         """Copy a step's inputs into the buffers; what is there already is not copied again.
 
         ``solution``: (N, evaluations * nv), where the constraint solver starts; None: it has no guess.
@@ -520,6 +520,12 @@ class Dynamics:
             return None
         env = int(torch.nonzero(needed > self.model.nconmax)[0])
         return env, int(needed[env])
+
+    def unconverged_envs(self) -> list[int]:
+        """Envs in which the constraint solver stopped at its limit of iterations in the last evaluation."""
+        if not self.model.constrained:
+            return []
+        return torch.nonzero(self._int_tensors["solver_unconverged"][:, 0]).flatten().tolist()
 
     def _program(self) -> _Program:
         if self._step_program is None:

@@ -398,36 +398,33 @@ def smooth_acceleration(
     skip_none: wp.array(dtype=int),
     any_constraint: wp.array2d(dtype=int),
     qM: wp.array2d(dtype=real),
-    qLD: wp.array2d(dtype=real),
-    qLDiagInv: wp.array2d(dtype=real),
+    qMLD: wp.array2d(dtype=real),
+    qMLDiagInv: wp.array2d(dtype=real),
     qfrc_smooth: wp.array2d(dtype=real),
     qacc_smooth: wp.array2d(dtype=real),
 ):
-    """qacc_smooth = M^-1 qfrc_smooth: where the solver begins if it has no better guess.
-
-    It uses the space of the factors of the integrator's matrix, which comes later in the step.
-    """
+    """qacc_smooth = M^-1 qfrc_smooth: where the solver begins if it has no better guess."""
     w = wp.tid()
     if any_constraint[w, 0] == 1:
         nv = skip_none.shape[0]
         for e in range(M_colind.shape[0]):
-            qLD[w, e] = qM[w, e]
+            qMLD[w, e] = qM[w, e]
         for k in range(nv):
             i = nv - 1 - k
             start = M_colind_adr[i]
             n = M_colind_adr[i + 1] - start - 1
-            inverse = real(1.0) / qLD[w, start + n]
-            qLDiagInv[w, i] = inverse
+            inverse = real(1.0) / qMLD[w, start + n]
+            qMLDiagInv[w, i] = inverse
             for r in range(n):
                 a = n - 1 - r
-                scale = qLD[w, start + a] * inverse
+                scale = qMLD[w, start + a] * inverse
                 row = M_colind_adr[M_colind[start + a]]
                 for c in range(a + 1):
-                    qLD[w, row + c] = qLD[w, row + c] - scale * qLD[w, start + c]
-                qLD[w, start + a] = scale
+                    qMLD[w, row + c] = qMLD[w, row + c] - scale * qMLD[w, start + c]
+                qMLD[w, start + a] = scale
         for i in range(nv):
             qacc_smooth[w, i] = qfrc_smooth[w, i]
-        solve_in_place(w, M_colind, M_colind_adr, skip_none, qLD, qLDiagInv, qacc_smooth)
+        solve_in_place(w, M_colind, M_colind_adr, skip_none, qMLD, qMLDiagInv, qacc_smooth)
 
 
 @wp.func

@@ -95,6 +95,8 @@ FIELDS: dict[str, Field] = {
     # the solver's own
     "cgeom_radius": Field(real, lambda m: (m.ncg,), differentiable=False),
     "qacc_smooth": Field(real, lambda m: (m.nv,), differentiable=False),
+    "qMLD": Field(real, lambda m: (m.nM,), differentiable=False),
+    "qMLDiagInv": Field(real, lambda m: (m.nv,), differentiable=False),
     "Ma": Field(real, lambda m: (m.nv,), differentiable=False),
     "Mv": Field(real, lambda m: (m.nv,), differentiable=False),
     "search": Field(real, lambda m: (m.nv,), differentiable=False),
@@ -189,7 +191,7 @@ def _has_contacts(model: Model) -> bool:
 JOINT_ROWS = ("lim_axis", "lim_aref", "lim_D", "floss_aref", "floss_D", "lim_active", "floss_active")
 CONTACT_ROWS = ("con_J", "con_friction", "con_solref", "con_solimp", "con_vel", "con_aref", "con_D", "con_active")
 SOLUTION = (
-    *("any_constraint", "row_start", "qLD", "qLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
+    *("any_constraint", "row_start", "qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
     *("qacc_constrained", "Ma", "search", "Mv", "lim_y", "lim_v", "con_ya", "con_v", "H"),
     *("con_y", "con_tangent2", "con_force", "lim_force", "floss_force", "qfrc_constraint"),
 )

@@ -107,3 +107,67 @@ def reference(scene, qpos, qvel):
 def state_numbers(scene):
     """The scene's whole state as one plain tensor, (N, nq + nv + na), without graph."""
     return scene._state.detach().clone()
+
+
+# A trunk on a slide with a leg on a hinge beyond its limit, and an arm on a ball joint beyond its own; foot and trunk
+# touch the floor, foot and hand each other (an explicit pair); the visual geom touches nothing.
+WALKER = """
+<mujoco><worldbody>
+  <body name="trunk" pos="0 0 .34"><joint name="lift" type="slide" axis=".1 0 1" damping="1" frictionloss=".7"/>
+    <geom name="trunk" type="ellipsoid" size=".1 .06 .34" mass="2" condim="4" friction=".7 .02 .002"
+      contype="2" conaffinity="0"/>
+    <geom name="shell" type="sphere" size=".3" contype="0" conaffinity="0" mass="0"/>
+    <body name="leg" pos=".15 0 -.05">
+      <joint name="knee" axis="0 1 0" range="-20 10" frictionloss=".3" damping=".1" armature=".01"/>
+      <geom name="foot" type="capsule" size=".04" fromto="0 0 0 .05 0 -.245" condim="6" friction=".6 .03 .01"/>
+    </body>
+    <body name="arm" pos=".3 0 0"><joint name="socket" type="ball" range="0 30" damping=".1" armature=".01"/>
+      <geom name="hand" type="sphere" size=".05" pos="-.06 .057 -.2" contype="0" conaffinity="0"/>
+    </body>
+  </body>
+</worldbody>
+<contact>
+  <pair geom1="foot" geom2="hand" condim="6" friction=".5 .4 .02 .01 .008" solreffriction=".03 1.1"/>
+</contact></mujoco>"""
+
+WALKER_STATE = {  # slide, hinge beyond its range, ball turned by more than 30 degrees
+    "qpos": (-0.004, 0.2, 0.9465, 0.1, 0.3, 0.05),
+    "qvel": (-0.1, 0.5, 0.2, -0.1, 0.3),
+}
+
+
+def touching_world(n_envs=0, *, requires_grad=True, cone=None, **options):
+    """(scene, floor, walker, ball, block), built, every one of them in contact; the solver iterates to the end."""
+    scene = gs.Scene(
+        sim_options=gs.options.SimOptions(dt=0.004, requires_grad=requires_grad),
+        rigid_options=gs.options.RigidOptions(
+            friction_cone=gs.friction_cone.elliptic if cone == "elliptic" else gs.friction_cone.pyramidal,
+            integrator=gs.integrator.implicitfast,
+            tolerance=0.0,
+            iterations=100,
+            **options,
+        ),
+    )
+    floor = scene.add_entity(gs.morphs.Plane(contype=1, conaffinity=3), name="floor")
+    walker = scene.add_entity(gs.morphs.MJCF(file=_file("walker.xml", WALKER)), name="walker")
+    ball = scene.add_entity(gs.morphs.Sphere(radius=0.1, pos=(1, 0, 0.098), contype=1, conaffinity=1), name="ball")
+    block = scene.add_entity(gs.morphs.Box(size=(0.2, 0.3, 0.4), pos=(1.19, 0.02, 0.196), contype=1, conaffinity=1), name="block")
+    scene.build(n_envs=n_envs)
+    settle(scene)
+    return scene, floor, walker, ball, block
+
+
+def settle(scene):
+    """Put a touching world into its state: sliding, turning, beyond limits, a little different in each env."""
+    _, walker, ball, block = scene.entities
+
+    def each(values, change):
+        value = torch.tensor(values)
+        return torch.stack([value + env * torch.tensor(change) for env in range(scene.n_envs)]) if scene.n_envs else value
+
+    walker.set_qpos(each(WALKER_STATE["qpos"], (-0.001, 0.01, 0.0, 0.0, 0.02, 0.0)))
+    walker.set_dofs_velocity(each(WALKER_STATE["qvel"], 0.03))
+    ball.set_qpos(each((1.0, 0.0, 0.098, 1.0, 0.1, 0.2, 0.3), 0.001))
+    ball.set_dofs_velocity(each((0.3, 0.1, -0.1, 1.0, 2.0, 0.5), 0.05))
+    block.set_qpos(each((1.19, 0.02, 0.196, 1.0, 0.01, -0.005, 0.02), 0.0005))
+    block.set_dofs_velocity(each((-0.1, 0.2, -0.05, 0.3, 0.1, 0.5), 0.03))

@@ -142,6 +142,44 @@ def test_every_field_is_written_by_one_stage():
     assert set(step.FIELDS) - set(written) == {"z", "free_matrix", "free_lu"}
 
 
+@pytest.mark.parametrize("cone", [0, 1], ids=["pyramidal", "elliptic"])
+@pytest.mark.parametrize("name", ["ant", "humanoid"])
+def test_constraint_stages_equal_mujoco(name, cone):
+    """With contacts and limits; whatever was in the buffers before, scratch space and integers included."""
+    mj_model = compile_model(MODELS[name], constraints=True)
+    mj_model.opt.cone, mj_model.opt.tolerance, mj_model.opt.iterations = cone, 0, 100
+    mj_model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    engine = Engine(mj_model)
+    dynamics, m = engine.dynamics, engine.mj_model
+    data = mujoco.MjData(m)
+    rng = np.random.default_rng(1)
+    checked = 0
+    for k in range(200):
+        data.ctrl[:] = 0.4 * rng.standard_normal(m.nu)
+        mujoco.mj_step(m, data)
+        if k % 20 or not data.nefc:
+            continue
+        mujoco.mj_forward(m, data)
+        start = dynamics._contacts_start  # what comes before are other stages' and inputs, tested above
+        dynamics._data[:, start:].fill_(math.nan)
+        dynamics._scratch.fill_(math.nan)
+        for field in ("lim_aref", "lim_D", "floss_aref", "floss_D", "qfrc_constraint", "qfrc_total", "geom_xpos"):
+            dynamics._field_view(dynamics._data, field).fill_(math.nan)
+        for field, values in dynamics._int_tensors.items():
+            if field not in ("ctrl_mode", "actuator_on", "sweep_order"):
+                values.fill_(-7)
+        names = ("qfrc_constraint", "qacc", "lim_force")
+        dynamics.load(engine.state_of(data), engine.theta, engine.command(ctrl=data.ctrl.copy()))
+        force, qacc, limits = (value[0].numpy() for value in dynamics.run_observation(names))
+        size = np.abs(data.qfrc_constraint).max()
+        np.testing.assert_allclose(force, data.qfrc_constraint, rtol=0, atol=1e-9 * (1 + size))
+        np.testing.assert_allclose(qacc, data.qacc, rtol=0, atol=1e-8 * (1 + np.abs(data.qacc).max()))
+        theirs = data.efc_force[data.efc_type == int(mujoco.mjtConstraint.mjCNSTR_LIMIT_JOINT)]
+        np.testing.assert_allclose(limits[limits > 0], theirs[theirs > 0], rtol=0, atol=1e-9 * (1 + size))
+        checked += 1
+    assert checked > 3
+
+
 def test_stage_inputs_are_written_before_they_are_read():
     engine = Engine(compile_model(models.ACTUATORS))
     produced = set()

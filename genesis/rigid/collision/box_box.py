@@ -327,7 +327,7 @@ def _choose_axis(limit: real, rot: mat33, offset1: vec3, offset2: vec3, size1: v
 
 @wp.func
 def _clip(b: int, start: corners, start_lines: lines, half_sizes: vec3):
-    """Clip a quadrilateral (in the reference box's frame) by the reference face's side planes.
+    """Clip a quadrilateral (in the reference box's frame) against the reference face's side planes.
 
     Returns the number of corners, the corners, and per corner the two lines that it lies on and the line that leads on
     to the next corner.
@@ -405,6 +405,10 @@ def _collide_face(
     a = _column(rot, ja)
     c = _column(rot, jc)
     center = offset + _column(rot, j) * (_sign(_bit(incident_positive)) * size_inc[j])
+    # In place of the coordinate along the reference face's normal: the height over the face.
+    a[b] = g * a[b]
+    c[b] = g * c[b]
+    center[b] = g * center[b] - size_ref[b]
 
     poly = corners()
     poly_lines = lines()
@@ -435,7 +439,7 @@ def _collide_face(
             dv = kept[h, bv] - point[bv]
             if du * du + dv * dv < same:
                 repeated = 1
-        if g * point[b] - size_ref[b] <= margin and repeated == 0:
+        if point[b] <= margin and repeated == 0:
             for x in range(3):
                 kept[m, x] = point[x]
             m += 1
@@ -443,9 +447,8 @@ def _collide_face(
             line2 = poly_lines[i, 1]
             f2 = _fraction(_sign(line1 % 2))
             f3 = _fraction(_sign(line2 % 2))
-            if (
-                line2 >= FIRST_SIDE and line1 < FIRST_SIDE
-            ):  # an incident edge, which leads along c or a, and a side plane
+            if line1 < FIRST_SIDE and line2 >= FIRST_SIDE:
+                # An edge of the incident face, which leads along c or a, and a side plane.
                 slope = a[(b + line2 / 2 - 1) % 3]
                 if line1 < 2:
                     slope = c[(b + line2 / 2 - 1) % 3]
@@ -541,11 +544,15 @@ def _collide_edges(
             if wp.dot(apart, apart) < closest:
                 closest = wp.dot(apart, apart)
                 dist = wp.dot(normal, apart)
-                f2 = _fraction(x / size1[i])
-                f3 = _fraction(y / size2[j])
                 if real(1.0) - v[i] * v[i] < SEGMENTS_FROZEN:
                     x_fixed = True
                     y_fixed = True
+                f2 = 0
+                f3 = 0
+                if x_fixed:
+                    f2 = _fraction(x / size1[i])
+                if y_fixed:
+                    f3 = _fraction(y / size2[j])
                 f1 = _pack_edges(positive, bit1, bit2, bit3, bit4, x_fixed, y_fixed)
     if f1 >= 0 and dist <= limit:
         add_contact(w, pair, axis, f1, f2, f3, ncon, con_pair, con_feature)
@@ -567,8 +574,10 @@ def collide_box_box(
     con_feature: wp.array3d(dtype=int),
 ):
     """Add the contacts of two boxes that are within ``margin`` [m]: at most eight, in MuJoCo's order."""
-    rot = wp.transpose(mat1) * mat2
-    offset1 = wp.transpose(mat1) * (pos2 - pos1)
+    # By columns, whose sums are in MuJoCo's order: boxes that lie flush have equal separations up to rounding.
+    inverse1 = wp.transpose(mat1)
+    rot = wp.matrix_from_cols(inverse1 * _column(mat2, 0), inverse1 * _column(mat2, 1), inverse1 * _column(mat2, 2))
+    offset1 = inverse1 * (pos2 - pos1)
     offset2 = wp.transpose(mat2) * (pos1 - pos2)
     sizes = size1[0] + size1[1] + size1[2] + size2[0] + size2[1] + size2[2]
     limit = margin + SEPARATION_SLACK * sizes
