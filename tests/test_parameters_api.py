@@ -1,4 +1,5 @@
-"""Physical parameters through the entities' interface: shapes, values, gradients, errors, and how they are kept."""
+"""Physical parameters of the smooth dynamics through the entities' interface: shapes, values, gradients, errors, and
+how they are kept. Those of contacts, limits and friction loss: tests/entities/test_constraint_parameters.py."""
 
 import copy
 import inspect
@@ -65,8 +66,6 @@ def test_every_parameter_has_its_methods_and_documentation():
             assert "envs_idx" in inspect.signature(method).parameters
         assert parameter.unit
         assert parameter.field in scene._model.theta_fields
-    fields = {p.field for p in PARAMETERS.values()} | {"gravity"}
-    assert fields == set(scene._model.theta_fields), "every column of theta can be reached"
     table = arm.get_parameters()
     assert {row["name"] for row in table} == {*PARAMETERS, "mass"}
     for row in table:
@@ -679,11 +678,6 @@ WRONG = {
     "index": (lambda e, s: e.set_links_mass([1.0], links_idx_local=5), "links_idx_local` holds 5"),
     "duplicate": (lambda e, s: e.set_links_mass([1.0, 2.0], [1, -4]), "names element 1 more than once"),
     "env": (lambda e, s: e.set_links_mass(1.0, envs_idx=2), "`envs_idx` holds 2"),
-    "frictionloss": (lambda e, s: e.set_dofs_frictionloss(1.0), "constraints .* are not simulated yet"),
-    "limit": (lambda e, s: e.set_dofs_limit(0, 1), "are not simulated yet"),
-    "friction": (lambda e, s: e.set_friction(1.0), "are not simulated yet"),
-    "sol_params": (lambda e, s: e.set_sol_params([1.0]), "are not simulated yet"),
-    "geom size": (lambda e, s: e.set_geoms_size([1.0]), "are not simulated yet"),
 }
 
 

@@ -11,7 +11,7 @@ import torch
 
 import genesis as gs
 from genesis.states import MAGIC
-from tests.entities.worlds import ARM, scatter_state, state_numbers, world
+from tests.entities.worlds import ARM, scatter_state, state_numbers, touching_world, world
 from tests.helpers import check_gradient
 
 # -- in memory ------------------------------------------------------------------------------------------------------------
@@ -179,6 +179,34 @@ def test_a_checkpoint_continues_exactly(tmp_path, n_envs, requires_grad):
     advance(fresh)
 
 
+@pytest.mark.parametrize("n_envs", [0, 2])
+def test_a_checkpoint_in_contact_continues_exactly(tmp_path, n_envs):
+    """The constraint solver goes on from where it was: not to rounding error, but to the last bit."""
+    path = tmp_path / "run.ckpt"
+    build = {"cone": "elliptic", "tolerance": 1e-6}
+    scene, *_ = touching_world(n_envs, **build)
+    advance(scene)
+    scene.save_checkpoint(path)
+    expected = advance(scene)
+    fresh, *_ = touching_world(n_envs, **build)
+    fresh.load_checkpoint(path)
+    assert torch.equal(advance(fresh), expected)
+    without, *_ = touching_world(n_envs, **build)
+    without.load_checkpoint(path)
+    without._solution = None
+    assert not torch.equal(advance(without), expected), "the solution makes a difference"
+    other, *_ = touching_world(n_envs, cone="pyramidal")
+    refused(other, path, "saved with friction_cone elliptic; this scene has pyramidal")
+
+
+def test_a_checkpoint_of_a_fresh_scene_in_contact(tmp_path):
+    scene, *_ = touching_world(2)
+    scene.save_checkpoint(tmp_path / "run.ckpt")
+    expected = advance(scene)
+    scene.load_checkpoint(tmp_path / "run.ckpt")
+    assert torch.equal(advance(scene), expected)
+
+
 def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
     path = tmp_path / "run.ckpt"
     scene = busy()
@@ -308,7 +336,7 @@ def test_the_precision_is_part_of_a_checkpoint(tmp_path, run_python):
     code = (
         "import genesis as gs\n"
         "gs.init(backend=gs.cpu, precision='32', logging_level='error')\n"
-        "scene = gs.Scene()\n"
+        "scene = gs.Scene(rigid_options=gs.options.RigidOptions(disable_constraint=True))\n"
         f"scene.add_entity(gs.morphs.MJCF(file={str(file)!r}), name='arm')\n"
         "scene.build()\n"
         "scene.step()\n"
@@ -354,6 +382,9 @@ FORGED = {
     "NaN in the state": (lambda h, a: a["state"].__setitem__((0, 0), np.nan), "not finite"),
     "NaN in a parameter": (lambda h, a: a["theta"].__setitem__((0, 0), np.nan), "not finite"),
     "wrong theta": (lambda h, a: a.update(theta=a["theta"][:, :5]), "'theta' is missing or of a wrong shape"),
+    "no solution": (lambda h, a: a.pop("solution"), "'solution' is missing or of a wrong shape"),
+    "short solution": (lambda h, a: a.update(solution=np.zeros((2, 3))), "'solution' is missing or of a wrong shape"),
+    "NaN in the solution": (lambda h, a: a.update(solution=np.full((2, 13), np.nan)), "not finite"),
     "unknown mode": (lambda h, a: a["mode"].__setitem__((0, 0), 7), "commands are not valid"),
     "fractional mode": (lambda h, a: a.update(mode=a["mode"].astype("<f8")), "commands are not valid"),
     "unknown switch": (lambda h, a: a["actuators_on"].__setitem__((0, 0), 2), "commands are not valid"),

@@ -571,9 +571,8 @@ def _read(
 
 def _of_model(scene: Scene, parameter: Parameter, numbers: np.ndarray) -> np.ndarray:
     """What the compiled model says, (n, *item)."""
-    columns = np.concatenate(
-        [np.asarray(getattr(scene.mj_model, name))[numbers].reshape(len(numbers), -1) for name in parameter.fields], 1
-    )
+    fields = [np.asarray(getattr(scene.mj_model, name)) for name in parameter.fields]
+    columns = np.concatenate([f[numbers].reshape(len(numbers), int(np.prod(f.shape[1:]))) for f in fields], 1)
     size = int(np.prod(parameter.item))
     return columns[:, parameter.first : parameter.first + size].reshape(len(numbers), *parameter.item)
 

@@ -235,7 +235,8 @@ def observe(
 
     ``names``: any of xpos (N, nbody, 3), xquat (N, nbody, 4), xipos (N, nbody, 3), xvel (N, nbody, 6), xacc
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
-    qfrc_command, qfrc_smooth, qacc (N, nv); see :mod:`genesis.rigid.observe` for what each is.
+    qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
+    (N, nconmax, 9), con_force (N, nconmax, maxcondim); see :mod:`genesis.rigid.step` for what each is.
     """
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
     if record and torch.is_grad_enabled():

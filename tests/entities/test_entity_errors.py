@@ -78,9 +78,6 @@ WRONG = {
     "ref of a getter": (lambda e, f: e.get_links_pos(ref="root_com"), "`ref` is 'root_com'"),
     "link of another entity": (lambda e, f: e.get_jacobian(f.links[0]), "give one of arm.links"),
     "no link": (lambda e, f: e.get_jacobian("tip"), "`link` is 'tip'; give one of arm.links"),
-    # contact
-    "contacts": (lambda e, f: e.get_contacts(), "does not simulate contact"),
-    "contact force": (lambda e, f: e.get_links_net_contact_force(), "does not simulate contact"),
     # the solver's own
     "solver's link": (
         lambda e, f: e.scene.rigid_solver.apply_links_external_force(torch.zeros(1, 3), links_idx=9),

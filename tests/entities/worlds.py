@@ -136,22 +136,23 @@ WALKER_STATE = {  # slide, hinge beyond its range, ball turned by more than 30 d
 }
 
 
-def touching_world(n_envs=0, *, requires_grad=True, cone=None, **options):
-    """(scene, floor, walker, ball, block), built, every one of them in contact; the solver iterates to the end."""
+def touching_world(n_envs=0, *, requires_grad=True, cone=None, tolerance=0.0):
+    """(scene, floor, walker, ball, block), built, every one of them in contact; by default the solver iterates to the end."""
     scene = gs.Scene(
         sim_options=gs.options.SimOptions(dt=0.004, requires_grad=requires_grad),
         rigid_options=gs.options.RigidOptions(
             friction_cone=gs.friction_cone.elliptic if cone == "elliptic" else gs.friction_cone.pyramidal,
             integrator=gs.integrator.implicitfast,
-            tolerance=0.0,
+            tolerance=tolerance,
             iterations=100,
-            **options,
         ),
     )
     floor = scene.add_entity(gs.morphs.Plane(contype=1, conaffinity=3), name="floor")
     walker = scene.add_entity(gs.morphs.MJCF(file=_file("walker.xml", WALKER)), name="walker")
     ball = scene.add_entity(gs.morphs.Sphere(radius=0.1, pos=(1, 0, 0.098), contype=1, conaffinity=1), name="ball")
-    block = scene.add_entity(gs.morphs.Box(size=(0.2, 0.3, 0.4), pos=(1.19, 0.02, 0.196), contype=1, conaffinity=1), name="block")
+    block = scene.add_entity(
+        gs.morphs.Box(size=(0.2, 0.3, 0.4), pos=(1.19, 0.02, 0.196), contype=1, conaffinity=1), name="block"
+    )
     scene.build(n_envs=n_envs)
     settle(scene)
     return scene, floor, walker, ball, block
@@ -163,7 +164,9 @@ def settle(scene):
 
     def each(values, change):
         value = torch.tensor(values)
-        return torch.stack([value + env * torch.tensor(change) for env in range(scene.n_envs)]) if scene.n_envs else value
+        return (
+            torch.stack([value + env * torch.tensor(change) for env in range(scene.n_envs)]) if scene.n_envs else value
+        )
 
     walker.set_qpos(each(WALKER_STATE["qpos"], (-0.001, 0.01, 0.0, 0.0, 0.02, 0.0)))
     walker.set_dofs_velocity(each(WALKER_STATE["qvel"], 0.03))

@@ -1,7 +1,6 @@
 """Box with box: separating axes, clipping of faces, closest points of edges.
 
-Source: ``mjraw_BoxBox`` of MuJoCo 4.0 (the collider that its change log calls rewritten in 3.12), determined from the
-installed library. In words:
+Source: ``mjc_BoxBox`` of MuJoCo 4.0 (the collider that its change log calls rewritten). In words:
 
 1. Signed separations along the three face normals of each box and the nine products of edges are compared. One above
    the margin ends it. The largest of the six faces is the reference; an edge pair replaces it if its separation is
@@ -41,9 +40,7 @@ EDGE_BIAS = real(1e-6)  # by which an edge pair must be better, in units of its 
 NORMALS_ALIKE = real(0.99)  # cosine above which an edge pair must be much better than the best face:
 ALIKE_BIAS = real(0.05)  # in units of the face's separation
 ALIKE_SLACK = real(1e-15 if _DOUBLE else 1e-6)
-NORMAL_ACROSS = real(
-    1e-9 if _DOUBLE else 1e-5
-)  # cosine below which the contact normal does not choose between two edges
+NORMAL_ACROSS = real(1e-9 if _DOUBLE else 1e-5)  # cosine below which the normal leaves open which of two edges it is
 SEGMENTS_PARALLEL = real(1e-15 if _DOUBLE else 1e-6)  # squared sine
 FARTHEST = real(1e10)  # squared distance of edges
 SAME_CORNER = real(1e-14 if _DOUBLE else 1e-10)  # squared distance, in units of the squared half diagonal of the face
@@ -463,7 +460,7 @@ def _collide_face(
 
 @wp.func
 def _closest_on_edges(uv: real, u_between: real, v_between: real, half1: real, half2: real):
-    """Places on two segments, measured from their centres, of the closest points; signs: -1, 1 at an end, 0 inside."""
+    """Places of the closest points of two segments, measured from their centres, and whether each is at an end."""
     det = real(1.0) - uv * uv
     x = real(0.0)
     if det >= SEGMENTS_PARALLEL:

@@ -1,0 +1,181 @@
+"""Gradients in sustained contact through the public API: initial state, controls, wrenches and every parameter.
+
+64 bits, against extrapolated central differences, over one step (1e-5) and a hundred (1e-4).
+"""
+
+import mujoco
+import numpy as np
+import pytest
+
+from tests import contact_scenes as scenes
+from tests.contact_gradients import MANY_STEPS, ONE_STEP, ContactProgram, contact_disagreements
+from tests.scenes import PANDA, build
+
+CONVERGED = {"tolerance": 0.0, "iterations": 200, "ls_iterations": 100}
+CONES = ["pyramidal", "elliptic"]
+TOLERANCE = {1: ONE_STEP, 100: MANY_STEPS}
+
+
+def settled(m: mujoco.MjModel, steps: int = 300, qpos=None, qvel=None, control=None):
+    """State after a while of MuJoCo's own simulation: in contact, and no longer bouncing."""
+    data = mujoco.MjData(m)
+    if qpos is not None:
+        data.qpos[:] = qpos
+    if qvel is not None:
+        data.qvel[:] = qvel
+    for _ in range(steps):
+        if control is not None:
+            data.qfrc_applied[:] = control(data)
+        mujoco.mj_step(m, data)
+    return data
+
+
+def check(source, steps, cone, seed, *, prepare, integrator="Euler", **program):
+    scene, robot = build(
+        source, integrator=integrator, constraints=True, rigid_options={**CONVERGED, "friction_cone": cone}
+    )
+    data = prepare(scene.mj_model)
+    found = contact_disagreements(
+        ContactProgram(scene, robot, steps, seed, qpos=data.qpos.copy(), qvel=data.qvel.copy(), **program),
+        seed,
+        TOLERANCE[steps],
+    )
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize("shape", scenes.SHAPES)
+def test_sticking(shape, steps, cone):
+    """At rest on the floor, held by friction against a small push."""
+    check(scenes.thrown(shape), steps, cone, 1, prepare=settled, force=[0.5, 0.3, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+def test_sliding(steps, cone):
+    """A box that slides on its face under a pull beyond its friction."""
+
+    def sliding(m):
+        data = settled(m)
+        data.qvel[:2] = [1.0, 0.4]
+        return settled(m, 20, data.qpos, data.qvel, lambda _: [60.0, 20.0, 0, 0, 0, 0])
+
+    check(scenes.thrown("box"), steps, cone, 2, prepare=sliding, force=[60.0, 20.0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize("shape", ["ball", "cylinder"])
+def test_rolling(shape, steps, cone):
+    def rolling(m):
+        data = settled(m, qpos=lying(m, shape))
+        radius = 0.1 if shape == "ball" else 0.08
+        data.qvel[0] = 0.8
+        axis = np.zeros(3)
+        mujoco.mju_rotVecQuat(axis, np.array([0, 0.8 / radius, 0]), data.qpos[3:7] * [1, -1, -1, -1])
+        data.qvel[3:] = axis
+        return settled(m, 20, data.qpos, data.qvel)
+
+    check(scenes.thrown(shape), steps, cone, 3, prepare=rolling)
+
+
+def lying(m, shape):
+    """On its side, axis along y."""
+    qpos = m.qpos0.copy()
+    if shape != "ball":
+        qpos[3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
+    return qpos
+
+
+# Held at a tilt by slides alone: the box rests on one edge for as long as one likes.
+EDGE = f"""
+<mujoco><compiler angle="radian"/><option timestep="0.004"/><worldbody>{scenes.FLOOR}
+  <body name="box" pos="0 0 .2" euler="0 .5 .3"><joint type="slide" axis="1 0 0"/><joint type="slide" axis="0 0 1"/>
+    <joint type="hinge" axis="1 0 0" stiffness="20" damping=".5"/>
+    <geom type="box" size=".1 .15 .08" friction=".7 .02 .003" condim="4"/></body>
+</worldbody></mujoco>"""
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+def test_resting_on_an_edge(steps, cone):
+    check(EDGE, steps, cone, 4, prepare=lambda m: settled(m, 600), force=[0.2, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+def test_stack(steps, cone):
+    check(scenes.stack(), steps, cone, 5, prepare=lambda m: settled(m, 500))
+
+
+@pytest.mark.parametrize("cone", CONES)
+def test_pile(cone):
+    check(scenes.pile(12), 1, cone, 6, prepare=lambda m: settled(m, 250))
+
+
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast", "RK4"])
+@pytest.mark.parametrize("steps", [1, 100])
+def test_limits_and_friction_loss(steps, integrator):
+    """Hinge, slide and ball joint at their limits, friction loss that sticks and that slips, a limit beside a contact."""
+    force = np.array([8.0, 0.5, 0.2, 0.6, -35.0, 0.1])
+    check(
+        scenes.JOINTS,
+        steps,
+        None,
+        7,
+        prepare=lambda m: settled(m, 300, control=lambda _: force),
+        integrator=integrator,
+        force=force,
+    )
+
+
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
+@pytest.mark.parametrize("steps", [1, 100])
+def test_arm_at_its_joint_limits(steps, integrator):
+    force = np.array([-5.0, 60.0, 5.0, -30.0, 5.0, 3.0, 1.0, 1.0, -1.0])
+
+    def prepare(m):
+        return settled(m, 400, control=lambda data: force - 5.0 * data.qvel)
+
+    check(PANDA, steps, None, 8, prepare=prepare, integrator=integrator, force=force)
+
+
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+def test_quadruped_stands(steps, cone, integrator):
+    target = np.array([0, 1.0, 0, -1.0, 0, -1.0, 0, 1.0])
+
+    def prepare(m):
+        qpos = m.qpos0.copy()
+        qpos[2], qpos[7:] = 0.6, target
+
+        def hold(data):
+            return np.r_[np.zeros(6), 40.0 * (target - data.qpos[7:]) - 2.0 * data.qvel[6:]]
+
+        return settled(m, 400, qpos, control=hold)
+
+    check(
+        scenes.QUADRUPED,
+        steps,
+        cone,
+        9,
+        prepare=prepare,
+        integrator=integrator,
+        pd=range(6, 14),
+        target=target,
+        kp=40.0,
+        kv=2.0,
+    )
+
+
+@pytest.mark.parametrize("cone", CONES)
+@pytest.mark.parametrize("steps", [1, 100])
+def test_humanoid_lies(steps, cone):
+    """On the ground after a fall, with limbs on each other and joints at their limits."""
+
+    def prepare(m):
+        return settled(m, 1500, control=lambda data: np.r_[np.zeros(6), -2.0 * data.qvel[6:]])
+
+    check(scenes.HUMANOID, steps, cone, 10, prepare=prepare)
