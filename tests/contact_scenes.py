@@ -25,6 +25,18 @@ SHAPES = {
 }
 
 
+# A box that can slide and turn on the floor without tipping, slowly: free boxes chatter when they slide, and with a
+# pyramidal cone a fast one rides above the floor.
+SLED = """
+<mujoco><compiler angle="radian"/><option timestep="0.004"/><worldbody>
+  <geom type="plane" size="10 10 .1" friction=".3 .02 .003"/>
+  <body pos="0 0 .08"><joint type="slide" axis="1 0 0" damping="800"/>
+    <joint type="slide" axis="0 1 0" damping="800"/><joint type="slide" axis="0 0 1" damping="30"/>
+    <joint type="hinge" axis="0 0 1" damping="20"/>
+    <geom type="box" size=".1 .15 .08" friction=".3 .02 .003" condim="4"/></body>
+</worldbody></mujoco>"""
+
+
 def stack(count: int = 5, cone: str = "pyramidal") -> str:
     """Boxes one on the other, each turned a little against the one below."""
     boxes = "".join(

@@ -30,9 +30,13 @@ def settled(m: mujoco.MjModel, steps: int = 300, qpos=None, qvel=None, control=N
     return data
 
 
-def check(source, steps, cone, seed, *, prepare, integrator="Euler", **program):
+def check(source, steps, cone, seed, *, prepare, integrator="Euler", gravity=(0.0, 0.0, -9.81), **program):
     scene, robot = build(
-        source, integrator=integrator, constraints=True, rigid_options={**CONVERGED, "friction_cone": cone}
+        source,
+        integrator=integrator,
+        constraints=True,
+        rigid_options={**CONVERGED, "friction_cone": cone},
+        gravity=gravity,
     )
     data = prepare(scene.mj_model)
     found = contact_disagreements(
@@ -47,8 +51,15 @@ def check(source, steps, cone, seed, *, prepare, integrator="Euler", **program):
 @pytest.mark.parametrize("steps", [1, 100])
 @pytest.mark.parametrize("shape", scenes.SHAPES)
 def test_sticking(shape, steps, cone):
-    """At rest on the floor, held by friction against a small push."""
-    check(scenes.thrown(shape), steps, cone, 1, prepare=settled, force=[0.5, 0.3, 0, 0, 0, 0])
+    """At rest on the floor, held by friction against a small push.
+
+    The cylinder lies: of one that stands, MuJoCo's contact points run around the rim with the least tilt.
+    """
+
+    def prepare(m):
+        return settled(m, qpos=lying(m) if shape == "cylinder" else None)
+
+    check(scenes.thrown(shape), steps, cone, 1, prepare=prepare, force=[0.5, 0.3, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("cone", CONES)
@@ -56,12 +67,14 @@ def test_sticking(shape, steps, cone):
 def test_sliding(steps, cone):
     """A box that slides on its face under a pull beyond its friction."""
 
-    def sliding(m):
-        data = settled(m)
-        data.qvel[:2] = [1.0, 0.4]
-        return settled(m, 20, data.qpos, data.qvel, lambda _: [60.0, 20.0, 0, 0, 0, 0])
+    force = [36.0, 8.0, 0.0, 0.7]
 
-    check(scenes.thrown("box"), steps, cone, 2, prepare=sliding, force=[60.0, 20.0, 0, 0, 0, 0])
+    def sliding(m):
+        data = settled(m, control=lambda _: force)
+        assert np.abs(data.qvel[[0, 1, 3]]).min() > 0.001
+        return data
+
+    check(scenes.SLED, steps, cone, 2, prepare=sliding, force=force, step=0.1)
 
 
 @pytest.mark.parametrize("cone", CONES)
@@ -69,7 +82,7 @@ def test_sliding(steps, cone):
 @pytest.mark.parametrize("shape", ["ball", "cylinder"])
 def test_rolling(shape, steps, cone):
     def rolling(m):
-        data = settled(m, qpos=lying(m, shape))
+        data = settled(m, qpos=lying(m))
         radius = 0.1 if shape == "ball" else 0.08
         data.qvel[0] = 0.8
         axis = np.zeros(3)
@@ -80,11 +93,10 @@ def test_rolling(shape, steps, cone):
     check(scenes.thrown(shape), steps, cone, 3, prepare=rolling)
 
 
-def lying(m, shape):
+def lying(m):
     """On its side, axis along y."""
     qpos = m.qpos0.copy()
-    if shape != "ball":
-        qpos[3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
+    qpos[3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
     return qpos
 
 
@@ -106,7 +118,13 @@ def test_resting_on_an_edge(steps, cone):
 @pytest.mark.parametrize("cone", CONES)
 @pytest.mark.parametrize("steps", [1, 100])
 def test_stack(steps, cone):
-    check(scenes.stack(), steps, cone, 5, prepare=lambda m: settled(m, 500))
+    """On a slope, so that faces are tilted against each other by more than the differences are.
+
+    Of two faces that are exactly parallel either may be the one that gives the normal, and the derivative is that of
+    the one that is taken.
+    """
+    slope = (1.5, 0.9, -9.6)
+    check(scenes.stack(), steps, cone, 5, prepare=lambda m: settled(m, 500), gravity=slope, step=0.02)
 
 
 @pytest.mark.parametrize("cone", CONES)
@@ -134,11 +152,13 @@ def test_limits_and_friction_loss(steps, integrator):
 @pytest.mark.parametrize("steps", [1, 100])
 def test_arm_at_its_joint_limits(steps, integrator):
     force = np.array([-5.0, 60.0, 5.0, -30.0, 5.0, 3.0, 1.0, 1.0, -1.0])
+    damping = np.array([20.0] * 7 + [2.0] * 2)
 
     def prepare(m):
-        return settled(m, 400, control=lambda data: force - 5.0 * data.qvel)
+        m.dof_damping[:] = damping
+        return settled(m, 1000, control=lambda data: force)
 
-    check(PANDA, steps, None, 8, prepare=prepare, integrator=integrator, force=force)
+    check(PANDA, steps, None, 8, prepare=prepare, integrator=integrator, force=force, dofs_damping=damping)
 
 
 @pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
@@ -167,6 +187,8 @@ def test_quadruped_stands(steps, cone, integrator):
         target=target,
         kp=40.0,
         kv=2.0,
+        # away from the time constant of two steps, at which MuJoCo bounds it from below
+        sol_params=np.array([0.03, 1.0, 0.9, 0.95, 0.001, 0.5, 2.0]),
     )
 
 
