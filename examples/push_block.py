@@ -1,8 +1,8 @@
 """Push a block to a pose on the ground by optimising the path of a finger, through contact and friction.
 
-The finger touches a block of 10 cm at the middle of one side. Its position controller follows straight lines between way
-points, which are all that is optimised. Push, slip and friction with the ground decide where the block comes to rest: the
-gradient of its pose passes through every contact of 200 steps.
+The finger touches a block of 10 cm at the middle of one side. Its position controller follows straight lines between
+way points, which are all that is optimised. Push, slip and friction with the ground decide where the block comes to
+rest: the gradient of its pose passes through every contact of 200 steps.
 """
 
 import math
@@ -27,9 +27,10 @@ MAX_NORM = 0.05  # of the gradient [m]
 POSITION_TOLERANCE = 5e-3  # [m]
 YAW_TOLERANCE = math.radians(2.0)
 
-# Soft contacts: time constant [s], damping ratio, then the impedance, which grows from 0.5 to 0.9 over 4 mm. With MuJoCo's
-# default of 0.9 at the surface, force sets in with a jump: a block that is pushed rattles, its corners and the finger
-# lose and find contact every few steps, and its final pose has a right gradient that holds for micrometres only.
+# Soft contacts: time constant [s], damping ratio, then the impedance, which grows from 0.5 to 0.9 over 4 mm (the block
+# sinks in by 3 mm). With MuJoCo's default, 0.9 at the surface, force sets in with a jump: a block that is pushed
+# rattles, its corners and the finger lose and find contact every few steps, and a gradient, right as it is, does not
+# tell what a path does that is a millimetre away.
 SOFT = (0.08, 1.0, 0.5, 0.9, 0.004, 0.5, 2.0)
 
 gs.init(logging_level="warning")
@@ -37,7 +38,7 @@ gs.init(logging_level="warning")
 scene = gs.Scene(
     sim_options=gs.options.SimOptions(dt=DT, requires_grad=True),
     rigid_options=gs.options.RigidOptions(
-        friction_cone=gs.friction_cone.elliptic,  # a pyramid lifts what slides over it
+        friction_cone=gs.friction_cone.elliptic,  # friction is the same in all directions
         impratio=10.0,  # friction stays stiff where contacts are soft
     ),
 )
@@ -52,7 +53,7 @@ for entity in (plane, block, finger):
 
 
 def push(way_points):
-    """Where the block comes to rest, (x, y, yaw), when the finger moves from zero along way points (N_WAY_POINTS, 2)."""
+    """Where the block comes to rest, (x, y, yaw), when the finger goes along way points (N_WAY_POINTS, 2) [m]."""
     scene.reset()
     corners = torch.cat([way_points.new_zeros(1, 2), way_points])
     path = torch.nn.functional.interpolate(corners.T[None], size=N_PUSHING, mode="linear", align_corners=True)[0].T
@@ -86,8 +87,8 @@ for epoch in range(N_EPOCHS):
     loss = ((pose - target) * scale).square().sum()
     optimizer.zero_grad()
     loss.backward()
-    # Where the finger comes near a corner of the block, the gradient can be a hundred times what it was: one such epoch
-    # would fill Adam's running means for long.
+    # The first gradients are far larger than those near the target: unclipped, they would stay in Adam's running mean
+    # of squares, and its steps be too small ever after.
     torch.nn.utils.clip_grad_norm_([way_points], MAX_NORM)
     # Adam's steps do not become smaller near the target by themselves.
     optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1.0, loss.item() ** 0.5 / 0.02)

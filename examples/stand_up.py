@@ -1,9 +1,9 @@
 """A quadruped that lies on the ground learns to stand up, by gradient descent on the targets of its PD controllers.
 
-It lies on its belly, its legs folded, each in another way. The targets of its eight joints move on straight lines between
-way points, which are all that is optimised; at first they hold the legs where they are. The loss is what a user would ask
-for: after 0.7 s the torso shall be at a height, level and still. How to get there, the contacts of feet and belly
-with the ground tell.
+It lies on its belly, its legs folded, each in another way. The targets of its eight joints move on straight lines
+between way points, which are all that is optimised; at first they hold the legs where they are. The loss is what a user
+would ask for: after 0.7 s the torso shall be at a height, level and still. How to get there, the contacts of feet and
+belly with the ground tell.
 """
 
 import math
@@ -37,7 +37,7 @@ robot = scene.add_entity(gs.morphs.MJCF(file=QUADRUPED, pos=(0.0, 0.0, LYING)))
 scene.build()
 joints = range(6, robot.n_dofs)  # the first six dofs are the torso's
 
-# The knee's angle puts the foot on the ground, which it touches with a radius of 20 mm, wherever the hip holds the thigh.
+# The knee's angle puts the foot, a ball of 20 mm radius, on the ground, wherever the hip holds the thigh.
 hips = torch.tensor([1.45, 1.9, 1.6, 2.0])  # [rad]
 knees = -hips - torch.acos((LYING - 0.02) / 0.2 - torch.cos(hips))
 lying = torch.stack([hips, knees], 1).flatten()
@@ -85,9 +85,10 @@ for epoch in range(N_EPOCHS):
     if epoch == 0:
         report("Before")
     optimizer.zero_grad()
-    # While the belly carries the robot, a target changes the height by micrometres, and the gradient is small but right;
-    # Adam does not mind its size. Later a foot that slips or lifts makes it large for an epoch: it is clipped.
     loss.backward()
+    # While the belly carries the robot, a target changes little, and the gradient is small but right: Adam does not
+    # mind its size. The gradients of the first rise are large: unclipped, they would stay in Adam's running mean of
+    # squares, and its steps be too small ever after.
     torch.nn.utils.clip_grad_norm_([way_points], MAX_NORM)
     optimizer.step()
     scheduler.step()

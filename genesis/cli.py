@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         "demo",
         help="optimise a robot's motion through its physics",
         description="Optimises the joint forces that move a robot from rest to a target for one of its links, by "
-        "gradient descent through the simulation. Writes the forces and the motion (.npz) and a plot (.png).",
+        "gradient descent through the simulation, without contacts and joint limits. Writes the forces and the motion "
+        "(.npz) and a plot (.png).",
     )
     demo.add_argument("--robot", type=Path, metavar="FILE", help="URDF or MJCF file (default: a Franka Panda)")
     demo.add_argument(

@@ -6,6 +6,7 @@ up. The other joints are held in place by position control. The loss at the end 
     |p - p*|^2 + (SETTLING_TIME |v|)^2        p, v: position [m] and velocity [m/s] of the link, p*: the target
 
 and L-BFGS follows its gradient, which `backward()` carries through every step of the simulation to every force.
+Contacts, joint limits and friction loss are left out.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Task:
             rigid_options=gs.options.RigidOptions(
                 # Stable for any stiffness of the position control of the held joints.
                 integrator=gs.integrator.implicitfast,
-                # The demo drives joints within their limits, far from the ground.
+                # Free motion, so that a robot of any shapes will do: some have no closed-form contact.
                 disable_constraint=True,
             ),
         )

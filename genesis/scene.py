@@ -204,6 +204,7 @@ class Scene:
         self._composed, self._model, self._dynamics = composed, model, dynamics
         self._nq, self._nv = model.nq, model.nv
         self._advance, self._observe = bridge.step, bridge.observe
+        self._require_slots = bridge.require_slots_of_cuda
         self._commands = CommandBuffer(n_worlds, model.nv, model.nu)
         self._observer = Observer(self)
         self._parameters = ParameterStore(self, model)
@@ -229,8 +230,9 @@ class Scene:
 
         External forces and torques on links act for one step and are gone after it; other commands hold.
 
-        Raises GenesisException, and keeps the state before the step, when the state after it is not finite (on the CPU
-        only: on CUDA the host would have to wait for the device), and when it is called while a backward pass runs.
+        Raises GenesisException, and keeps the state before the step, when the state after it is not finite or an env
+        has more contacts than room for them (on the CPU only: on CUDA the host would have to wait for the device), and
+        when it is called while a backward pass runs.
         """
         self._require_built("step")
         if _graph_task() != _NO_GRAPH_TASK:
@@ -295,7 +297,7 @@ class Scene:
     def get_state(self) -> SimState:
         """The present state, with gradient; `reset(state)` returns to it."""
         self._require_built("get_state")
-        return SimState(self, self._state, self._parameters.theta(), self._fingerprint, self._cur_step)
+        return SimState(self, self._read_state(), self._parameters.theta(), self._fingerprint, self._cur_step)
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write state, parameters, commands and step counter to a file, which appears whole or not at all.
@@ -413,6 +415,11 @@ class Scene:
         runtime.require_init()
         if not self._built:
             raise GenesisException(f"scene.{asked_for} needs the built scene: call scene.build() first.")
+
+    def _read_state(self) -> torch.Tensor:
+        """The present state. On CUDA, where step() does not wait for it, this is where lost contacts are noticed."""
+        self._require_slots(self._dynamics)
+        return self._state
 
     def _set_state(self, state: torch.Tensor) -> None:
         self._state = state

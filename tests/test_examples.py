@@ -44,6 +44,28 @@ def test_learn_parameters_finds_all_of_them(tmp_path):
     assert max(errors) < 0.1
 
 
+def test_push_block_reaches_the_pose(tmp_path):
+    output = run_example("push_block.py", tmp_path)
+    errors = re.findall(r"position error (\S+) mm, yaw error (\S+) degrees", output)
+    (distance_before, yaw_before), (distance, yaw) = [tuple(map(float, pair)) for pair in errors]
+    assert distance_before > 50.0
+    assert yaw_before > 25.0
+    assert distance < 5.0
+    assert yaw < 2.0
+
+
+def test_stand_up_stands(tmp_path):
+    output = run_example("stand_up.py", tmp_path)
+    figures = re.findall(r"height (\S+) m, tilt (\S+) degrees, speed (\S+)", output)
+    (height_before, _, _), (height, tilt, speed) = [tuple(map(float, numbers)) for numbers in figures]
+    assert height_before < 0.07
+    assert abs(height - 0.3) < 0.01
+    assert tilt < 3.0
+    assert speed < 0.05
+    losses = [float(x) for x in re.findall(r"loss = (\S+)", output)]
+    assert losses[-1] < 0.05 * losses[0]
+
+
 # Published figures, written down a second time: mass [kg] of the moving links, and where the hand is when every joint is
 # at zero, from the arm's Denavit-Hartenberg lengths [m].
 PANDA_MASSES = (4.970684, 0.646926, 3.228604, 3.587895, 1.225946, 1.666555, 0.735522, 0.73, 0.015, 0.015)

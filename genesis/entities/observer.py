@@ -65,22 +65,14 @@ class Observer:
             theta = scene._parameters.theta()
             # The lock is held until the numbers of the contacts are read, too: others use the same buffers.
             with plain_tensors(), scene._dynamics.lock:
-                values = bridge.observe(scene._dynamics, group, scene._state, theta, command, scene._solution, record)
+                values = bridge.observe(scene._dynamics, group, scene._read_state(), theta, command, scene._solution, record)
                 named = dict(zip(group, values, strict=True))
                 if group is CONTACT:
-                    named |= zip(CONTACT_NUMBERS, self._numbers(), strict=True)
+                    named |= zip(CONTACT_NUMBERS, scene._dynamics.contacts(), strict=True)
             kept = _Observed(named, command, record)
             self._kept[group] = kept
             self._forget_after_backward(group, values)
         return kept.values[name]
-
-    def _numbers(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Count and pairs of the contacts just found. Raises GenesisException if an env has more than it has slots."""
-        dynamics = self._scene._dynamics
-        overflow = dynamics.contact_overflow()  # on the CPU it has been noticed before; CUDA is waited for here
-        if overflow is not None:
-            raise bridge.contact_overflow_error(dynamics, *overflow)
-        return dynamics.contacts()
 
     def _forget_after_backward(self, group: tuple[str, ...], values: tuple[torch.Tensor, ...]) -> None:
         """A backward pass frees what the node saved; the next getter shall build a node of its own."""

@@ -97,7 +97,7 @@ class StateReader(EntityBase):
         entity = self._built("get_qpos")
         chosen = self._select("get_qpos", "qs_idx_local", qs_idx_local, self.n_qs, unique=False)
         envs = self._select_envs("get_qpos", envs_idx, unique=False)
-        return self._scene._wrap(gather(self._scene._state, envs, chosen, entity.q_start))
+        return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, entity.q_start))
 
     def get_dofs_position(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Positions of the dofs [m, rad], ([n_envs,] n_dofs).
@@ -111,8 +111,8 @@ class StateReader(EntityBase):
         envs = self._select_envs(method, envs_idx, unique=False)
         layout = self._dof_layout
         if layout.is_plain:
-            return self._scene._wrap(gather(self._scene._state, envs, chosen, entity.q_start))
-        qpos = gather(self._scene._state, envs, select_range(self.n_qs, 0, self.n_qs), entity.q_start)
+            return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, entity.q_start))
+        qpos = gather(self._scene._read_state(), envs, select_range(self.n_qs, 0, self.n_qs), entity.q_start)
         parts = [qpos.index_select(1, layout.linear_index)]
         for rotation in layout.rotations:
             quat = qpos.narrow(1, rotation.q, 4)
@@ -129,7 +129,7 @@ class StateReader(EntityBase):
         entity = self._built("get_dofs_velocity")
         chosen = self._select("get_dofs_velocity", "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
         envs = self._select_envs("get_dofs_velocity", envs_idx, unique=False)
-        return self._scene._wrap(gather(self._scene._state, envs, chosen, self._scene._nq + entity.dof_start))
+        return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, self._scene._nq + entity.dof_start))
 
     def get_dofs_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration.

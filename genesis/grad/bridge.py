@@ -83,14 +83,20 @@ def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, 
 
 
 def _require_slots(dynamics: Dynamics) -> None:
-    """Raise if an env found more contacts than it has slots for. CPU only: on CUDA this would wait for the device."""
+    """Raise if an env found more contacts than it has slots for. On CUDA that waits until the state is read."""
     if dynamics.device.type == "cpu" and (overflow := dynamics.contact_overflow()):
-        raise contact_overflow_error(dynamics, *overflow)
+        raise _overflow_error(dynamics, *overflow, "The state before is kept.")
 
 
-def contact_overflow_error(dynamics: Dynamics, env: int, needed: int) -> GenesisException:
+def require_slots_of_cuda(dynamics: Dynamics) -> None:
+    """Raise if contacts were lost since this was last asked; it waits for the device. On the CPU they never are."""
+    if dynamics.device.type == "cuda" and (overflow := dynamics.contact_overflow()):
+        raise _overflow_error(dynamics, *overflow, "The state since then is wrong: reset the scene.")
+
+
+def _overflow_error(dynamics: Dynamics, env: int, needed: int, consequence: str) -> GenesisException:
     return GenesisException(
-        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. The state before is kept. "
+        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. {consequence} "
         f"Set RigidOptions(max_contacts={2 * needed}) or so when the scene is made."
     )
 

@@ -430,7 +430,9 @@ class Dynamics:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def load(self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None = None) -> None:
+    def load(
+        self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None = None
+    ) -> None:
         """Copy a step's inputs into the buffers; what is there already is not copied again.
 
         ``solution``: (N, evaluations * nv), where the constraint solver starts; None: it has no guess.
@@ -479,7 +481,6 @@ class Dynamics:
     def run_step(self) -> None:
         """From ``state_in`` and the loaded inputs to ``state_out``."""
         program = self._program()
-        self._int_tensors["ncon_needed"].zero_()
         self._replay(program.forward)
 
     def run_step_adjoint(self, adj_state: torch.Tensor) -> None:
@@ -493,7 +494,6 @@ class Dynamics:
     def run_observation(self, names: tuple[str, ...]) -> list[torch.Tensor]:
         """Fields ``names`` at ``state_in``: views of the work space, (N, ...) each."""
         program = self._observation(names)
-        self._int_tensors["ncon_needed"].zero_()
         self._replay(program.forward)
         return [self._field_view(self._data, name) for name in names]
 
@@ -512,14 +512,16 @@ class Dynamics:
         return self._int_tensors["ncon"][:, 1].clone(), self._int_tensors["con_pair"].clone()
 
     def contact_overflow(self) -> tuple[int, int] | None:
-        """First env that found more contacts than there are slots in the last run, and how many; else None."""
+        """First env that found more contacts than there are slots since this was last asked, and how many; else None."""
         if not self.model.has_contacts:
             return None
         needed = self._int_tensors["ncon_needed"][:, 0]
         if int(needed.max()) <= self.model.nconmax:
             return None
         env = int(torch.nonzero(needed > self.model.nconmax)[0])
-        return env, int(needed[env])
+        count = int(needed[env])
+        needed.zero_()
+        return env, count
 
     def unconverged_envs(self) -> list[int]:
         """Envs in which the constraint solver stopped at its limit of iterations in the last evaluation."""

@@ -22,6 +22,8 @@ from genesis.types import mat66, real, untaped, vec3, vec6
 HALF = real(0.5)
 # A pivot of the factorisation below this is replaced by it (MuJoCo: mjMINVAL in mju_cholFactor).
 MIN_PIVOT = MIN_VALUE
+# Gradient of the objective, over the trace of M, to which backward converges: the error of a derivative is of this order.
+ADJOINT_TOLERANCE = real(1.0e-12) if real is wp.float64 else real(1.0e-6)
 # Relative length of a step of the line search, and relative improvement, that 64 or 32 bits cannot resolve.
 ROUNDING = real(4.0e-16) if real is wp.float64 else real(2.0e-7)
 
@@ -759,7 +761,7 @@ def constraint_solve(
     enough = tolerance
     if for_adjoint == 1:
         limit = wp.max(iterations, 100)
-        enough = wp.min(tolerance, ROUNDING)
+        enough = wp.min(tolerance, ADJOINT_TOLERANCE)
     iteration = int(0)
     improvement = real(1.0)
     done = int(0)
@@ -792,7 +794,8 @@ def constraint_solve(
         converged = int(0)
         if scale * wp.sqrt(gradient2) < enough or (iteration > 0 and improvement < enough):
             converged = 1
-        if converged == 1 or iteration >= limit:
+        # a gradient that is not a number does not become one
+        if converged == 1 or iteration >= limit or not (gradient2 >= real(0.0)):
             done = 1
             if converged == 0:
                 solver_unconverged[w, 0] = 1
