@@ -40,6 +40,8 @@ examples: $(INSTALLED)
 	$(BIN)/python examples/quick_start.py
 	$(BIN)/python examples/trajectory_optimization.py
 	$(BIN)/python examples/learn_parameters.py
+	$(BIN)/python examples/push_block.py
+	$(BIN)/python examples/stand_up.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

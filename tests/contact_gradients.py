@@ -88,7 +88,9 @@ class ContactProgram:
             "gravity": scene.get_gravity().sceneless().detach().clone(),
         }
         if self.pd:
-            self.inputs["position"] = torch.as_tensor(target) + torch.tensor(0.001 * rng.standard_normal((steps, len(pd))))
+            self.inputs["position"] = torch.as_tensor(target) + torch.tensor(
+                0.001 * rng.standard_normal((steps, len(pd)))
+            )
         self.sized = [k for k, geom in enumerate(robot.geoms) if geom in robot.touching_geoms and geom.type in N_SIZES]
         for parameter in ENTITY_PARAMETERS.values():
             if not robot._can_set(parameter) or parameter.name in ("dofs_force_range", "links_gravity_compensation"):
@@ -96,7 +98,9 @@ class ContactProgram:
             value = self._get(parameter.name)
             if value.numel():
                 given = parameters.get(parameter.name)
-                self.inputs[parameter.name] = value if given is None else torch.as_tensor(given).expand(value.shape).clone()
+                self.inputs[parameter.name] = (
+                    value if given is None else torch.as_tensor(given).expand(value.shape).clone()
+                )
 
     def _get(self, name: str) -> torch.Tensor:
         if name == "dofs_limit":

@@ -33,7 +33,7 @@ def model_of(first: str, second: str, *, cone: str = "pyramidal", condim: int = 
     body = (
         f"<geom {SHAPES[first]} {where}/>"
         if first == "plane"
-        else f'<body><freejoint/><geom {SHAPES[first]} {offset} {where}/></body>'
+        else f"<body><freejoint/><geom {SHAPES[first]} {offset} {where}/></body>"
     )
     source = f"""
     <mujoco><option timestep="0.002" cone="{cone}" tolerance="0" iterations="200" ls_iterations="100" {options}/>

@@ -22,9 +22,7 @@ CONVERGED = {"tolerance": 0.0, "iterations": 200, "ls_iterations": 100}
 
 def load(source, cone, integrator="Euler", **options):
     rigid_options = {**CONVERGED, "friction_cone": cone, **options}
-    return build(
-        source, integrator=integrator, requires_grad=False, constraints=True, rigid_options=rigid_options
-    )
+    return build(source, integrator=integrator, requires_grad=False, constraints=True, rigid_options=rigid_options)
 
 
 def differences(scene, robot, data, steps=STEPS, control=None, single=False):

@@ -65,7 +65,9 @@ class Observer:
             theta = scene._parameters.theta()
             # The lock is held until the numbers of the contacts are read, too: others use the same buffers.
             with plain_tensors(), scene._dynamics.lock:
-                values = bridge.observe(scene._dynamics, group, scene._read_state(), theta, command, scene._solution, record)
+                values = bridge.observe(
+                    scene._dynamics, group, scene._read_state(), theta, command, scene._solution, record
+                )
                 named = dict(zip(group, values, strict=True))
                 if group is CONTACT:
                     named |= zip(CONTACT_NUMBERS, scene._dynamics.contacts(), strict=True)

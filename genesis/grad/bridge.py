@@ -63,6 +63,7 @@ class _Observe(torch.autograd.Function):
         with ctx.dynamics.lock:
             command = _load_saved(ctx)
             ctx.dynamics.run_observation_adjoint(ctx.names, grads)
+            _warn_of_unconverged_solver(ctx.dynamics, "a state getter")
             return None, None, None, None, *_input_grads(ctx, command, "a state getter")
 
 

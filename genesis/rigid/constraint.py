@@ -198,9 +198,7 @@ def joint_rows(
                 dof_solimp[w, i, 4],
                 real(0.0),
             )
-            loss_b = reference_damping(
-                dof_solref[w, i, 0], dof_solref[w, i, 1], dof_solimp[w, i, 1], timestep, refsafe
-            )
+            loss_b = reference_damping(dof_solref[w, i, 0], dof_solref[w, i, 1], dof_solimp[w, i, 1], timestep, refsafe)
             floss_active[w, i] = 1
             floss_aref[w, i] = -loss_b * qvel[w, i]
             floss_D[w, i] = real(1.0) / regularisation(loss_imp, dof_invweight0[i])
@@ -239,10 +237,13 @@ def larger(mode: int, first: real, second: real) -> real:
 
 @wp.func
 def mixed_solref(mode: int, weight: real, first0: real, second0: real, first: real, second: real) -> real:
-    """One entry of solref; references in direct format take the smaller value instead of the mean."""
+    """One entry of solref; references in direct format take the smaller value instead of the mean, at a tie both."""
     x = mixed(mode, weight, first, second)
     if mode == PARAMS_MIX and (first0 <= real(0.0) or second0 <= real(0.0)):
-        x = wp.min(first, second)
+        if first == second:
+            x = HALF * (first + second)
+        else:
+            x = wp.min(first, second)
     return x
 
 
@@ -514,16 +515,16 @@ def constraint_force(
                     tangent2 = tangent2 + scaled * scaled
                 con_tangent2[w, c] = tangent2
                 tangent = safe_sqrt(con_tangent2[w, c])
-                if mu_cone * normal + tangent <= real(0.0):
-                    for r in range(dim):
-                        con_force[w, c, r] += -con_D[w, c, r] * con_y[w, c, r]
-                elif normal < mu_cone * tangent:
+                if normal < mu_cone * tangent and mu_cone * normal + tangent > real(0.0):
                     mu2 = mu_cone * mu_cone
                     scale = con_D[w, c, 0] / (mu2 * (real(1.0) + mu2)) * (normal - mu_cone * tangent) * mu_cone
                     con_force[w, c, 0] += -scale
                     for r in range(1, dim):
                         mu_r = con_friction[w, c, r - 1]
                         con_force[w, c, r] += scale * mu_r * mu_r * con_y[w, c, r] / tangent
+                elif normal < mu_cone * tangent:
+                    for r in range(dim):
+                        con_force[w, c, r] += -con_D[w, c, r] * con_y[w, c, r]
             for r in range(dim):
                 for e in range(start, end):
                     qfrc_constraint[w, chain_dof[e]] += con_J[w, c, r, e - start] * con_force[w, c, r]

@@ -371,7 +371,12 @@ class Dynamics:
         rename["qacc_constrained"] = "solution@0"
         stages = step.stages_for(names, self.model)
         forward, backward = (
-            [[self._bind(s, self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=a), rename) for s in stages]]
+            [
+                [
+                    self._bind(s, self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=a), rename)
+                    for s in stages
+                ]
+            ]
             for a in (0, 1)
         )
         return self._capture(forward, backward, zero_contacts_of=None)
@@ -486,6 +491,7 @@ class Dynamics:
     def run_step_adjoint(self, adj_state: torch.Tensor) -> None:
         """Gradients of the loaded inputs from the gradient of the next state, (N, nq + nv + na)."""
         program = self._program()
+        self._int_tensors["solver_unconverged"].zero_()
         self._grad[:, : self._contacts_start].zero_()
         self._theta_grad.zero_()
         self.state_out_grad.copy_(adj_state)
@@ -500,6 +506,7 @@ class Dynamics:
     def run_observation_adjoint(self, names: tuple[str, ...], grads) -> None:
         """Gradients of the loaded inputs from the gradients of the fields ``names`` (None: zero)."""
         program = self._observation(names)
+        self._int_tensors["solver_unconverged"].zero_()
         self._grad.zero_()
         self._theta_grad.zero_()
         for name, grad in zip(names, grads, strict=True):
@@ -512,7 +519,7 @@ class Dynamics:
         return self._int_tensors["ncon"][:, 1].clone(), self._int_tensors["con_pair"].clone()
 
     def contact_overflow(self) -> tuple[int, int] | None:
-        """First env that found more contacts than there are slots since this was last asked, and how many; else None."""
+        """First env that found more contacts than it has slots since this was last asked, and how many; else None."""
         if not self.model.has_contacts:
             return None
         needed = self._int_tensors["ncon_needed"][:, 0]
@@ -524,7 +531,7 @@ class Dynamics:
         return env, count
 
     def unconverged_envs(self) -> list[int]:
-        """Envs in which the constraint solver stopped at its limit of iterations in the last evaluation."""
+        """Envs in which the constraint solver stopped at its limit of iterations in the last adjoint."""
         if not self.model.constrained:
             return []
         return torch.nonzero(self._int_tensors["solver_unconverged"][:, 0]).flatten().tolist()

@@ -6,232 +6,26 @@
 rows inside an envelope: row i of the triangle begins at the first dof that i is coupled to, by its tree or by a
 contact. Links that do not touch therefore cost what they cost alone.
 
-Gradient, by the implicit function theorem at the solution: the residual M a - qfrc_smooth - J' f(J a - aref) is zero, so
-with z = H^-1 dL/da,  dL/dqfrc_smooth = z,  dL/dM = -z a',  and J, aref, D and friction receive what the taped adjoint
-of :func:`genesis.rigid.constraint.constraint_force` yields when qfrc_constraint's adjoint is z. That kernel's own
-outputs depend on a as well: their adjoint reaches a through -J' C (...), which is added to dL/da here.
+Gradient, by the implicit function theorem at the solution: the residual M a - qfrc_smooth - J' f(J a - aref) is zero,
+so with z = H^-1 dL/da,  dL/dqfrc_smooth = z,  dL/dM = -z a',  and J, aref, D and friction receive what the taped
+adjoint of :func:`genesis.rigid.constraint.constraint_force` yields when qfrc_constraint's adjoint is z. That kernel's
+own outputs depend on a as well: their adjoint reaches a through -J' C (...), which is added to dL/da here.
 """
 
 import warp as wp
 
 from genesis.rigid.constraint import MIN_VALUE
+from genesis.rigid.envelope import envelope_factor, envelope_solve
 from genesis.rigid.kinematics import BALL
+from genesis.rigid.potential import contact_cost, contact_force, contact_hessian, contact_slope, friction_loss_cost
 from genesis.rigid.solve import solve_in_place
-from genesis.types import mat66, real, untaped, vec3, vec6
+from genesis.types import real, untaped, vec3, vec6
 
 HALF = real(0.5)
-# A pivot of the factorisation below this is replaced by it (MuJoCo: mjMINVAL in mju_cholFactor).
-MIN_PIVOT = MIN_VALUE
-# Gradient of the objective, over the trace of M, to which backward converges: the error of a derivative is of this order.
+# Gradient of the objective, over the trace of M, to which backward converges: derivatives err by about as much.
 ADJOINT_TOLERANCE = real(1.0e-12) if real is wp.float64 else real(1.0e-6)
 # Relative length of a step of the line search, and relative improvement, that 64 or 32 bits cannot resolve.
 ROUNDING = real(4.0e-16) if real is wp.float64 else real(2.0e-7)
-
-
-# -- the potential of one contact -------------------------------------------------------------------------------------
-
-
-@wp.func
-def contact_cost(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> real:
-    cost = real(0.0)
-    if dim == 1:
-        x = wp.min(y[w, c, 0], real(0.0))
-        cost = HALF * con_D[w, c, 0] * x * x
-    elif elliptic == 0:
-        for r in range(1, dim):
-            slope = con_friction[w, c, r - 1] * y[w, c, r]
-            plus = wp.min(y[w, c, 0] + slope, real(0.0))
-            minus = wp.min(y[w, c, 0] - slope, real(0.0))
-            cost += HALF * con_D[w, c, 0] * (plus * plus + minus * minus)
-    else:
-        mu = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if mu * normal + tangent <= real(0.0):
-            for r in range(dim):
-                cost += HALF * con_D[w, c, r] * y[w, c, r] * y[w, c, r]
-        elif normal < mu * tangent:
-            excess = normal - mu * tangent
-            cost = HALF * con_D[w, c, 0] / (mu * mu * (real(1.0) + mu * mu)) * excess * excess
-    return cost
-
-
-@wp.func
-def contact_slope(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-    v: wp.array3d(dtype=real),
-    alpha: real,
-):
-    """First and second derivative by alpha of the potential at y + alpha v."""
-    slope = real(0.0)
-    curvature = real(0.0)
-    y0 = y[w, c, 0] + alpha * v[w, c, 0]
-    v0 = v[w, c, 0]
-    if dim == 1:
-        if y0 < real(0.0):
-            slope = con_D[w, c, 0] * y0 * v0
-            curvature = con_D[w, c, 0] * v0 * v0
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            along = mu * (y[w, c, r] + alpha * v[w, c, r])
-            across = mu * v[w, c, r]
-            if y0 + along < real(0.0):
-                slope += con_D[w, c, 0] * (y0 + along) * (v0 + across)
-                curvature += con_D[w, c, 0] * (v0 + across) * (v0 + across)
-            if y0 - along < real(0.0):
-                slope += con_D[w, c, 0] * (y0 - along) * (v0 - across)
-                curvature += con_D[w, c, 0] * (v0 - across) * (v0 - across)
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y0
-        uu = real(0.0)
-        uv = real(0.0)
-        vv = real(0.0)
-        for r in range(1, dim):
-            u = con_friction[w, c, r - 1] * (y[w, c, r] + alpha * v[w, c, r])
-            du = con_friction[w, c, r - 1] * v[w, c, r]
-            uu += u * u
-            uv += u * du
-            vv += du * du
-        tangent = wp.sqrt(uu)
-        if mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                slope += con_D[w, c, r] * (y[w, c, r] + alpha * v[w, c, r]) * v[w, c, r]
-                curvature += con_D[w, c, r] * v[w, c, r] * v[w, c, r]
-        elif normal < mu_cone * tangent:
-            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
-            excess = normal - mu_cone * tangent
-            rate = uv / tangent
-            excess_rate = mu_cone * v0 - mu_cone * rate
-            slope = scale * excess * excess_rate
-            curvature = scale * (excess_rate * excess_rate - excess * mu_cone * (vv - rate * rate) / tangent)
-    return slope, curvature
-
-
-@wp.func
-def contact_force(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> vec6:
-    """Minus the gradient of the potential."""
-    force = vec6()
-    if dim == 1:
-        force[0] = -con_D[w, c, 0] * wp.min(y[w, c, 0], real(0.0))
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            plus = wp.min(y[w, c, 0] + mu * y[w, c, r], real(0.0))
-            minus = wp.min(y[w, c, 0] - mu * y[w, c, r], real(0.0))
-            force[0] -= con_D[w, c, 0] * (plus + minus)
-            force[r] -= con_D[w, c, 0] * mu * (plus - minus)
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                force[r] = -con_D[w, c, r] * y[w, c, r]
-        elif normal < mu_cone * tangent:
-            mu2 = mu_cone * mu_cone
-            scale = con_D[w, c, 0] / (mu2 * (real(1.0) + mu2)) * (normal - mu_cone * tangent) * mu_cone
-            force[0] = -scale
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                force[r] = scale * mu_r * mu_r * y[w, c, r] / tangent
-    return force
-
-
-@wp.func
-def contact_hessian(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> mat66:
-    """Second derivative of the potential; rows and columns beyond ``dim`` are zero."""
-    hessian = mat66()
-    if dim == 1:
-        if y[w, c, 0] < real(0.0):
-            hessian[0, 0] = con_D[w, c, 0]
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            weight = real(0.0)
-            difference = real(0.0)
-            if y[w, c, 0] + mu * y[w, c, r] < real(0.0):
-                weight += con_D[w, c, 0]
-                difference += con_D[w, c, 0]
-            if y[w, c, 0] - mu * y[w, c, r] < real(0.0):
-                weight += con_D[w, c, 0]
-                difference -= con_D[w, c, 0]
-            hessian[0, 0] += weight
-            hessian[0, r] = mu * difference
-            hessian[r, 0] = mu * difference
-            hessian[r, r] = mu * mu * weight
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                hessian[r, r] = con_D[w, c, r]
-        elif normal < mu_cone * tangent:
-            # potential: scale / 2 * excess^2;  gradient of excess: slope
-            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
-            excess = normal - mu_cone * tangent
-            slope = vec6()
-            slope[0] = mu_cone
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                slope[r] = -mu_cone * mu_r * mu_r * y[w, c, r] / tangent
-            for r in range(dim):
-                for s in range(dim):
-                    hessian[r, s] = scale * slope[r] * slope[s]
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                hessian[r, r] -= scale * excess * mu_cone * mu_r * mu_r / tangent
-                for s in range(1, dim):
-                    hessian[r, s] += scale * excess * slope[r] * slope[s] / (mu_cone * tangent)
-    return hessian
 
 
 # -- operators --------------------------------------------------------------------------------------------------------
@@ -316,81 +110,7 @@ def contact_mul(
     return result
 
 
-@wp.func
-def friction_loss_cost(y: real, D: real, loss: real) -> real:
-    """Quadratic near zero, linear where the force would exceed ``loss``."""
-    cost = HALF * D * y * y
-    if wp.abs(D * y) > loss:
-        cost = loss * wp.abs(y) - HALF * loss * loss / D
-    return cost
-
-
-@wp.func
-def envelope_factor(w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.array3d(dtype=real)):
-    """H = L L' in place, lower triangle by rows inside the envelope."""
-    for i in range(nv):
-        first = row_start[w, i]
-        for j in range(first, i + 1):
-            value = H[w, i, j]
-            for k in range(wp.max(first, row_start[w, j]), j):
-                value -= H[w, i, k] * H[w, j, k]
-            if j < i:
-                H[w, i, j] = value / H[w, j, j]
-            else:
-                H[w, i, i] = wp.sqrt(wp.max(value, MIN_PIVOT))
-
-
-@wp.func
-def envelope_solve(
-    w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.array3d(dtype=real), x: wp.array2d(dtype=real)
-):
-    """x <- (L L')^-1 x."""
-    for i in range(nv):
-        value = x[w, i]
-        for j in range(row_start[w, i], i):
-            value -= H[w, i, j] * x[w, j]
-        x[w, i] = value / H[w, i, i]
-    for k in range(nv):
-        i = nv - 1 - k
-        x[w, i] = x[w, i] / H[w, i, i]
-        for j in range(row_start[w, i], i):
-            x[w, j] -= H[w, i, j] * x[w, i]
-
-
 # -- the solver -------------------------------------------------------------------------------------------------------
-
-
-@untaped
-def constraint_envelope(
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    cpair_chain: wp.array(dtype=int),
-    chain_dof: wp.array(dtype=int),
-    chain_dof_adr: wp.array(dtype=int),
-    lim_active: wp.array2d(dtype=int),
-    floss_active: wp.array2d(dtype=int),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    any_constraint: wp.array2d(dtype=int),
-    row_start: wp.array2d(dtype=int),
-):
-    """First column of each row of H, and whether there is a constraint at all."""
-    w = wp.tid()
-    found = int(0)
-    for slot in range(lim_active.shape[1]):
-        found = wp.max(found, lim_active[w, slot])
-    for i in range(floss_active.shape[1]):
-        found = wp.max(found, floss_active[w, i])
-        row_start[w, i] = M_colind[M_colind_adr[i]]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            found = 1
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            for e in range(start, end):
-                row_start[w, chain_dof[e]] = wp.min(row_start[w, chain_dof[e]], chain_dof[start])
-    any_constraint[w, 0] = found
 
 
 @untaped
@@ -702,11 +422,11 @@ def constraint_solve(
 ):
     """qacc_constrained, from the guess that it holds on entry or from qacc_smooth, whichever costs less.
 
+    ``solver_unconverged`` is set where the limit of iterations came first, and never cleared here.
     ``for_adjoint``: converge as far as the precision allows, and leave the factors of H at the solution in ``H``.
     """
     w = wp.tid()
     solver_niter[w, 0] = 0
-    solver_unconverged[w, 0] = 0
     if any_constraint[w, 0] == 0:
         return
     nv = floss_active.shape[1]
@@ -912,7 +632,10 @@ def constraint_adjoint(
     adj_qM: wp.array2d(dtype=real),
     search: wp.array2d(dtype=real),
 ):
-    """z = H^-1 dL/da, with the outputs' adjoint carried to a;  adj_f += z;  adj_M -= z a';  adj_qfrc_constraint += z."""
+    """z = H^-1 dL/da, with the outputs' adjoint carried to a.
+
+    adj_qfrc_smooth += z;  adj_M -= z a';  adj_qfrc_constraint += z, for the taped adjoint of the forces that follows.
+    """
     w = wp.tid()
     if any_constraint[w, 0] == 0:
         return

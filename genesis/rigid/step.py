@@ -11,7 +11,19 @@ from dataclasses import dataclass
 import mujoco
 
 from genesis.model.arrays import Model
-from genesis.rigid import actuation, bias, constraint, inertia, integrate, kinematics, observe, passive, solve, solver
+from genesis.rigid import (
+    actuation,
+    bias,
+    constraint,
+    envelope,
+    inertia,
+    integrate,
+    kinematics,
+    observe,
+    passive,
+    solve,
+    solver,
+)
 from genesis.rigid.collision import detect, geometry
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
@@ -188,6 +200,10 @@ def _has_contacts(model: Model) -> bool:
     return model.has_contacts
 
 
+FOUND = (
+    *("cgeom_radius", "sweep_order", "candidate_count", "candidate"),
+    *("ncon_needed", "ncon", "con_pair", "con_feature"),
+)
 JOINT_ROWS = ("lim_axis", "lim_aref", "lim_D", "floss_aref", "floss_D", "lim_active", "floss_active")
 CONTACT_ROWS = ("con_J", "con_friction", "con_solref", "con_solimp", "con_vel", "con_aref", "con_D", "con_active")
 SOLUTION = (
@@ -231,18 +247,16 @@ FORWARD: tuple[Stage, ...] = (
     Stage(
         "collision",
         (detect.broad_phase, detect.narrow_phase),
-        ("cgeom_radius", "sweep_order", "candidate_count", "candidate", "ncon_needed", "ncon", "con_pair", "con_feature"),
+        FOUND,
         adjoint="none",
         needed=_has_contacts,
     ),
-    Stage(
-        "contact geometry", (geometry.contact_geometry,), ("con_dist", "con_pos", "con_frame"), needed=_has_contacts
-    ),
+    Stage("contact geometry", (geometry.contact_geometry,), ("con_dist", "con_pos", "con_frame"), needed=_has_contacts),
     Stage("contact rows", (constraint.contact_rows,), CONTACT_ROWS, needed=_has_contacts),
     Stage(
         "constraint solution",
         (
-            solver.constraint_envelope,
+            envelope.constraint_envelope,
             solver.smooth_acceleration,
             solver.constraint_solve,
             constraint.constraint_force,

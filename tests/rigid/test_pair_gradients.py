@@ -86,17 +86,15 @@ def test_gradient_of_one_step(pair, cone):
         exact = (grads[kind] * direction).sum(1).numpy()
         size = torch.linalg.vector_norm(grads[kind] * direction, dim=1).numpy()
         changed = np.zeros(STATES, dtype=bool)
-        reference = None
+        decisions: list[np.ndarray] = []  # at the state itself first
 
-        def along(t, kind=kind, direction=direction):
+        def along(t, kind=kind, direction=direction, changed=changed, decisions=decisions):
             moved = {"state": states, "theta": theta, "force": force}
             moved[kind] = moved[kind] + t * direction
             with torch.no_grad():
                 result = engine.step(moved["state"], engine.command(dof_force=moved["force"]), moved["theta"])
-            decided = branches(engine)
-            nonlocal reference
-            reference = decided if reference is None else reference
-            changed[:] |= (decided != reference).any(1)
+            decisions.append(branches(engine))
+            changed |= (decisions[-1] != decisions[0]).any(1)
             return (result * weights).sum(1).numpy()
 
         value = along(0.0)

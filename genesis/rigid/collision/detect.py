@@ -109,9 +109,7 @@ def broad_phase(
     count = int(0)
     if all_pairs == 1:
         for p in range(cpair_geom.shape[0]):
-            if may_touch(
-                w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat
-            ):
+            if may_touch(w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat):
                 candidate[w, count] = p
                 count += 1
     else:
