@@ -62,6 +62,20 @@ def test_sticking(shape, steps, cone):
     check(scenes.thrown(shape), steps, cone, 1, prepare=prepare, force=[0.5, 0.3, 0, 0, 0, 0])
 
 
+@pytest.mark.parametrize("integrator", ["implicitfast", "RK4"])
+@pytest.mark.parametrize("steps", [1, 100])
+def test_other_integrators(steps, integrator):
+    """A free box that spins and sticks: implicitfast adds gyroscopic terms to its block, RK4 solves four times a step."""
+
+    def prepare(m):
+        data = settled(m)
+        if steps == 1:
+            data.qvel[3:] += [0.1, -0.2, 0.5]
+        return data
+
+    check(scenes.thrown("box"), steps, "elliptic", 11, prepare=prepare, integrator=integrator, step=0.1)
+
+
 @pytest.mark.parametrize("cone", CONES)
 @pytest.mark.parametrize("steps", [1, 100])
 def test_sliding(steps, cone):
