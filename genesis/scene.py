@@ -274,11 +274,13 @@ class Scene:
         if envs is None:
             self._cur_step = 0
             self._solution = None
+            self._dynamics.forget_overflow()
             self._commands.clear()
             self._set_state(target)
             return
         if self._solution is not None:
             self._solution = self._solution.index_fill(0, envs.tensor(), 0.0)
+        self._dynamics.forget_overflow(envs.tensor())
         self._commands.clear_envs(envs)
         columns = select_range(target.shape[1], 0, target.shape[1])
         self._set_state(scatter(self._state, envs, columns, target.index_select(0, envs.tensor())))
@@ -439,6 +441,7 @@ class Scene:
         self._parameters.replace(theta)
         if self._parameters.has_friction_loss():
             self._dynamics.require_constraints()
+        self._dynamics.forget_overflow()
         self._solution = solution if solution.shape == self._dynamics.solution.shape else None
         self._commands.restore(blocks, mode, actuators_on)
         self._cur_step = cur_step

@@ -173,7 +173,7 @@ def save_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
     command = scene._commands.command
     arrays = {
         "model": model_numbers(scene),
-        "state": _numpy(scene._state),
+        "state": _numpy(scene._read_state()),
         "theta": _numpy(scene._parameters.theta()),
         "mode": _numpy(command.mode),
         "actuators_on": _numpy(command.actuators_on),
@@ -306,6 +306,8 @@ def _description(scene: Scene) -> dict[str, Any]:
         "substeps": scene.substeps,
         "integrator": scene._model.integrator.name,
         "friction_cone": "elliptic" if scene._model.elliptic else "pyramidal",
+        "impratio": float(scene.mj_model.opt.impratio),
+        "disableflags": int(scene.mj_model.opt.disableflags),
     }
 
 

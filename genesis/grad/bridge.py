@@ -71,7 +71,7 @@ def _run_step(dynamics: Dynamics, command: Command, guess, state, theta) -> tupl
     with dynamics.lock:
         dynamics.load(state, theta, command, guess)
         dynamics.run_step()
-        _require_slots(dynamics)
+        _require_slots(dynamics, "The state before is kept. ")
         return dynamics.state_out.clone(), dynamics.solution.clone()
 
 
@@ -79,25 +79,25 @@ def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, 
     with dynamics.lock:
         dynamics.load(state, theta, command, guess)
         views = dynamics.run_observation(names)
-        _require_slots(dynamics)
+        _require_slots(dynamics, "")
         return tuple(view.clone() for view in views)
 
 
-def _require_slots(dynamics: Dynamics) -> None:
+def _require_slots(dynamics: Dynamics, consequence: str) -> None:
     """Raise if an env found more contacts than it has slots for. On CUDA that waits until the state is read."""
     if dynamics.device.type == "cpu" and (overflow := dynamics.contact_overflow()):
-        raise _overflow_error(dynamics, *overflow, "The state before is kept.")
+        raise _overflow_error(dynamics, *overflow, consequence)
 
 
 def require_slots_of_cuda(dynamics: Dynamics) -> None:
     """Raise if contacts were lost since this was last asked; it waits for the device. On the CPU they never are."""
     if dynamics.device.type == "cuda" and (overflow := dynamics.contact_overflow()):
-        raise _overflow_error(dynamics, *overflow, "The state since then is wrong: reset the scene.")
+        raise _overflow_error(dynamics, *overflow, "The state since then is wrong: reset the scene. ")
 
 
 def _overflow_error(dynamics: Dynamics, env: int, needed: int, consequence: str) -> GenesisException:
     return GenesisException(
-        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. {consequence} "
+        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. {consequence}"
         f"Set RigidOptions(max_contacts={2 * needed}) or so when the scene is made."
     )
 

@@ -204,7 +204,7 @@ class Model:
 
     def _add_joints_and_dofs(self) -> None:
         m = self.mj_model
-        for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid"):
+        for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid", "dof_treeid"):
             self._index(name, getattr(m, name))
         hinge_or_slide = np.isin(m.jnt_type, (JNT_HINGE, JNT_SLIDE))
         limited = np.zeros(m.nv, dtype=np.int32)

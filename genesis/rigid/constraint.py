@@ -50,7 +50,7 @@ def impedance(solimp0: real, solimp1: real, solimp2: real, solimp3: real, solimp
     midpoint = clamp_impedance(solimp3)
     power = wp.max(real(1.0), solimp4)
     result = d0
-    if d0 == d1 or solimp2 <= MIN_VALUE:
+    if solimp2 <= MIN_VALUE:
         result = HALF * (d0 + d1)
     else:
         x = wp.abs(violation) / solimp2

@@ -165,18 +165,20 @@ class Dynamics:
         for name, size in control_shapes.items():
             add(name, size)
         persistent = sum(math.prod(shape) for _, shape in layout.values())
-        for name, spec in step.FIELDS.items():
-            if spec.differentiable and not spec.per_contact:
-                layout[name] = (spec.dtype, spec.shape(m))
         for name in ("rk_velocity_mean", "act_dot_mean"):
             add(name, m.nv if name.startswith("rk") else m.na)
-
+        # What only observations write comes after all that a step does: its gradients are not zeroed for a step.
+        observed = [name for stage in step.OBSERVE for name in stage.outputs]
+        plain = [name for name, spec in step.FIELDS.items() if spec.differentiable and not spec.per_contact]
+        for name in sorted(plain, key=lambda name: name in observed):
+            layout[name] = (step.FIELDS[name].dtype, step.FIELDS[name].shape(m))
         self._columns: dict[str, slice] = {}
         offset = 0
         for name, (dtype, shape) in layout.items():
             size = math.prod(shape) * _COMPONENTS[dtype]
             self._columns[name] = slice(offset, offset + size)
             offset += size
+        self._step_end = self._columns[observed[0]].start
         # Contacts last, one block of columns per slot: a step zeroes the gradients of those there are only.
         self._contact_columns: dict[str, int] = {}
         per_contact = 0
@@ -196,7 +198,7 @@ class Dynamics:
             self._arrays[name] = self._array(
                 self._data, self._grad, offset + column, spec.dtype, spec.shape(m), slots=m.nconmax
             )
-        self._work_grad = self._array(self._grad, None, persistent, real, (offset - persistent,))
+        self._work_grad = self._array(self._grad, None, persistent, real, (self._step_end - persistent,))
         self._contact_grad = self._array(self._grad, None, offset, real, (m.nconmax * per_contact,))
         scratch = {name: spec for name, spec in step.FIELDS.items() if not spec.differentiable}
         sizes = [math.prod(spec.shape(m)) * _COMPONENTS[spec.dtype] for spec in scratch.values()]
@@ -486,13 +488,14 @@ class Dynamics:
     def run_step(self) -> None:
         """From ``state_in`` and the loaded inputs to ``state_out``."""
         program = self._program()
+        self._forget_last_run()
         self._replay(program.forward)
 
     def run_step_adjoint(self, adj_state: torch.Tensor) -> None:
         """Gradients of the loaded inputs from the gradient of the next state, (N, nq + nv + na)."""
         program = self._program()
         self._int_tensors["solver_unconverged"].zero_()
-        self._grad[:, : self._contacts_start].zero_()
+        self._grad[:, : self._step_end].zero_()
         self._theta_grad.zero_()
         self.state_out_grad.copy_(adj_state)
         self._replay(program.backward)
@@ -500,6 +503,7 @@ class Dynamics:
     def run_observation(self, names: tuple[str, ...]) -> list[torch.Tensor]:
         """Fields ``names`` at ``state_in``: views of the work space, (N, ...) each."""
         program = self._observation(names)
+        self._forget_last_run()
         self._replay(program.forward)
         return [self._field_view(self._data, name) for name in names]
 
@@ -514,21 +518,34 @@ class Dynamics:
                 self._field_view(self._grad, name).copy_(grad)
         self._replay(program.backward)
 
+    def _forget_last_run(self) -> None:
+        if self.device.type == "cpu" and self.model.has_contacts:  # on CUDA nobody has asked yet
+            self.forget_overflow()
+
     def contacts(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Of the last run: how many contacts each env has, (N,), and the cpair of each, (N, nconmax); copies, int32."""
         return self._int_tensors["ncon"][:, 1].clone(), self._int_tensors["con_pair"].clone()
 
     def contact_overflow(self) -> tuple[int, int] | None:
-        """First env that found more contacts than it has slots since this was last asked, and how many; else None."""
+        """First env that found more contacts than it has slots, and how many; else None.
+
+        On the CPU of the last run; on CUDA since :meth:`forget_overflow`.
+        """
         if not self.model.has_contacts:
             return None
         needed = self._int_tensors["ncon_needed"][:, 0]
         if int(needed.max()) <= self.model.nconmax:
             return None
         env = int(torch.nonzero(needed > self.model.nconmax)[0])
-        count = int(needed[env])
-        needed.zero_()
-        return env, count
+        return env, int(needed[env])
+
+    def forget_overflow(self, envs: torch.Tensor | None = None) -> None:
+        """These envs (None: all) begin anew: what they lacked slots for before does not count any more."""
+        needed = self._int_tensors["ncon_needed"]
+        if envs is None:
+            needed.zero_()
+        else:
+            needed.index_fill_(0, envs, 0)
 
     def unconverged_envs(self) -> list[int]:
         """Envs in which the constraint solver stopped at its limit of iterations in the last adjoint."""

@@ -62,24 +62,24 @@ def effective_mass_matrix(
                 )
 
 
-@untaped
-def factor(
+@wp.func
+def factor_in_place(
+    w: int,
     M_colind: wp.array(dtype=int),
     M_colind_adr: wp.array(dtype=int),
     skip_dof: wp.array(dtype=int),
-    qH: wp.array2d(dtype=real),
+    matrix: wp.array2d(dtype=real),
     qLD: wp.array2d(dtype=real),
     qLDiagInv: wp.array2d(dtype=real),
 ):
-    """H = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI).
+    """Matrix = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI).
 
     In the pattern of M the columns of an ancestor's row are the first columns of a dof's own.
     Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
     """
-    w = wp.tid()
     nv = skip_dof.shape[0]
     for e in range(M_colind.shape[0]):
-        qLD[w, e] = qH[w, e]
+        qLD[w, e] = matrix[w, e]
     for k in range(nv):
         i = nv - 1 - k
         if skip_dof[i] == 0:
@@ -94,6 +94,19 @@ def factor(
                 for c in range(a + 1):
                     qLD[w, row + c] = qLD[w, row + c] - scale * qLD[w, start + c]
                 qLD[w, start + a] = scale
+
+
+@untaped
+def factor(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qH: wp.array2d(dtype=real),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+):
+    """H = L' D L, but for the dofs of ``skip_dof``."""
+    factor_in_place(wp.tid(), M_colind, M_colind_adr, skip_dof, qH, qLD, qLDiagInv)
 
 
 @wp.func

@@ -18,7 +18,7 @@ from genesis.rigid.constraint import MIN_VALUE
 from genesis.rigid.envelope import envelope_factor, envelope_solve
 from genesis.rigid.kinematics import BALL
 from genesis.rigid.potential import contact_cost, contact_force, contact_hessian, contact_slope, friction_loss_cost
-from genesis.rigid.solve import solve_in_place
+from genesis.rigid.solve import factor_in_place, solve_in_place
 from genesis.types import real, untaped, vec3, vec6
 
 HALF = real(0.5)
@@ -128,23 +128,8 @@ def smooth_acceleration(
     """qacc_smooth = M^-1 qfrc_smooth: where the solver begins if it has no better guess."""
     w = wp.tid()
     if any_constraint[w, 0] == 1:
-        nv = skip_none.shape[0]
-        for e in range(M_colind.shape[0]):
-            qMLD[w, e] = qM[w, e]
-        for k in range(nv):
-            i = nv - 1 - k
-            start = M_colind_adr[i]
-            n = M_colind_adr[i + 1] - start - 1
-            inverse = real(1.0) / qMLD[w, start + n]
-            qMLDiagInv[w, i] = inverse
-            for r in range(n):
-                a = n - 1 - r
-                scale = qMLD[w, start + a] * inverse
-                row = M_colind_adr[M_colind[start + a]]
-                for c in range(a + 1):
-                    qMLD[w, row + c] = qMLD[w, row + c] - scale * qMLD[w, start + c]
-                qMLD[w, start + a] = scale
-        for i in range(nv):
+        factor_in_place(w, M_colind, M_colind_adr, skip_none, qM, qMLD, qMLDiagInv)
+        for i in range(skip_none.shape[0]):
             qacc_smooth[w, i] = qfrc_smooth[w, i]
         solve_in_place(w, M_colind, M_colind_adr, skip_none, qMLD, qMLDiagInv, qacc_smooth)
 
@@ -376,6 +361,7 @@ def constraint_solve(
     jnt_dofadr: wp.array(dtype=int),
     M_colind: wp.array(dtype=int),
     M_colind_adr: wp.array(dtype=int),
+    dof_treeid: wp.array(dtype=int),
     cpair_dim: wp.array(dtype=int),
     cpair_chain: wp.array(dtype=int),
     chain_dof: wp.array(dtype=int),
@@ -430,10 +416,21 @@ def constraint_solve(
     if any_constraint[w, 0] == 0:
         return
     nv = floss_active.shape[1]
+    # Gradient and improvement are measured by the lightest tree, so that no heavy one hides what it still lacks.
+    # (MuJoCo solves and measures each island by itself.)
+    lightest = real(0.0)
     trace = real(0.0)
     for i in range(nv):
         trace += qM[w, M_colind_adr[i + 1] - 1]
-    scale = real(1.0) / wp.max(MIN_VALUE, trace)
+        last = int(1)
+        if i + 1 < nv:
+            if dof_treeid[i + 1] == dof_treeid[i]:
+                last = 0
+        if last == 1:
+            if lightest == real(0.0) or trace < lightest:
+                lightest = trace
+            trace = real(0.0)
+    scale = real(1.0) / wp.max(MIN_VALUE, lightest)
 
     # the better of the guess and the unconstrained acceleration
     mass_mul(w, M_colind, M_colind_adr, qM, qacc_smooth, Ma)
@@ -484,6 +481,7 @@ def constraint_solve(
         enough = wp.min(tolerance, ADJOINT_TOLERANCE)
     iteration = int(0)
     improvement = real(1.0)
+    last_gradient = real(0.0)
     done = int(0)
     while done == 0:
         # gradient
@@ -512,8 +510,13 @@ def constraint_solve(
         for i in range(nv):
             gradient2 += search[w, i] * search[w, i]
         converged = int(0)
-        if scale * wp.sqrt(gradient2) < enough or (iteration > 0 and improvement < enough):
+        if scale * wp.sqrt(gradient2) < enough:
             converged = 1
+        elif iteration > 0 and improvement < enough:
+            # an improvement that is lost in rounding says nothing while the gradient still shrinks
+            if improvement >= real(0.0) or wp.sqrt(gradient2) > HALF * last_gradient:
+                converged = 1
+        last_gradient = wp.sqrt(gradient2)
         # a gradient that is not a number does not become one
         if converged == 1 or iteration >= limit or not (gradient2 >= real(0.0)):
             done = 1
@@ -585,9 +588,10 @@ def constraint_solve(
                 con_ya,
             )  # fmt: skip
             improvement = scale * (cost - new_cost)
-            # what rounding leaves of an improvement is none
             if cost - new_cost <= ROUNDING * wp.abs(cost):
-                improvement = real(-1.0)
+                improvement = scale * ROUNDING * wp.abs(cost)
+                if improvement >= enough:
+                    improvement = real(-1.0)
             cost = new_cost
             iteration += 1
     solver_niter[w, 0] = iteration

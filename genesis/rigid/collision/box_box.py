@@ -1,6 +1,6 @@
 """Box with box: separating axes, clipping of faces, closest points of edges.
 
-Source: ``mjc_BoxBox`` of MuJoCo 4.0 (the collider that its change log calls rewritten). In words:
+Source: ``mjc_BoxBox`` of MuJoCo 4.0. In words:
 
 1. Signed separations along the three face normals of each box and the nine products of edges are compared. One above
    the margin ends it. The largest of the six faces is the reference; an edge pair replaces it if its separation is

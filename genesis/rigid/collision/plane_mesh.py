@@ -1,6 +1,6 @@
 """Plane against convex mesh: the deepest vertex of the hull, and up to three more corners of the face that it lies on.
 
-Follows MuJoCo's mjc_PlaneConvex as of version 3.13. Of the hull's polygons at the deepest vertex it takes the one that
+Follows MuJoCo's mjc_PlaneConvex. Of the hull's polygons at the deepest vertex it takes the one that
 faces the plane most directly. Of a polygon with more than four corners it keeps the deepest and three others that span
 a large area with it. Each of them makes a contact if it is within the margin and, unless it is the deepest, not farther
 along the plane's normal than the geom's origin.
