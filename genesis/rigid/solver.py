@@ -16,8 +16,19 @@ import warp as wp
 
 from genesis.rigid.constraint import MIN_VALUE
 from genesis.rigid.envelope import envelope_factor, envelope_solve
-from genesis.rigid.kinematics import BALL
-from genesis.rigid.potential import contact_cost, contact_force, contact_hessian, contact_slope, friction_loss_cost
+from genesis.rigid.objective import (
+    build_hessian,
+    contact_mul,
+    limit_add,
+    limit_mul,
+    line_slope,
+    mass_mul,
+    negative_gradient,
+    residuals,
+    subtract_references,
+    total_cost,
+)
+from genesis.rigid.potential import contact_hessian
 from genesis.rigid.solve import factor_in_place, solve_in_place
 from genesis.types import real, untaped, vec3, vec6
 
@@ -26,91 +37,6 @@ HALF = real(0.5)
 ADJOINT_TOLERANCE = real(1.0e-12) if real is wp.float64 else real(1.0e-6)
 # Relative length of a step of the line search, and relative improvement, that 64 or 32 bits cannot resolve.
 ROUNDING = real(4.0e-16) if real is wp.float64 else real(2.0e-7)
-
-
-# -- operators --------------------------------------------------------------------------------------------------------
-
-
-@wp.func
-def mass_mul(
-    w: int,
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    qM: wp.array2d(dtype=real),
-    x: wp.array2d(dtype=real),
-    y: wp.array2d(dtype=real),
-):
-    """y = M x."""
-    for i in range(M_colind_adr.shape[0] - 1):
-        diagonal = M_colind_adr[i + 1] - 1
-        y[w, i] = qM[w, diagonal] * x[w, i]
-        for e in range(M_colind_adr[i], diagonal):
-            j = M_colind[e]
-            y[w, i] += qM[w, e] * x[w, j]
-            y[w, j] += qM[w, e] * x[w, i]
-
-
-@wp.func
-def limit_mul(
-    w: int,
-    slot: int,
-    jnt_type: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    lim_axis: wp.array2d(dtype=vec3),
-    x: wp.array2d(dtype=real),
-) -> real:
-    """J x of a joint limit."""
-    j = slot // 2
-    d = jnt_dofadr[j]
-    result = real(0.0)
-    if jnt_type[j] == BALL:
-        axis = lim_axis[w, j]
-        result = axis[0] * x[w, d] + axis[1] * x[w, d + 1] + axis[2] * x[w, d + 2]
-    else:
-        result = real(1 - 2 * (slot - 2 * j)) * x[w, d]
-    return result
-
-
-@wp.func
-def limit_add(
-    w: int,
-    slot: int,
-    jnt_type: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    lim_axis: wp.array2d(dtype=vec3),
-    f: real,
-    x: wp.array2d(dtype=real),
-):
-    """x += J' f of a joint limit."""
-    j = slot // 2
-    d = jnt_dofadr[j]
-    if jnt_type[j] == BALL:
-        axis = lim_axis[w, j]
-        for k in range(3):
-            x[w, d + k] += axis[k] * f
-    else:
-        x[w, d] += real(1 - 2 * (slot - 2 * j)) * f
-
-
-@wp.func
-def contact_mul(
-    w: int,
-    c: int,
-    r: int,
-    start: int,
-    end: int,
-    chain_dof: wp.array(dtype=int),
-    con_J: wp.array4d(dtype=real),
-    x: wp.array2d(dtype=real),
-) -> real:
-    """Row r of J x of a contact."""
-    result = real(0.0)
-    for e in range(start, end):
-        result += con_J[w, c, r, e - start] * x[w, chain_dof[e]]
-    return result
-
-
-# -- the solver -------------------------------------------------------------------------------------------------------
 
 
 @untaped
@@ -135,64 +61,37 @@ def smooth_acceleration(
 
 
 @wp.func
-def residuals(
+def lightest_tree(
     w: int,
-    jnt_type: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    cpair_dim: wp.array(dtype=int),
-    cpair_chain: wp.array(dtype=int),
-    chain_dof: wp.array(dtype=int),
-    chain_dof_adr: wp.array(dtype=int),
-    lim_active: wp.array2d(dtype=int),
-    lim_axis: wp.array2d(dtype=vec3),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_J: wp.array4d(dtype=real),
-    x: wp.array2d(dtype=real),
-    lim_out: wp.array2d(dtype=real),
-    con_out: wp.array3d(dtype=real),
-):
-    """J x of limits and contacts."""
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            lim_out[w, slot] = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, x)
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            for r in range(cpair_dim[con_pair[w, c]]):
-                con_out[w, c, r] = contact_mul(w, c, r, start, end, chain_dof, con_J, x)
+    nv: int,
+    M_colind_adr: wp.array(dtype=int),
+    dof_treeid: wp.array(dtype=int),
+    qM: wp.array2d(dtype=real),
+) -> real:
+    """Smallest trace of M over the trees."""
+    lightest = real(0.0)
+    trace = real(0.0)
+    for i in range(nv):
+        trace += qM[w, M_colind_adr[i + 1] - 1]
+        last = int(1)
+        if i + 1 < nv:
+            if dof_treeid[i + 1] == dof_treeid[i]:
+                last = 0
+        if last == 1:
+            if lightest == real(0.0) or trace < lightest:
+                lightest = trace
+            trace = real(0.0)
+    return lightest
 
 
 @wp.func
-def subtract_references(
-    w: int,
-    cpair_dim: wp.array(dtype=int),
-    lim_active: wp.array2d(dtype=int),
-    lim_aref: wp.array2d(dtype=real),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_aref: wp.array3d(dtype=real),
-    lim_y: wp.array2d(dtype=real),
-    con_y: wp.array3d(dtype=real),
-):
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            lim_y[w, slot] -= lim_aref[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            for r in range(cpair_dim[con_pair[w, c]]):
-                con_y[w, c, r] -= con_aref[w, c, r]
-
-
-@wp.func
-def total_cost(
+def line_search(
     w: int,
     cpair_dim: wp.array(dtype=int),
     elliptic: int,
     impratio: real,
+    ls_iterations: int,
+    small_slope: real,
     dof_frictionloss: wp.array2d(dtype=real),
     lim_active: wp.array2d(dtype=int),
     lim_D: wp.array2d(dtype=real),
@@ -207,152 +106,50 @@ def total_cost(
     qfrc_smooth: wp.array2d(dtype=real),
     x: wp.array2d(dtype=real),
     Mx: wp.array2d(dtype=real),
-    lim_y: wp.array2d(dtype=real),
-    con_y: wp.array3d(dtype=real),
-) -> real:
-    """The objective at x, but for the constant of qacc_smooth."""
-    cost = real(0.0)
-    for i in range(floss_active.shape[1]):
-        cost += x[w, i] * (HALF * Mx[w, i] - qfrc_smooth[w, i])
-        if floss_active[w, i] == 1:
-            cost += friction_loss_cost(x[w, i] - floss_aref[w, i], floss_D[w, i], dof_frictionloss[w, i])
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            depth = wp.min(lim_y[w, slot], real(0.0))
-            cost += HALF * lim_D[w, slot] * depth * depth
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            cost += contact_cost(w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y)
-    return cost
-
-
-@wp.func
-def line_slope(
-    w: int,
-    cpair_dim: wp.array(dtype=int),
-    elliptic: int,
-    impratio: real,
-    dof_frictionloss: wp.array2d(dtype=real),
-    lim_active: wp.array2d(dtype=int),
-    lim_D: wp.array2d(dtype=real),
-    floss_active: wp.array2d(dtype=int),
-    floss_aref: wp.array2d(dtype=real),
-    floss_D: wp.array2d(dtype=real),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    x: wp.array2d(dtype=real),
     v: wp.array2d(dtype=real),
+    Mv: wp.array2d(dtype=real),
     lim_y: wp.array2d(dtype=real),
     lim_v: wp.array2d(dtype=real),
     con_y: wp.array3d(dtype=real),
     con_v: wp.array3d(dtype=real),
-    gauss_slope: real,
-    gauss_curvature: real,
-    alpha: real,
-):
-    """First and second derivative of the objective by alpha, at x + alpha v."""
-    slope = gauss_slope + alpha * gauss_curvature
-    curvature = gauss_curvature
+) -> real:
+    """Exact minimum along v: Newton on the slope, kept between the last points of either sign (MuJoCo: PrimalSearch).
+
+    ``small_slope``: slope, per length of v, that counts as none.
+    """
+    slope = real(0.0)
+    curvature = real(0.0)
+    norm2 = real(0.0)
     for i in range(floss_active.shape[1]):
-        if floss_active[w, i] == 1:
-            force = floss_D[w, i] * (x[w, i] + alpha * v[w, i] - floss_aref[w, i])
-            if wp.abs(force) > dof_frictionloss[w, i]:
-                slope += wp.sign(force) * dof_frictionloss[w, i] * v[w, i]
+        slope += v[w, i] * (Mx[w, i] - qfrc_smooth[w, i])
+        curvature += v[w, i] * Mv[w, i]
+        norm2 += v[w, i] * v[w, i]
+    small = small_slope * wp.sqrt(norm2)
+    alpha = real(0.0)
+    low = real(0.0)
+    high = real(-1.0)
+    trial = int(0)
+    searching = int(1)
+    while searching == 1:
+        d1, d2 = line_slope(
+            w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
+            ncon, con_pair, con_active, con_friction, con_D, x, v, lim_y, lim_v, con_y, con_v, slope, curvature, alpha,
+        )  # fmt: skip
+        if wp.abs(d1) <= small or trial > ls_iterations or d2 <= real(0.0):
+            searching = 0
+        else:
+            if d1 < real(0.0):
+                low = alpha
             else:
-                slope += force * v[w, i]
-                curvature += floss_D[w, i] * v[w, i] * v[w, i]
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            depth = lim_y[w, slot] + alpha * lim_v[w, slot]
-            if depth < real(0.0):
-                slope += lim_D[w, slot] * depth * lim_v[w, slot]
-                curvature += lim_D[w, slot] * lim_v[w, slot] * lim_v[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            s, k = contact_slope(
-                w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y, con_v, alpha
-            )
-            slope += s
-            curvature += k
-    return slope, curvature
-
-
-@wp.func
-def build_hessian(
-    w: int,
-    jnt_type: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    cpair_dim: wp.array(dtype=int),
-    cpair_chain: wp.array(dtype=int),
-    chain_dof: wp.array(dtype=int),
-    chain_dof_adr: wp.array(dtype=int),
-    elliptic: int,
-    impratio: real,
-    dof_frictionloss: wp.array2d(dtype=real),
-    qM: wp.array2d(dtype=real),
-    lim_active: wp.array2d(dtype=int),
-    lim_axis: wp.array2d(dtype=vec3),
-    lim_D: wp.array2d(dtype=real),
-    floss_active: wp.array2d(dtype=int),
-    floss_aref: wp.array2d(dtype=real),
-    floss_D: wp.array2d(dtype=real),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_J: wp.array4d(dtype=real),
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    row_start: wp.array2d(dtype=int),
-    x: wp.array2d(dtype=real),
-    lim_y: wp.array2d(dtype=real),
-    con_y: wp.array3d(dtype=real),
-    H: wp.array3d(dtype=real),
-):
-    """H = M + J' C J at x, inside the envelope."""
-    nv = floss_active.shape[1]
-    for i in range(nv):
-        for j in range(row_start[w, i], i + 1):
-            H[w, i, j] = real(0.0)
-        for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
-            H[w, i, M_colind[e]] = qM[w, e]
-        if floss_active[w, i] == 1:
-            if wp.abs(floss_D[w, i] * (x[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
-                H[w, i, i] += floss_D[w, i]
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            if lim_y[w, slot] < real(0.0):
-                d = jnt_dofadr[slot // 2]
-                if jnt_type[slot // 2] == BALL:
-                    axis = lim_axis[w, slot // 2]
-                    for i in range(3):
-                        for j in range(i + 1):
-                            H[w, d + i, d + j] += lim_D[w, slot] * axis[i] * axis[j]
-                else:
-                    H[w, d, d] += lim_D[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            dim = cpair_dim[con_pair[w, c]]
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            n = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1] - start
-            C = contact_hessian(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
-            for a in range(n):
-                weighted = vec6()
-                for r in range(dim):
-                    value = real(0.0)
-                    for s in range(dim):
-                        value += C[r, s] * con_J[w, c, s, a]
-                    weighted[r] = value
-                i = chain_dof[start + a]
-                for b in range(a + 1):
-                    entry = real(0.0)
-                    for r in range(dim):
-                        entry += weighted[r] * con_J[w, c, r, b]
-                    H[w, i, chain_dof[start + b]] += entry
+                high = alpha
+            step = alpha - d1 / d2
+            if high >= real(0.0) and (step <= low or step >= high):
+                step = HALF * (low + high)
+            if wp.abs(step - alpha) <= ROUNDING * wp.abs(alpha):
+                searching = 0
+            alpha = step
+            trial += 1
+    return alpha
 
 
 @untaped
@@ -418,19 +215,7 @@ def constraint_solve(
     nv = floss_active.shape[1]
     # Gradient and improvement are measured by the lightest tree, so that no heavy one hides what it still lacks.
     # (MuJoCo solves and measures each island by itself.)
-    lightest = real(0.0)
-    trace = real(0.0)
-    for i in range(nv):
-        trace += qM[w, M_colind_adr[i + 1] - 1]
-        last = int(1)
-        if i + 1 < nv:
-            if dof_treeid[i + 1] == dof_treeid[i]:
-                last = 0
-        if last == 1:
-            if lightest == real(0.0) or trace < lightest:
-                lightest = trace
-            trace = real(0.0)
-    scale = real(1.0) / wp.max(MIN_VALUE, lightest)
+    scale = real(1.0) / wp.max(MIN_VALUE, lightest_tree(w, nv, M_colind_adr, dof_treeid, qM))
 
     # the better of the guess and the unconstrained acceleration
     mass_mul(w, M_colind, M_colind_adr, qM, qacc_smooth, Ma)
@@ -484,31 +269,11 @@ def constraint_solve(
     last_gradient = real(0.0)
     done = int(0)
     while done == 0:
-        # gradient
-        for i in range(nv):
-            force = qfrc_smooth[w, i]
-            if floss_active[w, i] == 1:
-                loss = -floss_D[w, i] * (qacc_constrained[w, i] - floss_aref[w, i])
-                force += wp.clamp(loss, -dof_frictionloss[w, i], dof_frictionloss[w, i])
-            search[w, i] = force - Ma[w, i]
-        for slot in range(lim_active.shape[1]):
-            if lim_active[w, slot] == 1:
-                if lim_y[w, slot] < real(0.0):
-                    limit_add(w, slot, jnt_type, jnt_dofadr, lim_axis, -lim_D[w, slot] * lim_y[w, slot], search)
-        for c in range(ncon[w, 1]):
-            if con_active[w, c] == 1:
-                dim = cpair_dim[con_pair[w, c]]
-                start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-                end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-                push = contact_force(w, c, dim, elliptic, impratio, con_friction, con_D, con_ya)
-                for e in range(start, end):
-                    value = real(0.0)
-                    for r in range(dim):
-                        value += con_J[w, c, r, e - start] * push[r]
-                    search[w, chain_dof[e]] += value
-        gradient2 = real(0.0)
-        for i in range(nv):
-            gradient2 += search[w, i] * search[w, i]
+        gradient2 = negative_gradient(
+            w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic, impratio,
+            dof_frictionloss, lim_active, lim_axis, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair,
+            con_active, con_J, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y, con_ya, search,
+        )  # fmt: skip
         converged = int(0)
         if scale * wp.sqrt(gradient2) < enough:
             converged = 1
@@ -531,47 +296,17 @@ def constraint_solve(
             )  # fmt: skip
             envelope_factor(w, nv, row_start, H)
         if done == 0:
-            slope = real(0.0)
-            curvature = real(0.0)
-            norm2 = real(0.0)
-            # search = H^-1 (- gradient); the objective's slope along it without constraints
             envelope_solve(w, nv, row_start, H, search)
             mass_mul(w, M_colind, M_colind_adr, qM, search, Mv)
             residuals(
                 w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
                 con_pair, con_active, con_J, search, lim_v, con_v,
             )  # fmt: skip
-            for i in range(nv):
-                slope += search[w, i] * (Ma[w, i] - qfrc_smooth[w, i])
-                curvature += search[w, i] * Mv[w, i]
-                norm2 += search[w, i] * search[w, i]
-            # exact line search: Newton on the slope, kept between the last points of either sign
-            small = enough * ls_tolerance * wp.sqrt(norm2) / scale
-            alpha = real(0.0)
-            low = real(0.0)
-            high = real(-1.0)
-            trial = int(0)
-            searching = int(1)
-            while searching == 1:
-                d1, d2 = line_slope(
-                    w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref,
-                    floss_D, ncon, con_pair, con_active, con_friction, con_D, qacc_constrained, search, lim_y, lim_v,
-                    con_ya, con_v, slope, curvature, alpha,
-                )  # fmt: skip
-                if wp.abs(d1) <= small or trial > ls_iterations or d2 <= real(0.0):
-                    searching = 0
-                else:
-                    if d1 < real(0.0):
-                        low = alpha
-                    else:
-                        high = alpha
-                    step = alpha - d1 / d2
-                    if high >= real(0.0) and (step <= low or step >= high):
-                        step = HALF * (low + high)
-                    if wp.abs(step - alpha) <= ROUNDING * wp.abs(alpha):
-                        searching = 0
-                    alpha = step
-                    trial += 1
+            alpha = line_search(
+                w, cpair_dim, elliptic, impratio, ls_iterations, enough * ls_tolerance / scale, dof_frictionloss,
+                lim_active, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair, con_active, con_friction, con_D,
+                qfrc_smooth, qacc_constrained, Ma, search, Mv, lim_y, lim_v, con_ya, con_v,
+            )  # fmt: skip
             for i in range(nv):
                 qacc_constrained[w, i] += alpha * search[w, i]
                 Ma[w, i] += alpha * Mv[w, i]
