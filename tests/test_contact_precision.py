@@ -40,10 +40,8 @@ TOLERANCE = {
 # Share of states at which rounding may decide otherwise which contacts there are: faces that lie flat on each other,
 # touch just so, or offer edges and faces as equals. There the acceleration jumps, and is not compared.
 UNDECIDED = {"stack": 0.2, "pile": 0.3}  # measured 0.06, 0.14
-# Of the solver, from no guess: measured 9, and 11 in 64 bits; the limit is 100.
-MOST_ITERATIONS = 20
-# In backward, which starts from the solution of forward: measured 4.
-MOST_ITERATIONS_BACKWARD = 10
+# Of the solver, forward from no guess, and backward from the solution: measured 11; the limits are 100 and more.
+MOST_ITERATIONS = 30
 
 KEYS = ("acceleration", "size", "choices", "constrained", "iterations", "unconverged")
 
@@ -96,7 +94,5 @@ def test_the_solver_converges_in_32_bits(rollouts):
     for key, value in rollouts.items():
         if key.endswith("unconverged"):
             assert not value.any(), key
-        elif key.endswith("iterations forward"):
-            assert 0 < value.max() <= MOST_ITERATIONS, key
-        elif key.endswith("iterations backward"):
-            assert value.max() <= MOST_ITERATIONS_BACKWARD, key
+        elif "iterations" in key:
+            assert value.max() <= MOST_ITERATIONS, key
