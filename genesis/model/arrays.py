@@ -103,7 +103,7 @@ class Model:
         m = mj_model
         self.mj_model = m
         self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
-        self.nbody, self.njnt = int(m.nbody), int(m.njnt)
+        self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
         self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
@@ -205,6 +205,8 @@ class Model:
     def _add_joints_and_dofs(self) -> None:
         m = self.mj_model
         for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid", "dof_treeid"):
+            self._index(name, getattr(m, name))
+        for name in ("tree_dofadr", "tree_dofnum"):
             self._index(name, getattr(m, name))
         hinge_or_slide = np.isin(m.jnt_type, (JNT_HINGE, JNT_SLIDE))
         limited = np.zeros(m.nv, dtype=np.int32)

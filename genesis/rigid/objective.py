@@ -327,25 +327,28 @@ def build_hessian(
     con_friction: wp.array3d(dtype=real),
     con_D: wp.array3d(dtype=real),
     row_start: wp.array2d(dtype=int),
+    dof_place: wp.array2d(dtype=int),
     x: wp.array2d(dtype=real),
     lim_y: wp.array2d(dtype=real),
     con_y: wp.array3d(dtype=real),
     H: wp.array3d(dtype=real),
 ):
-    """H = M + J' C J at x, inside the envelope."""
+    """H = M + J' C J at x, inside the envelope; rows and columns in the order of ``dof_place``."""
     nv = floss_active.shape[1]
+    for p in range(nv):
+        for q in range(row_start[w, p], p + 1):
+            H[w, p, q] = real(0.0)
     for i in range(nv):
-        for j in range(row_start[w, i], i + 1):
-            H[w, i, j] = real(0.0)
+        p = dof_place[w, i]
         for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
-            H[w, i, M_colind[e]] = qM[w, e]
+            H[w, p, dof_place[w, M_colind[e]]] = qM[w, e]
         if floss_active[w, i] == 1:
             if wp.abs(floss_D[w, i] * (x[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
-                H[w, i, i] += floss_D[w, i]
+                H[w, p, p] += floss_D[w, i]
     for slot in range(lim_active.shape[1]):
         if lim_active[w, slot] == 1:
             if lim_y[w, slot] < real(0.0):
-                d = jnt_dofadr[slot // 2]
+                d = dof_place[w, jnt_dofadr[slot // 2]]
                 if jnt_type[slot // 2] == BALL:
                     axis = lim_axis[w, slot // 2]
                     for i in range(3):
@@ -366,9 +369,10 @@ def build_hessian(
                     for s in range(dim):
                         value += C[r, s] * con_J[w, c, s, a]
                     weighted[r] = value
-                i = chain_dof[start + a]
+                p = dof_place[w, chain_dof[start + a]]
                 for b in range(a + 1):
                     entry = real(0.0)
                     for r in range(dim):
                         entry += weighted[r] * con_J[w, c, r, b]
-                    H[w, i, chain_dof[start + b]] += entry
+                    q = dof_place[w, chain_dof[start + b]]
+                    H[w, wp.max(p, q), wp.min(p, q)] += entry

@@ -33,6 +33,8 @@ from genesis.rigid.solve import factor_in_place, solve_in_place
 from genesis.types import real, untaped, vec3, vec6
 
 HALF = real(0.5)
+# What 32 bits can reach of a tolerance; a smaller one costs iterations and brings nothing.
+LEAST_TOLERANCE = real(0.0) if real is wp.float64 else real(1.0e-6)
 # Gradient of the objective, over the trace of M, to which backward converges: derivatives err by about as much.
 ADJOINT_TOLERANCE = real(1.0e-12) if real is wp.float64 else real(1.0e-6)
 # Relative length of a step of the line search, and relative improvement, that 64 or 32 bits cannot resolve.
@@ -177,6 +179,7 @@ def constraint_solve(
     qacc_smooth: wp.array2d(dtype=real),
     any_constraint: wp.array2d(dtype=int),
     row_start: wp.array2d(dtype=int),
+    dof_place: wp.array2d(dtype=int),
     lim_active: wp.array2d(dtype=int),
     lim_axis: wp.array2d(dtype=vec3),
     lim_aref: wp.array2d(dtype=real),
@@ -200,6 +203,7 @@ def constraint_solve(
     con_ya: wp.array3d(dtype=real),
     con_v: wp.array3d(dtype=real),
     H: wp.array3d(dtype=real),
+    placed: wp.array2d(dtype=real),
     solver_niter: wp.array2d(dtype=int),
     solver_unconverged: wp.array2d(dtype=int),
 ):
@@ -260,13 +264,14 @@ def constraint_solve(
             qacc_constrained[w, i] = qacc_smooth[w, i]
 
     limit = iterations
-    enough = tolerance
+    enough = wp.max(tolerance, LEAST_TOLERANCE)
     if for_adjoint == 1:
         limit = wp.max(iterations, 100)
-        enough = wp.min(tolerance, ADJOINT_TOLERANCE)
+        enough = wp.min(enough, ADJOINT_TOLERANCE)
     iteration = int(0)
     improvement = real(1.0)
     last_gradient = real(0.0)
+    stalled = int(0)
     done = int(0)
     while done == 0:
         gradient2 = negative_gradient(
@@ -275,7 +280,7 @@ def constraint_solve(
             con_active, con_J, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y, con_ya, search,
         )  # fmt: skip
         converged = int(0)
-        if scale * wp.sqrt(gradient2) < enough:
+        if scale * wp.sqrt(gradient2) <= enough or stalled == 1:
             converged = 1
         elif iteration > 0 and improvement < enough:
             # an improvement that is lost in rounding says nothing while the gradient still shrinks
@@ -291,12 +296,12 @@ def constraint_solve(
             build_hessian(
                 w, jnt_type, jnt_dofadr, M_colind, M_colind_adr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr,
                 elliptic, impratio, dof_frictionloss, qM, lim_active, lim_axis, lim_D, floss_active, floss_aref,
-                floss_D, ncon, con_pair, con_active, con_J, con_friction, con_D, row_start, qacc_constrained, lim_y,
-                con_ya, H,
+                floss_D, ncon, con_pair, con_active, con_J, con_friction, con_D, row_start, dof_place, qacc_constrained,
+                lim_y, con_ya, H,
             )  # fmt: skip
             envelope_factor(w, nv, row_start, H)
         if done == 0:
-            envelope_solve(w, nv, row_start, H, search)
+            envelope_solve(w, nv, row_start, dof_place, H, placed, search)
             mass_mul(w, M_colind, M_colind_adr, qM, search, Mv)
             residuals(
                 w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
@@ -307,9 +312,16 @@ def constraint_solve(
                 lim_active, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair, con_active, con_friction, con_D,
                 qfrc_smooth, qacc_constrained, Ma, search, Mv, lim_y, lim_v, con_ya, con_v,
             )  # fmt: skip
+            moved2 = real(0.0)
+            size2 = real(0.0)
             for i in range(nv):
+                moved2 += alpha * search[w, i] * alpha * search[w, i]
+                size2 += qacc_constrained[w, i] * qacc_constrained[w, i]
                 qacc_constrained[w, i] += alpha * search[w, i]
                 Ma[w, i] += alpha * Mv[w, i]
+            # a step that qacc cannot hold
+            if moved2 <= ROUNDING * ROUNDING * size2:
+                stalled = 1
             for slot in range(lim_active.shape[1]):
                 if lim_active[w, slot] == 1:
                     lim_y[w, slot] += alpha * lim_v[w, slot]
@@ -347,6 +359,7 @@ def constraint_adjoint(
     dof_frictionloss: wp.array2d(dtype=real),
     any_constraint: wp.array2d(dtype=int),
     row_start: wp.array2d(dtype=int),
+    dof_place: wp.array2d(dtype=int),
     lim_active: wp.array2d(dtype=int),
     lim_axis: wp.array2d(dtype=vec3),
     lim_aref: wp.array2d(dtype=real),
@@ -362,6 +375,7 @@ def constraint_adjoint(
     con_D: wp.array3d(dtype=real),
     con_y: wp.array3d(dtype=real),
     H: wp.array3d(dtype=real),
+    placed: wp.array2d(dtype=real),
     qacc_constrained: wp.array2d(dtype=real),
     adj_qfrc_constraint: wp.array2d(dtype=real),
     adj_con_force: wp.array3d(dtype=real),
@@ -409,7 +423,7 @@ def constraint_adjoint(
                     value += C[r, s] * outer[s]
                 for e in range(start, end):
                     search[w, chain_dof[e]] -= con_J[w, c, r, e - start] * value
-    envelope_solve(w, nv, row_start, H, search)
+    envelope_solve(w, nv, row_start, dof_place, H, placed, search)
     for i in range(nv):
         adj_qfrc_smooth[w, i] += search[w, i]
         adj_qfrc_constraint[w, i] += search[w, i]

@@ -116,6 +116,7 @@ FIELDS: dict[str, Field] = {
     "lim_v": Field(real, lambda m: (2 * m.njnt,), differentiable=False),
     "con_ya": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
     "con_v": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
+    "placed": Field(real, lambda m: (m.nv,), differentiable=False),
     "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
     # linear systems
     "qH": Field(real, lambda m: (m.nM,)),
@@ -148,6 +149,9 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "con_feature": lambda m: (m.nconmax, 4),
     "con_active": lambda m: (m.nconmax,),
     "any_constraint": lambda m: (1,),
+    "tree_seen": lambda m: (m.ntree,),
+    "tree_queue": lambda m: (m.ntree,),
+    "dof_place": lambda m: (m.nv,),
     "row_start": lambda m: (m.nv,),
     "solver_niter": lambda m: (1,),
     "solver_unconverged": lambda m: (1,),
@@ -207,8 +211,9 @@ FOUND = (
 JOINT_ROWS = ("lim_axis", "lim_aref", "lim_D", "floss_aref", "floss_D", "lim_active", "floss_active")
 CONTACT_ROWS = ("con_J", "con_friction", "con_solref", "con_solimp", "con_vel", "con_aref", "con_D", "con_active")
 SOLUTION = (
-    *("any_constraint", "row_start", "qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
-    *("qacc_constrained", "Ma", "search", "Mv", "lim_y", "lim_v", "con_ya", "con_v", "H"),
+    *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start"),
+    *("qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
+    *("qacc_constrained", "Ma", "search", "Mv", "lim_y", "lim_v", "con_ya", "con_v", "placed", "H"),
     *("con_y", "con_tangent2", "con_force", "lim_force", "floss_force", "qfrc_constraint"),
 )
 
