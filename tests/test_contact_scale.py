@@ -12,7 +12,7 @@ from tests.scenes import build
 
 CONES = ["pyramidal", "elliptic"]
 # benchmarks/contact_scale.py does the same with 4096.
-N_ENVS = 512
+N_ENVS = 256
 
 
 @pytest.mark.parametrize("cone", CONES)
