@@ -24,6 +24,9 @@ MIN_MU = real(1.0e-5)  # mjMINMU
 MIN_IMPEDANCE = real(0.0001)  # mjMINIMP
 MAX_IMPEDANCE = real(0.9999)  # mjMAXIMP
 HALF = real(0.5)
+# Of a pyramid's edge: mu^2 / impratio, by which MuJoCo divides its D. In 32 bits it is bounded, because
+# the solver cannot tell an edge that is a million times stiffer than the contact from a rigid one.
+LEAST_SOFTNESS = real(0.0) if real is wp.float64 else real(1.0e-4)
 
 # How a pair's contact parameters follow from its geoms' (genesis.model.contact).
 PARAMS_MIX = wp.constant(0)
@@ -379,11 +382,14 @@ def contact_rows(
             if dim > 1 and elliptic == 0:
                 diagonal = diagonal * (real(1.0) + friction0 * friction0)
             D0 = real(1.0) / regularisation(imp, diagonal)
+            softness = friction0 * friction0 / impratio
+            if softness < LEAST_SOFTNESS:
+                softness = LEAST_SOFTNESS
             if dim == 1:
                 con_D[w, c, 0] = D0
             elif elliptic == 0:
                 for r in range(dim):
-                    con_D[w, c, r] = D0 * impratio * HALF / (friction0 * friction0)
+                    con_D[w, c, r] = D0 * HALF / softness
             else:
                 con_D[w, c, 0] = D0
                 for r in range(1, dim):
@@ -532,11 +538,29 @@ def constraint_force(
 
 @taped
 def total_force(
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    any_constraint: wp.array2d(dtype=int),
+    qM: wp.array2d(dtype=real),
     qfrc_smooth: wp.array2d(dtype=real),
-    qfrc_constraint: wp.array2d(dtype=real),
+    qacc_constrained: wp.array2d(dtype=real),
     qfrc_total: wp.array2d(dtype=real),
 ):
-    """Every force that the integrator sees."""
+    """Every force that the integrator sees: M qacc_constrained, which at the solution is qfrc_smooth + qfrc_constraint.
+
+    The sum would carry the rounding of the constraints' forces, which is that of the acceleration times D: with hardly
+    any friction, D of a pyramidal cone has no bound.
+    """
     w = wp.tid()
     for i in range(qfrc_total.shape[1]):
-        qfrc_total[w, i] = qfrc_smooth[w, i] + qfrc_constraint[w, i]
+        qfrc_total[w, i] = real(0.0)
+    if any_constraint[w, 0] == 1:
+        for i in range(qfrc_total.shape[1]):
+            diagonal = M_colind_adr[i + 1] - 1
+            qfrc_total[w, i] += qM[w, diagonal] * qacc_constrained[w, i]
+            for e in range(M_colind_adr[i], diagonal):
+                qfrc_total[w, i] += qM[w, e] * qacc_constrained[w, M_colind[e]]
+                qfrc_total[w, M_colind[e]] += qM[w, e] * qacc_constrained[w, i]
+    else:
+        for i in range(qfrc_total.shape[1]):
+            qfrc_total[w, i] += qfrc_smooth[w, i]

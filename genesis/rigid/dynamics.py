@@ -329,10 +329,14 @@ class Dynamics:
         stages = [s for s in (*step.FORWARD, *step.FREE_BODIES) if s.needed(self.model)]
         rename = {
             "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
-            "qacc_constrained": f"solution@{index}",
+            "qacc_constrained": self._solution_field(index),
             **rename,
         }
         return [self._bind(s, self._scalars(for_adjoint=for_adjoint), rename) for s in stages]
+
+    def _solution_field(self, evaluation: int) -> str:
+        """Where the constraint solver's solution is; without constraints, something that is never read as one."""
+        return f"solution@{evaluation}" if self.evaluations else "qfrc_smooth"
 
     def _step_segments(self, for_adjoint: int) -> list[list[_Launch]]:
         state = ("qpos", "qvel", "act")
@@ -370,7 +374,7 @@ class Dynamics:
     def _build_observation(self, names: tuple[str, ...]) -> _Program:
         """Continuous-time forward dynamics at the current state: nothing is implicit in it."""
         rename = {name: f"{name}@0" for name in ("qpos", "qvel", "act")} | {"skip_dof": "skip_none"}
-        rename["qacc_constrained"] = "solution@0"
+        rename["qacc_constrained"] = self._solution_field(0)
         stages = step.stages_for(names, self.model)
         forward, backward = (
             [

@@ -7,11 +7,10 @@ that were added far apart do not open the envelope wide (breadth first, as Cuthi
 
 import warp as wp
 
-from genesis.rigid.constraint import MIN_VALUE
 from genesis.types import real, untaped
 
-# A pivot of the factorisation below this is replaced by it (MuJoCo: mjMINVAL in mju_cholFactor).
-MIN_PIVOT = MIN_VALUE
+# Of a diagonal element: of a pivot below this, rounding has left nothing. Its row is decoupled then, as in MuJoCo.
+LEAST_PIVOT = real(1.0e-15) if real is wp.float64 else real(1.0e-6)
 
 
 @untaped
@@ -102,7 +101,11 @@ def envelope_factor(w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.arr
             if j < i:
                 H[w, i, j] = value / H[w, j, j]
             else:
-                H[w, i, i] = wp.sqrt(wp.max(value, MIN_PIVOT))
+                if value < LEAST_PIVOT * H[w, i, i]:
+                    value = H[w, i, i]
+                    for k in range(first, i):
+                        H[w, i, k] = real(0.0)
+                H[w, i, i] = wp.sqrt(value)
 
 
 @wp.func

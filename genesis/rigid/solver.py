@@ -137,7 +137,8 @@ def line_search(
             w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
             ncon, con_pair, con_active, con_friction, con_D, x, v, lim_y, lim_v, con_y, con_v, slope, curvature, alpha,
         )  # fmt: skip
-        if wp.abs(d1) <= small or trial > ls_iterations or d2 <= real(0.0):
+        # what is not a number, or has no curvature, leads nowhere
+        if wp.abs(d1) <= small or trial > ls_iterations or not (d2 > real(0.0)) or not wp.isfinite(d1):
             searching = 0
         else:
             if d1 < real(0.0):
@@ -145,6 +146,8 @@ def line_search(
             else:
                 high = alpha
             step = alpha - d1 / d2
+            if not wp.isfinite(step):
+                step = alpha
             if high >= real(0.0) and (step <= low or step >= high):
                 step = HALF * (low + high)
             if wp.abs(step - alpha) <= ROUNDING * wp.abs(alpha):
@@ -377,6 +380,7 @@ def constraint_adjoint(
     H: wp.array3d(dtype=real),
     placed: wp.array2d(dtype=real),
     qacc_constrained: wp.array2d(dtype=real),
+    adj_qacc_constrained: wp.array2d(dtype=real),
     adj_qfrc_constraint: wp.array2d(dtype=real),
     adj_con_force: wp.array3d(dtype=real),
     adj_lim_force: wp.array2d(dtype=real),
@@ -394,10 +398,10 @@ def constraint_adjoint(
         return
     nv = floss_active.shape[1]
     for i in range(nv):
-        search[w, i] = real(0.0)
+        search[w, i] = adj_qacc_constrained[w, i]
         if floss_active[w, i] == 1:
             if wp.abs(floss_D[w, i] * (qacc_constrained[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
-                search[w, i] = -floss_D[w, i] * (adj_floss_force[w, i] + adj_qfrc_constraint[w, i])
+                search[w, i] -= floss_D[w, i] * (adj_floss_force[w, i] + adj_qfrc_constraint[w, i])
     for slot in range(lim_active.shape[1]):
         if lim_active[w, slot] == 1:
             depth = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, qacc_constrained) - lim_aref[w, slot]
