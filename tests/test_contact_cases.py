@@ -302,3 +302,31 @@ def test_light_body_beside_a_heavy_one(cone):
     np.testing.assert_allclose(motions[1], motions[0], rtol=0, atol=1e-6)
     for a, b in zip(exact.gradients(), usual.gradients(), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("friction", [0.0, 1e-4, 1e-3])
+def test_hardly_any_friction(friction):
+    """The edges of a pyramid grow stiffer as 1 / friction^2: ten orders of magnitude over the contact's own stiffness."""
+    source = world(free("box", 'type="box" size=".1 .1 .1"', "0 0 .0998"))
+    source = source.replace('friction=".8 ', f'friction="{friction} ')
+    case = Case(source, "pyramidal", qvel=[1.0, 0.3, 0, 0, 0, 0.5], tolerance=1e-8)
+    data = mujoco.MjData(case.m)
+    data.qpos[:], data.qvel[:] = case.qpos, case.qvel
+    for _ in range(100):
+        mujoco.mj_step(case.m, data)
+    with torch.no_grad():
+        height = case.run(case.qpos, case.qvel, case.force, steps=100)[2].item()
+    assert abs(height - data.qpos[2]) < 2e-3  # it hops, by a millimetre, as MuJoCo's does
+    _, by_velocity, _ = case.gradients(steps=100)
+    assert np.abs(by_velocity).max() < 10.0
+
+
+def test_a_loss_on_contact_forces_has_a_gradient_when_nothing_touches():
+    case = Case(world(free("box", 'type="box" size=".1 .1 .1"', "0 0 .5")))
+    velocity = torch.tensor(case.qvel, requires_grad=True)
+    case.scene.reset()
+    put(case.scene, case.robot, case.qpos, velocity)
+    case.scene.step()
+    case.robot.get_links_net_contact_force().sum().backward()
+    assert not velocity.grad.any()
+    assert case.robot.get_contacts()["position"].requires_grad

@@ -80,9 +80,7 @@ def contacts_of(scene: Scene) -> Contacts:
     if not model.has_contacts:
         return _none(n_worlds)
     count, pair = scene._observer.get("ncon").long(), scene._observer.get("con_pair").long()
-    n = int(count.max())
-    if n == 0:
-        return _none(n_worlds)
+    n = int(count.max())  # with none, the empty tensors keep the graph: a loss on them has a gradient, of zero
     valid = torch.arange(n, device=pair.device) < count[:, None]
     pair = torch.where(valid, pair[:, :n], 0)
 

@@ -407,7 +407,10 @@ _SHAPES = {
         ("SDF", "signed distance field"),
     )
 }
-_SWITCH_OFF = "use spheres, capsules or boxes, or switch off these pairs (<exclude>, contype and conaffinity)"
+_SWITCH_OFF = (
+    "use spheres, capsules or boxes, or switch off these pairs (<exclude>, contype and conaffinity, "
+    "or collision=False of the morph)"
+)
 # By whether both shapes are of one entity.
 _WAYS_OUT = {
     True: f"{_SWITCH_OFF}, all pairs within an entity (RigidOptions(enable_self_collision=False)) or all contact "
