@@ -330,3 +330,23 @@ def test_a_loss_on_contact_forces_has_a_gradient_when_nothing_touches():
     case.robot.get_links_net_contact_force().sum().backward()
     assert not velocity.grad.any()
     assert case.robot.get_contacts()["position"].requires_grad
+
+
+@pytest.mark.parametrize("cone", CONES)
+def test_capsule_that_stands_upright(cone):
+    """Its axis, which MuJoCo takes for the tangents, is the normal: the frame has to come from elsewhere."""
+    case = Case(
+        world(free("capsule", 'type="capsule" size=".06 .12"', "0 0 .1797")), cone, qvel=[0.1, 0.05, 0, 0, 0, 0]
+    )
+    assert case.forward_error() < FORWARD
+    by_state, by_velocity, _ = case.gradients()
+    assert np.abs(by_state).max() < 1e6
+    rng = np.random.default_rng(3)
+    direction = 1e-5 * rng.standard_normal(6)  # velocity and force leave the frame where it is
+
+    def along(t):
+        with torch.no_grad():
+            return np.array([case.run(case.qpos, case.qvel + t * direction, case.force).numpy() @ case.weights])
+
+    numeric = directional_derivative(along, 1.0, levels=6)[0][0]
+    np.testing.assert_allclose(by_velocity @ direction, numeric, rtol=GRADIENT)
