@@ -188,13 +188,13 @@ class Scene:
         from genesis.grad import bridge
         from genesis.model.arrays import Model
         from genesis.model.compose import EntitySpec, compose
-        from genesis.rigid.dynamics import Dynamics
+        from genesis.rigid.dynamics import CpuDynamics
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
         composed = compose(specs, self.sim_options, self.rigid_options)
         model = Model(composed.mj_model, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
-        dynamics = Dynamics(model, n_worlds, runtime.device, self.substeps)
+        dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps)
         start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 
@@ -442,7 +442,7 @@ class Scene:
         if self._parameters.has_friction_loss():
             self._dynamics.require_constraints()
         self._dynamics.forget_overflow()
-        self._solution = solution if solution.shape == self._dynamics.solution.shape else None
+        self._solution = solution if solution.shape[-1] == self._dynamics.solution_size else None
         self._commands.restore(blocks, mode, actuators_on)
         self._cur_step = cur_step
         self._set_state(state)

@@ -10,7 +10,7 @@ import torch
 from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
-from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.dynamics import Dynamics, Gradients
 
 # Names under which an observation is asked for, where they differ from the field of the work space.
 _FIELD_OF = {"qM": "qM_dense"}
@@ -22,11 +22,6 @@ def _refuse_double_backward(what: str) -> None:
             f"double backward through {what} is not supported: its gradient cannot be differentiated again. "
             "Call backward() or autograd.grad() with create_graph=False."
         )
-
-
-def _reduce(grad: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
-    """Gradient of a control block: summed over envs where the block was shared by all of them."""
-    return grad.sum(0) if block.dim() == 1 else grad.clone()
 
 
 class _Step(torch.autograd.Function):
@@ -42,11 +37,15 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def backward(ctx, adj_state, _adj_solution):
         _refuse_double_backward("scene.step()")
-        with ctx.dynamics.lock:
-            command = _load_saved(ctx)
-            ctx.dynamics.run_step_adjoint(adj_state)
-            _warn_of_unconverged_solver(ctx.dynamics, f"step {ctx.index}")
-            return None, None, None, None, *_input_grads(ctx, command, "scene.step()")
+        dynamics = ctx.dynamics
+        command, solution, state, theta = _load_saved(ctx)
+        with dynamics.lock:
+            needs = ctx.needs_input_grad
+            gradients = dynamics.run_adjoint(
+                theta, command, state, _fitting(dynamics, solution), adj_state, None, needs[5], needs[6:]
+            )
+            _warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
+        return None, None, None, None, *_input_grads(dynamics, gradients, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
@@ -60,30 +59,41 @@ class _Observe(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         _refuse_double_backward("a state getter")
-        with ctx.dynamics.lock:
-            command = _load_saved(ctx)
-            ctx.dynamics.run_observation_adjoint(ctx.names, grads)
-            _warn_of_unconverged_solver(ctx.dynamics, "a state getter")
-            return None, None, None, None, *_input_grads(ctx, command, "a state getter")
+        dynamics = ctx.dynamics
+        command, guess, state, theta = _load_saved(ctx)
+        with dynamics.lock:
+            needs = ctx.needs_input_grad
+            gradients = dynamics.observe_adjoint(
+                ctx.names, theta, command, state, _fitting(dynamics, guess), grads, needs[5], needs[6:]
+            )
+            _warn_of_unconverged_solver(dynamics, "a state getter")
+        return None, None, None, None, *_input_grads(dynamics, gradients, "a state getter")
+
+
+def _fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
+    """A guess of the solver's; none where it was recorded before ``require_constraints()``."""
+    if guess is None or guess.shape[-1] != dynamics.solution_size:
+        return dynamics.no_solution()
+    return guess
 
 
 def _run_step(dynamics: Dynamics, command: Command, guess, state, theta) -> tuple[torch.Tensor, torch.Tensor]:
     with dynamics.lock:
-        dynamics.load(state, theta, command, guess)
-        dynamics.run_step()
-        _require_slots(dynamics, "The state before is kept. ")
-        return dynamics.state_out.clone(), dynamics.solution.clone()
+        guess = _fitting(dynamics, guess)
+        after, solution = torch.empty_like(state), torch.empty_like(guess)
+        dynamics.run(theta, command, state, after, guess, solution)
+        require_slots(dynamics, "The state before is kept. ")
+    return after, solution
 
 
 def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, theta) -> tuple[torch.Tensor, ...]:
     with dynamics.lock:
-        dynamics.load(state, theta, command, guess)
-        views = dynamics.run_observation(names)
-        _require_slots(dynamics, "")
-        return tuple(view.clone() for view in views)
+        values = dynamics.observe(names, theta, command, state, _fitting(dynamics, guess))
+        require_slots(dynamics, "")
+    return tuple(values)
 
 
-def _require_slots(dynamics: Dynamics, consequence: str) -> None:
+def require_slots(dynamics: Dynamics, consequence: str) -> None:
     """Raise if an env found more contacts than it has slots for. On CUDA that waits until the state is read."""
     if dynamics.device.type == "cpu" and (overflow := dynamics.contact_overflow()):
         raise _overflow_error(dynamics, *overflow, consequence)
@@ -105,12 +115,13 @@ def _overflow_error(dynamics: Dynamics, env: int, needed: int, consequence: str)
 def _save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
     """Keep the inputs: tensors through autograd, which frees them with the graph, the command's structure directly."""
     ctx.dynamics = dynamics
-    ctx.mode, ctx.actuators_on, ctx.block_keys = command.mode, command.actuators_on, tuple(command.blocks)
+    ctx.mode, ctx.actuators_on = command.mode, command.actuators_on
+    ctx.block_keys, ctx.sequences = tuple(command.blocks), command.sequences
     ctx.save_for_backward(guess, state, theta, *blocks)
 
 
-def _load_saved(ctx) -> Command:
-    """Load the saved inputs into the buffers again."""
+def _load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The command, guess, state and parameters that were saved."""
     try:
         guess, state, theta, *blocks = ctx.saved_tensors
     except RuntimeError as error:  # torch freed them after an earlier backward pass
@@ -119,27 +130,15 @@ def _load_saved(ctx) -> Command:
             "still hangs on it: call scene.reset() or scene.detach() after each backward pass, or the earlier "
             f"backward() with retain_graph=True. (Torch: {error})"
         ) from None
-    command = Command(ctx.mode, ctx.actuators_on, dict(zip(ctx.block_keys, blocks, strict=True)))
-    ctx.dynamics.load(state, theta, command, guess)
-    return command
+    blocks = dict(zip(ctx.block_keys, blocks, strict=True))
+    return Command(ctx.mode, ctx.actuators_on, blocks, ctx.sequences), guess, state, theta
 
 
-def _input_grads(ctx, command: Command, what: str) -> tuple:
-    """Gradients of (state, theta, *blocks), None where autograd asks for none."""
-    dynamics = ctx.dynamics
-    blocks = command.blocks.values()
-    needs = ctx.needs_input_grad[-2 - len(blocks) :]
+def _input_grads(dynamics: Dynamics, gradients: Gradients, what: str) -> tuple:
+    """Gradients of (state, theta, *blocks)."""
     if dynamics.device.type == "cpu":
-        _warn_of_non_finite_gradient(dynamics, what)
-    controls = [
-        _reduce(grad, block) if need else None
-        for grad, block, need in zip(dynamics.control_grads(command), blocks, needs[2:], strict=True)
-    ]
-    return (
-        dynamics.state_in_grad.clone() if needs[0] else None,
-        dynamics.theta_grad.clone() if needs[1] else None,
-        *controls,
-    )
+        _warn_of_non_finite_gradient(dynamics, gradients, what)
+    return gradients.state, gradients.theta, *gradients.blocks
 
 
 def _rows_not_finite(values: torch.Tensor) -> list[int]:
@@ -149,11 +148,11 @@ def _rows_not_finite(values: torch.Tensor) -> list[int]:
     return torch.nonzero(~torch.isfinite(values).all(1)).flatten().tolist()
 
 
-def _warn_of_non_finite_gradient(dynamics: Dynamics, what: str) -> None:
+def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what: str) -> None:
     if dynamics.warned_of_gradient:
         return
-    rows = _rows_not_finite(dynamics.state_in_grad)
-    if not rows and not _rows_not_finite(dynamics.theta_grad):
+    rows = _rows_not_finite(gradients.state)
+    if not rows and (gradients.theta is None or not _rows_not_finite(gradients.theta)):
         return
     dynamics.warned_of_gradient = True
     place = f"state's, in env(s) {rows[:8]}" if rows else "parameters'"
@@ -169,7 +168,7 @@ def _warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
 
     On CUDA this would wait for the device, so it is asked on the CPU only.
     """
-    if dynamics.warned_of_solver or dynamics.device.type != "cpu" or not (envs := dynamics.unconverged_envs()):
+    if dynamics.warned_of_solver or dynamics.device.type != "cpu" or not (envs := dynamics.unconverged_envs):
         return
     dynamics.warned_of_solver = True
     runtime.logger.warning(

@@ -1,17 +1,13 @@
-"""The step as captured graphs over fixed buffers: (state, controls, theta) -> next state, and its adjoint.
+"""Forward dynamics of ``n_worlds`` envs as a function of torch tensors, and its adjoint.
 
-Memory: per env one row of a buffer holds everything a step reads and computes, its gradient a second buffer of the
-same layout; arrays of kernels are views into them. Parameters have a buffer of their own, of one row (shared by all
-envs, addressed with stride zero) or one row per env. Nothing is allocated, and nothing read back, in a step.
+    (state, controls, parameters) -> states of the steps that follow;   (state, ...) -> observations of it
 
-A step is a sequence of segments. All intermediate results of a segment are in the work space; what a later segment
-needs is in slots of its own. The adjoint runs all segments forward, then each one's adjoint in reverse, after running
-it forward once more where a later segment has overwritten the work space.
+Nothing is kept from one call to the next but what makes the next one quick.
 """
 
-import math
 import threading
-import weakref
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import mujoco
@@ -19,67 +15,47 @@ import numpy as np
 import torch
 import warp as wp
 
-from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import step
-from genesis.rigid.command import CONTROL_FIELDS, Command
-from genesis.types import load_kernels, mat33, real, untaped, vec3, vec4, vec6, vec10
+from genesis.rigid.command import Command
+from genesis.rigid.cpu import CpuExecutor
+from genesis.rigid.native import Program
+from genesis.rigid.workspace import COMPONENTS, control_sizes, evaluations
+from genesis.types import load_kernels, real
 
-_COMPONENTS = {real: 1, vec3: 3, vec4: 4, vec6: 6, mat33: 9, vec10: 10}
-# Element types of parameters that kernels read as vectors: the last axis of the field becomes the vector.
-_THETA_DTYPES = {
-    "gravity": vec3,
-    "body_ipos": vec3,
-    "body_inertia": vec6,
-    "body_pos": vec3,
-    "body_quat": vec4,
-    "jnt_axis": vec3,
-    "jnt_pos": vec3,
-    "geom_pos": vec3,
-    "geom_quat": vec4,
-    "geom_size": vec3,
-}
-# With at most so many pairs of shapes, the broad phase looks at each of them.
-_FEW_PAIRS = 128
+# Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
+_WORTH_A_THREAD = 64
 
 
-# Warp captures into one graph of a device at a time, whichever thread asks.
-_capturing = threading.Lock()
+@dataclass(frozen=True)
+class Control:
+    """A control field of all dofs, actuators or links, as the kernels read it.
+
+    Attributes:
+        values: ([T,] [N,] width), contiguous along the last axis
+        sequence: whether the first axis is that of the steps
+    """
+
+    values: torch.Tensor
+    sequence: bool
+
+    def strides(self) -> tuple[int, int]:
+        """Bytes from env to env and from step to step."""
+        strides = [s * self.values.element_size() for s in self.values.stride()[:-1]]
+        step_stride = strides.pop(0) if self.sequence else 0
+        return (strides[0] if strides else 0), step_stride
 
 
-@untaped
-def zero_columns(x: wp.array2d(dtype=real)):
-    w = wp.tid()
-    for i in range(x.shape[1]):
-        x[w, i] = real(0.0)
+@dataclass(frozen=True)
+class Gradients:
+    """Of a run's inputs: state (N, nq + nv + na), parameters (N, ntheta) or None, control blocks, each as it is."""
+
+    state: torch.Tensor
+    theta: torch.Tensor | None
+    blocks: list[torch.Tensor | None]
 
 
-@untaped
-def zero_contacts(ncon: wp.array2d(dtype=int), per_contact: int, x: wp.array2d(dtype=real)):
-    """Zero the columns that belong to the contacts there are."""
-    w = wp.tid()
-    for i in range(ncon[w, 1] * per_contact):
-        x[w, i] = real(0.0)
-
-
-@dataclass
-class _Launch:
-    """A stage bound to its arrays."""
-
-    stage: step.Stage
-    arguments: list[list]
-    adjoint_arguments: list[list]
-
-
-@dataclass
-class _Program:
-    """Captured graphs: forward; and forward once more, then the adjoint."""
-
-    forward: object
-    backward: object
-
-
-class Dynamics:
+class Dynamics(ABC):
     """Forward dynamics and integration of ``n_worlds`` copies of a model.
 
     Args:
@@ -87,495 +63,353 @@ class Dynamics:
         n_worlds: number of envs N (at least 1)
         device: torch device
         substeps: integration steps of ``model.timestep`` per step
+
+    States are (N, nq + nv + na), or (T, N, nq + nv + na) for the steps of a run; parameters (1 or N, ntheta); the
+    constraint solver's solutions (N, solution_size), or (T, N, solution_size).
     """
 
     def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1):
-        self.model = model
-        self.n_worlds = n_worlds
-        self.device = device
-        self._dtype = runtime.tc_float
-        self.substeps = substeps
+        self.model, self.n_worlds, self.device, self.substeps = model, n_worlds, device, substeps
         self.nq, self.nv, self.na, self.nu, self.nbody = model.nq, model.nv, model.na, model.nu, model.nbody
         self.state_size = self.nq + self.nv + self.na
-        self._wp_device = wp.device_from_torch(device)
-        load_kernels(self._wp_device)
-        self._implicit_fast = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
-        self._allocate()
-        self._bind_model()
-        self._forget_loaded()
+        self.rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        self._control_sizes = control_sizes(model)
         self.warned_of_gradient = self.warned_of_solver = False
-        # Held while inputs are loaded, run and copied out: the buffers are shared by all that use the scene.
+        # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
-
-    def _forget_loaded(self) -> None:
-        """The buffers are new: nothing is loaded, and no graph is captured."""
-        self._theta: weakref.ref[torch.Tensor] | None = None  # weak: a parameter's graph is not ours to keep alive
-        self._theta_version = -1
-        self._theta_rows = 0
-        self._command: Command | None = None
-        self._control_keys: tuple = ()
-        self._step_program: _Program | None = None
-        self._observations: dict[tuple[str, ...], _Program] = {}
+        self.unconverged_envs: list[int] = []
+        self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        load_kernels(wp.device_from_torch(device))
 
     @property
     def solution_size(self) -> int:
         """Length of an env's solution of the constraint solver, as far as the model has constraints."""
-        return self.substeps * (4 if self._rk4 else 1) * self.nv
+        return evaluations(self.model, self.substeps, self.rk4) * self.nv
 
     def no_solution(self) -> torch.Tensor:
         """The solution that stands for none, as large as there are constraints."""
-        return torch.zeros_like(self.solution)
+        kind = {"dtype": wp.dtype_to_torch(real), "device": self.device}
+        return torch.zeros((self.n_worlds, self.solution_size), **kind)
 
     def require_constraints(self) -> None:
         """Add the constraint stages, where the model was built without any constraint."""
         with self.lock:
-            if self.model.constrained:
-                return
-            self.model.constrained = True
-            self._allocate()
-            self._bind_model()
-            self._forget_loaded()
+            if not self.model.constrained:
+                self.model.constrained = True
+                self._forget_programs()
 
-    # -- buffers ------------------------------------------------------------------------------------------------------
+    # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def _allocate(self) -> None:
-        m, n = self.model, self.n_worlds
-        layout: dict[str, tuple[type, tuple[int, ...]]] = {}
-        state_shapes = {"qpos": m.nq, "qvel": m.nv, "act": m.na}
-        control_shapes = dict(zip(CONTROL_FIELDS, (m.nv, m.nv, m.nv, m.nu, 6 * m.nbody), strict=True))
-
-        def add(name, size):
-            layout[name] = (real, (size,))
-
-        # inputs, outputs and slots first: what persists between segments
-        stages = 4 if self._rk4 else 1
-        for s in range(self.substeps + 1):
-            for name, size in state_shapes.items():
-                add(f"{name}@{s}", size)
-        if self._rk4:
-            for s in range(self.substeps):
-                for k in range(stages):
-                    for name, size in (*state_shapes.items(), ("rk_velocity", m.nv), ("qacc", m.nv), ("act_dot", m.na)):
-                        add(f"{name}@{s}.{k}", size)
-        # The constraint solver's result of each evaluation, which is its guess at the next: part of a step's inputs.
-        self.evaluations = self.substeps * stages if m.constrained else 0
-        for k in range(self.evaluations):
-            add(f"solution@{k}", m.nv)
-        for name, size in control_shapes.items():
-            add(name, size)
-        persistent = sum(math.prod(shape) for _, shape in layout.values())
-        for name in ("rk_velocity_mean", "act_dot_mean"):
-            add(name, m.nv if name.startswith("rk") else m.na)
-        # What only observations write comes after all that a step does: its gradients are not zeroed for a step.
-        observed = [name for stage in step.OBSERVE for name in stage.outputs]
-        plain = [name for name, spec in step.FIELDS.items() if spec.differentiable and not spec.per_contact]
-        for name in sorted(plain, key=lambda name: name in observed):
-            layout[name] = (step.FIELDS[name].dtype, step.FIELDS[name].shape(m))
-        self._columns: dict[str, slice] = {}
-        offset = 0
-        for name, (dtype, shape) in layout.items():
-            size = math.prod(shape) * _COMPONENTS[dtype]
-            self._columns[name] = slice(offset, offset + size)
-            offset += size
-        self._step_end = self._columns[observed[0]].start
-        # Contacts last, one block of columns per slot: a step zeroes the gradients of those there are only.
-        self._contact_columns: dict[str, int] = {}
-        per_contact = 0
-        for name, spec in step.FIELDS.items():
-            if spec.per_contact:
-                self._contact_columns[name] = per_contact
-                per_contact += math.prod(spec.shape(m)) * _COMPONENTS[spec.dtype]
-        self._contacts_start, self._per_contact = offset, per_contact
-        self._data = torch.zeros((n, offset + m.nconmax * per_contact), dtype=self._dtype, device=self.device)
-        self._grad = torch.zeros_like(self._data)
-        self._arrays = {
-            name: self._array(self._data, self._grad, self._columns[name].start, dtype, shape)
-            for name, (dtype, shape) in layout.items()
-        }
-        for name, column in self._contact_columns.items():
-            spec = step.FIELDS[name]
-            self._arrays[name] = self._array(
-                self._data, self._grad, offset + column, spec.dtype, spec.shape(m), slots=m.nconmax
-            )
-        self._work_grad = self._array(self._grad, None, persistent, real, (self._step_end - persistent,))
-        self._contact_grad = self._array(self._grad, None, offset, real, (m.nconmax * per_contact,))
-        scratch = {name: spec for name, spec in step.FIELDS.items() if not spec.differentiable}
-        sizes = [math.prod(spec.shape(m)) * _COMPONENTS[spec.dtype] for spec in scratch.values()]
-        self._scratch = torch.zeros((n, sum(sizes)), dtype=self._dtype, device=self.device)
-        start = 0
-        for (name, spec), size in zip(scratch.items(), sizes, strict=True):
-            self._arrays[name] = self._array(self._scratch, None, start, spec.dtype, spec.shape(m))
-            start += size
-        self.state_in = self._data[:, : self.state_size]
-        self.state_in_grad = self._grad[:, : self.state_size]
-        last = self._columns[f"qpos@{self.substeps}"].start
-        self.state_out = self._data[:, last : last + self.state_size]
-        self.state_out_grad = self._grad[:, last : last + self.state_size]
-        first, end = self._columns[CONTROL_FIELDS[0]].start, self._columns[CONTROL_FIELDS[-1]].stop
-        self._control = self._data[:, first:end]
-        first = self._columns["solution@0"].start if self.evaluations else 0
-        self.solution = self._data[:, first : first + self.evaluations * m.nv]
-
-        def integers(*shape):
-            return torch.zeros((n, *shape), dtype=torch.int32, device=self.device)
-
-        self._int_tensors = {"ctrl_mode": integers(m.nv), "actuator_on": integers(m.nu)}
-        self._int_tensors |= {name: integers(*shape(m)) for name, shape in step.INT_FIELDS.items()}
-        for name, tensor in self._int_tensors.items():
-            self._arrays[name] = wp.from_torch(tensor, dtype=wp.int32)
-
-    def _array(
+    @abstractmethod
+    def run(
         self,
-        data: torch.Tensor,
-        grad: torch.Tensor | None,
-        start: int,
-        dtype,
-        shape,
-        stride: int | None = None,
-        slots: int | None = None,
-    ):
-        """View of columns of ``data`` as an array over (envs, *shape), or (envs, slots, *shape) of a field of contacts.
-
-        ``stride`` 0 repeats one row for all envs.
-        """
-        item = data.element_size()
-        inner, step_size = [], _COMPONENTS[dtype] * item
-        for extent in reversed(shape):
-            inner.append(step_size)
-            step_size *= max(extent, 1)
-        row = data.stride(0) * item if stride is None else stride
-        strides = (row, *reversed(inner))
-        if slots is not None:
-            strides = (row, self._per_contact * item, *reversed(inner))
-            shape = (slots, *shape)
-
-        def view(buffer):
-            return wp.array(
-                ptr=buffer.data_ptr() + start * item,
-                dtype=dtype,
-                shape=(self.n_worlds, *shape),
-                strides=strides,
-                device=self._wp_device,
-            )
-
-        array = view(data)
-        if grad is not None:
-            array.grad = view(grad)
-        return array
-
-    def _bind_model(self) -> None:
-        np_float = runtime.np_float
-        for name, values in self.model.indices.items():
-            self._arrays[name] = wp.array(values, dtype=wp.int32, device=self._wp_device)
-        for name, values in self.model.constants.items():
-            self._arrays[name] = wp.array(values.astype(np_float), dtype=real, device=self._wp_device)
-        skip = self.model.indices["dof_in_free_block"]
-        self._arrays["skip_none"] = wp.array(np.zeros_like(skip), dtype=wp.int32, device=self._wp_device)
-
-    def _bind_theta(self, rows: int) -> None:
-        """(Re)bind the parameter arrays to a buffer of ``rows`` rows (1 or N) and drop every captured graph."""
-        self._theta_rows = rows
-        self._theta_data = torch.zeros((rows, self.model.ntheta), dtype=self._dtype, device=self.device)
-        self._theta_grad = torch.zeros_like(self._theta_data)
-        stride = 0 if rows == 1 else None
-        for name, spec in self.model.theta_fields.items():
-            dtype = _THETA_DTYPES.get(name, real)
-            shape = spec.shape if dtype is real else (*spec.shape[:-1],) or (1,)
-            self._arrays[name] = self._array(self._theta_data, self._theta_grad, spec.offset, dtype, shape, stride)
-        self._step_program = None
-        self._observations.clear()
-
-    # -- programs -----------------------------------------------------------------------------------------------------
-
-    def _bind(self, stage: step.Stage, scalars: dict, rename: dict[str, str]) -> _Launch:
-        def argument(label: str):
-            if label in scalars:
-                return scalars[label]
-            if label.startswith("adj_"):
-                return self._arrays[rename.get(label[4:], label[4:])].grad
-            return self._arrays[rename.get(label, label)]
-
-        def arguments(kernels):
-            return [[argument(arg.label) for arg in kernel.adj.args] for kernel in kernels]
-
-        return _Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
-
-    def _scalars(self, **more) -> dict:
-        option, constants = self.model.mj_model.opt, self.model.constants
-        margins = constants["cpair_margin"] + constants["cpair_gap"]
-        euler_damping = self.model.integrator == mujoco.mjtIntegrator.mjINT_EULER and not self.model.disabled(
-            mujoco.mjtDisableBit.mjDSBL_EULERDAMP
-        )
-        return {
-            "timestep": self.model.timestep,
-            "refsafe": int(not self.model.disabled(mujoco.mjtDisableBit.mjDSBL_REFSAFE)),
-            "warm_start": int(not self.model.disabled(mujoco.mjtDisableBit.mjDSBL_WARMSTART)),
-            "elliptic": int(self.model.elliptic),
-            "impratio": float(option.impratio),
-            "iterations": int(option.iterations),
-            "tolerance": float(option.tolerance),
-            "ls_iterations": int(option.ls_iterations),
-            "ls_tolerance": float(option.ls_tolerance),
-            "for_adjoint": 0,
-            "all_pairs": int(self.model.ncpair <= _FEW_PAIRS),
-            "largest_margin": float(np.max(margins, initial=0.0)),
-            "damping_implicit": int(euler_damping or self._implicit_fast),
-            "force_implicit": int(self._implicit_fast),
-            **more,
-        }
-
-    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: int) -> list[_Launch]:
-        stages = [s for s in (*step.FORWARD, *step.FREE_BODIES) if s.needed(self.model)]
-        rename = {
-            "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
-            "qacc_constrained": self._solution_field(index),
-            **rename,
-        }
-        return [self._bind(s, self._scalars(for_adjoint=for_adjoint), rename) for s in stages]
-
-    def _solution_field(self, evaluation: int) -> str:
-        """Where the constraint solver's solution is; without constraints, something that is never read as one."""
-        return f"solution@{evaluation}" if self.evaluations else "qfrc_smooth"
-
-    def _step_segments(self, for_adjoint: int) -> list[list[_Launch]]:
-        state = ("qpos", "qvel", "act")
-        segments = []
-        for s in range(self.substeps):
-            here = {name: f"{name}@{s}" for name in state}
-            there = {f"{name}_next": f"{name}@{s + 1}" for name in state}
-            if not self._rk4:
-                launches = self._evaluation(here, s, for_adjoint)
-                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
-                continue
-            derivative = ("qacc", "act_dot")
-            for k in range(4):
-                point = here if k == 0 else {name: f"{name}@{s}.{k}" for name in state}
-                launches = []
-                if k > 0:
-                    before = f"qvel@{s}" if k == 1 else f"rk_velocity@{s}.{k - 1}"
-                    time = self.model.timestep * (1.0 if k == 3 else 0.5)
-                    rename = {
-                        **here,
-                        **{name: f"{name}@{s}.{k - 1}" for name in derivative},
-                        **{f"{name}_next": point[name] for name in state},
-                        "rk_velocity": before,
-                        "rk_velocity_next": f"rk_velocity@{s}.{k}",
-                    }
-                    launches.append(self._bind(step.RK_STAGE, self._scalars(stage_time=time), rename))
-                rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
-                launches += self._evaluation(rename, 4 * s + k, for_adjoint)
-                segments.append(launches)
-            rename = {**here, **there}
-            rename |= {f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(4)}
-            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
-        return segments
-
-    def _build_observation(self, names: tuple[str, ...]) -> _Program:
-        """Continuous-time forward dynamics at the current state: nothing is implicit in it."""
-        rename = {name: f"{name}@0" for name in ("qpos", "qvel", "act")} | {"skip_dof": "skip_none"}
-        rename["qacc_constrained"] = self._solution_field(0)
-        stages = step.stages_for(names, self.model)
-        forward, backward = (
-            [
-                [
-                    self._bind(s, self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=a), rename)
-                    for s in stages
-                ]
-            ]
-            for a in (0, 1)
-        )
-        return self._capture(forward, backward, zero_contacts_of=None)
-
-    def _launch_forward(self, launches: list[_Launch]) -> None:
-        for launch in launches:
-            for kernel, arguments in zip(launch.stage.kernels, launch.arguments, strict=True):
-                wp.launch(kernel, dim=self.n_worlds, inputs=arguments, device=self._wp_device, record_tape=False)
-
-    def _launch_adjoint(self, launches: list[_Launch]) -> None:
-        for launch in reversed(launches):
-            stage = launch.stage
-            if stage.adjoint == "none":
-                continue
-            if stage.adjoint == "implicit":
-                for kernel, arguments in zip(stage.adjoint_kernels, launch.adjoint_arguments, strict=True):
-                    wp.launch(kernel, dim=self.n_worlds, inputs=arguments, device=self._wp_device, record_tape=False)
-            taped = stage.kernels if stage.adjoint == "tape" else stage.taped
-            for kernel, arguments in zip(reversed(stage.kernels), reversed(launch.arguments), strict=True):
-                if kernel in taped:
-                    wp.launch(
-                        kernel,
-                        dim=self.n_worlds,
-                        inputs=arguments,
-                        adj_inputs=[None] * len(arguments),
-                        adjoint=True,
-                        device=self._wp_device,
-                        record_tape=False,
-                    )
-
-    def _capture(self, forward: list[list[_Launch]], backward: list[list[_Launch]], zero_contacts_of) -> _Program:
-        """Capture the segments of the forward pass, and those of the backward pass, which end in their adjoints.
-
-        ``zero_contacts_of``: the array of contact counts, where gradients of contacts are not loaded from outside.
-        """
-        device = self._wp_device
-        with _capturing, wp.ScopedCapture(device=device) as forward_capture:
-            for segment in forward:
-                self._launch_forward(segment)
-        with _capturing, wp.ScopedCapture(device=device) as backward_capture:
-            for segment in backward:
-                self._launch_forward(segment)
-            for k, segment in reversed(list(enumerate(backward))):
-                if k < len(backward) - 1:
-                    self._launch_forward(segment)
-                    wp.launch(zero_columns, dim=self.n_worlds, inputs=[self._work_grad], device=device)
-                if zero_contacts_of is not None:
-                    inputs = [zero_contacts_of, self._per_contact, self._contact_grad]
-                    wp.launch(zero_contacts, dim=self.n_worlds, inputs=inputs, device=device)
-                self._launch_adjoint(segment)
-        return _Program(forward_capture.graph, backward_capture.graph)
-
-    def _replay(self, graph) -> None:
-        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
-        wp.capture_launch(graph, stream=stream)
-
-    # -- running ------------------------------------------------------------------------------------------------------
-
-    def load(
-        self, state: torch.Tensor, theta: torch.Tensor, command: Command, solution: torch.Tensor | None = None
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        after: torch.Tensor,
+        guess: torch.Tensor,
+        solution: torch.Tensor,
+        n_steps: int = 1,
     ) -> None:
-        """Copy a step's inputs into the buffers; what is there already is not copied again.
+        """Steps from ``state``; states after each are written to ``after``, solutions to ``solution``.
 
-        ``solution``: (N, evaluations * nv), where the constraint solver starts; None: it has no guess.
+        With several steps, ``state``, ``after`` and ``solution`` have an axis of steps, and ``after`` of one step is
+        ``state`` of the next, in memory as well. ``guess``: (N, solution_size), where the solver starts.
         """
-        if theta.shape[0] != self._theta_rows:
-            self._bind_theta(theta.shape[0])
-            self._theta = None
-        if self._theta is None or theta is not self._theta() or theta._version != self._theta_version:
-            self._theta_data.copy_(theta)
-            self._theta, self._theta_version = weakref.ref(theta), theta._version
-        loaded, self._command = self._command, None  # an interrupt in between leaves nothing that is trusted
-        if loaded is None or command.mode is not loaded.mode:
-            self._int_tensors["ctrl_mode"].copy_(command.mode)
-        if loaded is None or command.actuators_on is not loaded.actuators_on:
-            self._int_tensors["actuator_on"].copy_(command.actuators_on)
-        self._command = Command(command.mode, command.actuators_on)
-        keys = tuple((key, block.shape[-1]) for key, block in command.blocks.items())
-        if keys != self._control_keys:
-            self._control.zero_()
-            self._control_keys = keys
-        for view, block in zip(self._block_views(self._data, command), command.blocks.values(), strict=True):
-            view.copy_(block)
-        self.state_in.copy_(state)
-        if self.evaluations:
-            if solution is None or not solution.numel():  # none: of a graph recorded before require_constraints()
-                self.solution.zero_()
-            else:
-                self.solution.copy_(solution)
 
-    def _block_views(self, buffer: torch.Tensor, command: Command) -> list[torch.Tensor]:
-        views = []
-        for (name, start), block in command.blocks.items():
-            first = self._columns[name].start + start
-            views.append(buffer[:, first : first + block.shape[-1]])
-        return views
+    @abstractmethod
+    def run_adjoint(
+        self,
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        solution: torch.Tensor,
+        final_grad: torch.Tensor | None,
+        seed: torch.Tensor | None,
+        needs_theta: bool,
+        needs_blocks: list[bool],
+        n_steps: int = 1,
+    ) -> Gradients:
+        """Gradients of a run's inputs.
 
-    def control_grads(self, command: Command) -> list[torch.Tensor]:
-        """Gradient of each control block after an adjoint, (N, n) each."""
-        return self._block_views(self._grad, command)
+        ``final_grad``: of the last state after; ``seed``: of every state after, (T, N, ...), None: zero.
+        """
 
-    @property
-    def theta_grad(self) -> torch.Tensor:
-        """Gradient of the parameters after an adjoint, (P, ntheta)."""
-        return self._theta_grad
+    @abstractmethod
+    def observe(
+        self, names: tuple[str, ...], theta: torch.Tensor, command: Command, state: torch.Tensor, guess: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Fields ``names`` at ``state``, (N, ...) each, new tensors."""
 
-    def run_step(self) -> None:
-        """From ``state_in`` and the loaded inputs to ``state_out``."""
-        program = self._program()
-        self._forget_last_run()
-        self._replay(program.forward)
+    @abstractmethod
+    def observe_adjoint(
+        self,
+        names: tuple[str, ...],
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        guess: torch.Tensor,
+        grads: tuple[torch.Tensor | None, ...],
+        needs_theta: bool,
+        needs_blocks: list[bool],
+    ) -> Gradients:
+        """Gradients of the inputs from the gradients of the fields ``names`` (None: zero)."""
 
-    def run_step_adjoint(self, adj_state: torch.Tensor) -> None:
-        """Gradients of the loaded inputs from the gradient of the next state, (N, nq + nv + na)."""
-        program = self._program()
-        self._int_tensors["solver_unconverged"].zero_()
-        self._grad[:, : self._step_end].zero_()
-        self._theta_grad.zero_()
-        self.state_out_grad.copy_(adj_state)
-        self._replay(program.backward)
+    @abstractmethod
+    def _forget_programs(self) -> None:
+        """Whatever is compiled or captured is out of date."""
 
-    def run_observation(self, names: tuple[str, ...]) -> list[torch.Tensor]:
-        """Fields ``names`` at ``state_in``: views of the work space, (N, ...) each."""
-        program = self._observation(names)
-        self._forget_last_run()
-        self._replay(program.forward)
-        return [self._field_view(self._data, name) for name in names]
-
-    def run_observation_adjoint(self, names: tuple[str, ...], grads) -> None:
-        """Gradients of the loaded inputs from the gradients of the fields ``names`` (None: zero)."""
-        program = self._observation(names)
-        self._int_tensors["solver_unconverged"].zero_()
-        self._grad.zero_()
-        self._theta_grad.zero_()
-        for name, grad in zip(names, grads, strict=True):
-            if grad is not None:
-                self._field_view(self._grad, name).copy_(grad)
-        self._replay(program.backward)
-
-    def _forget_last_run(self) -> None:
-        if self.device.type == "cpu" and self.model.has_contacts:  # on CUDA nobody has asked yet
-            self.forget_overflow()
+    # -- contacts -----------------------------------------------------------------------------------------------------
 
     def contacts(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of the last run: how many contacts each env has, (N,), and the cpair of each, (N, nconmax); copies, int32."""
-        return self._int_tensors["ncon"][:, 1].clone(), self._int_tensors["con_pair"].clone()
+        """Of the last observation: how many contacts each env has, (N,), and the cpair of each, (N, nconmax)."""
+        ncon, con_pair = self._contact_numbers
+        return ncon[:, 1], con_pair
+
+    _contact_numbers: tuple[torch.Tensor, torch.Tensor]
 
     def contact_overflow(self) -> tuple[int, int] | None:
         """First env that found more contacts than it has slots, and how many; else None.
 
         On the CPU of the last run; on CUDA since :meth:`forget_overflow`.
         """
-        if not self.model.has_contacts:
+        if not self.model.has_contacts or int(self._needed.max()) <= self.model.nconmax:
             return None
-        needed = self._int_tensors["ncon_needed"][:, 0]
-        if int(needed.max()) <= self.model.nconmax:
-            return None
-        env = int(torch.nonzero(needed > self.model.nconmax)[0])
-        return env, int(needed[env])
+        env = int(torch.nonzero(self._needed > self.model.nconmax)[0])
+        return env, int(self._needed[env])
 
     def forget_overflow(self, envs: torch.Tensor | None = None) -> None:
         """These envs (None: all) begin anew: what they lacked slots for before does not count any more."""
-        needed = self._int_tensors["ncon_needed"]
         if envs is None:
-            needed.zero_()
+            self._needed.zero_()
         else:
-            needed.index_fill_(0, envs, 0)
+            self._needed.index_fill_(0, envs, 0)
 
-    def unconverged_envs(self) -> list[int]:
-        """Envs in which the constraint solver stopped at its limit of iterations in the last adjoint."""
-        if not self.model.constrained:
-            return []
-        return torch.nonzero(self._int_tensors["solver_unconverged"][:, 0]).flatten().tolist()
+    # -- what the executors share -------------------------------------------------------------------------------------
 
-    def _program(self) -> _Program:
-        if self._step_program is None:
-            ncon = self._arrays["ncon"] if self.model.has_contacts else None
-            self._step_program = self._capture(self._step_segments(0), self._step_segments(1), zero_contacts_of=ncon)
-        return self._step_program
+    def _controls(self, command: Command, n_steps: int) -> dict[str, Control]:
+        """Each commanded field in full width; what no block covers is zero."""
+        controls: dict[str, Control] = {}
+        by_field: dict[str, list[tuple[int, torch.Tensor, bool]]] = {}
+        for key, block in command.blocks.items():
+            by_field.setdefault(key[0], []).append((key[1], block, key in command.sequences))
+        for name, blocks in by_field.items():
+            start, block, sequence = blocks[0]
+            width = self._control_sizes[name]
+            if len(blocks) == 1 and block.shape[-1] == width and block.stride(-1) == 1:
+                controls[name] = Control(block, sequence)
+                continue
+            sequence = any(s for _, _, s in blocks)
+            rows = any(b.dim() == 2 + s for _, b, s in blocks)
+            lead = ([n_steps] if sequence else []) + ([self.n_worlds] if rows else [])
+            full = block.new_zeros((*lead, width))
+            for start, block, s in blocks:
+                if sequence and not s:
+                    block = block.unsqueeze(0)
+                if rows and block.dim() == 1 + sequence:
+                    block = block.unsqueeze(-2)
+                full[..., start : start + block.shape[-1]] = block
+            controls[name] = Control(full, sequence)
+        return controls
 
-    def _observation(self, names: tuple[str, ...]) -> _Program:
-        if names not in self._observations:
-            self._observations[names] = self._build_observation(names)
-        return self._observations[names]
+    def _block_gradients(
+        self,
+        command: Command,
+        needs: list[bool],
+        each: dict[str, torch.Tensor],
+        total: dict[str, torch.Tensor],
+    ) -> list[torch.Tensor | None]:
+        """Of ``each`` (T, N, width) and ``total`` (N, width), the parts that belong to the control blocks."""
+        grads: list[torch.Tensor | None] = []
+        for (key, block), need in zip(command.blocks.items(), needs, strict=True):
+            if not need:
+                grads.append(None)
+                continue
+            name, start = key
+            sequence = key in command.sequences
+            whole = each[name] if sequence else total[name]
+            part = whole[..., start : start + block.shape[-1]]
+            if block.dim() == 1 + sequence:  # shared by all envs
+                part = part.squeeze(-2) if self.n_worlds == 1 else part.sum(-2)
+            grads.append(part)
+        return grads
 
-    def _field_view(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
+
+class CpuDynamics(Dynamics):
+    """Envs are shared out among ``num_threads`` threads; results do not depend on how many there are."""
+
+    def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1, num_threads: int = 1):
+        super().__init__(model, n_worlds, device, substeps)
+        self._n_threads = max(1, min(num_threads, n_worlds))
+        self._pool: ThreadPoolExecutor | None = None
+        self._needed_values = self._needed.numpy()
+        self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        self._unconverged_values = self._unconverged.numpy()
+        self._forget_programs()
+
+    def _forget_programs(self) -> None:
+        self.executors = [CpuExecutor(self.model, self.substeps, self.rk4)]
+
+    def contact_overflow(self) -> tuple[int, int] | None:
+        if not self.model.has_contacts or self._needed_values.max() <= self.model.nconmax:
+            return None
+        return super().contact_overflow()
+
+    def _execute(self, build, places: list[tuple], n_steps: int = 1, direction: int = 1) -> None:
+        """Run the program that ``build`` makes of an executor, for every env and ``n_steps`` steps."""
+        n = self.n_worlds
+        share = 1 if n * n_steps < _WORTH_A_THREAD else self._n_threads
+        while len(self.executors) < share:
+            self.executors.append(CpuExecutor(self.model, self.substeps, self.rk4))
+        first = 0 if direction > 0 else n_steps - 1
+        programs: list[Program] = []
+        for executor in self.executors[:share]:
+            program = build(executor)
+            for place in places:
+                program.place(*place)
+            programs.append(program)
+        if share == 1:
+            programs[0].run(0, n, first, n_steps, direction)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads - 1, thread_name_prefix="genesis")
+        bounds = [n * k // share for k in range(share + 1)]
+        others = [
+            self._pool.submit(program.run, bounds[k], bounds[k + 1], first, n_steps, direction)
+            for k, program in enumerate(programs)
+            if k > 0
+        ]
+        programs[0].run(bounds[0], bounds[1], first, n_steps, direction)
+        for other in others:
+            other.result()
+
+    def _inputs(
+        self, theta: torch.Tensor, command: Command, controls: dict[str, Control], state: torch.Tensor
+    ) -> list[tuple]:
+        """Places of what every program reads."""
+        places = [
+            _rows("theta", theta) if theta.shape[0] > 1 else ("theta", theta.data_ptr(), 0),
+            _rows("ctrl_mode", command.mode),
+            _rows("actuator_on", command.actuators_on),
+            _steps("state", state),
+        ]
+        for name in self._control_sizes:
+            control = controls.get(name)
+            if control is None:
+                places.append((name, self._zeros().data_ptr()))
+            else:
+                places.append((name, control.values.data_ptr(), *control.strides()))
+        return places
+
+    _zero_row: torch.Tensor | None = None
+
+    def _zeros(self) -> torch.Tensor:
+        """A row of zeros that is long enough for every control."""
+        if self._zero_row is None:
+            kind = {"dtype": wp.dtype_to_torch(real), "device": self.device}
+            self._zero_row = torch.zeros(max(self._control_sizes.values()), **kind)
+        return self._zero_row
+
+    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> None:
+        controls = self._controls(command, n_steps)
+        places = self._inputs(theta, command, controls, state)
+        places += [_steps("next", after), _rows("guess", guess), _steps("solution", solution)]
+        places.append(_rows("needed", self._needed))
+        self._execute(CpuExecutor.step, places, n_steps)
+
+    def run_adjoint(
+        self, theta, command, state, solution, final_grad, seed, needs_theta, needs_blocks, n_steps=1
+    ) -> Gradients:
+        controls = self._controls(command, n_steps)
+        places = self._inputs(theta, command, controls, state)
+        places.append(_steps("solution", solution))
+        places.append(_steps("seed", seed) if seed is not None else ("seed", 0))
+        final_grad = state.new_zeros((self.n_worlds, self.state_size)) if final_grad is None else final_grad.contiguous()
+        places.append(_rows("final_grad", final_grad))
+        return self._adjoint(CpuExecutor.step_adjoint, places, theta, command, needs_theta, needs_blocks, n_steps, state)
+
+    def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+        outputs = [state.new_empty((self.n_worlds, *self._field_shape(name))) for name in names]
+        controls = self._controls(command, 1)  # kept until the end: the places hold addresses
+        places = self._inputs(theta, command, controls, state)
+        places.append(_rows("guess", guess))
+        places += [_rows(f"out{i}", output) for i, output in enumerate(outputs)]
+        if self.model.has_contacts:
+            kind = {"dtype": torch.int32, "device": self.device}
+            ncon = torch.empty((self.n_worlds, 2), **kind)
+            con_pair = torch.empty((self.n_worlds, self.model.nconmax), **kind)
+            self._contact_numbers = (ncon, con_pair)
+            places += [_rows("needed", self._needed), _rows("ncon", ncon), _rows("con_pair", con_pair)]
+        self._execute(lambda executor: executor.observation(names), places)
+        return outputs
+
+    def observe_adjoint(
+        self, names, theta, command, state, guess, grads, needs_theta, needs_blocks
+    ) -> Gradients:
+        controls = self._controls(command, 1)  # kept until the end: the places hold addresses
+        places = self._inputs(theta, command, controls, state)
+        places.append(_rows("guess", guess))
+        kept = [grad if grad is None else grad.contiguous() for grad in grads]
+        places += [_rows(f"in{i}", grad) if grad is not None else (f"in{i}", 0) for i, grad in enumerate(kept)]
+        return self._adjoint(
+            lambda executor: executor.observation_adjoint(names),
+            places, theta, command, needs_theta, needs_blocks, 1, state,
+        )
+
+    def _adjoint(self, build, places, theta, command, needs_theta, needs_blocks, n_steps, state) -> Gradients:
+        n = self.n_worlds
+        state_grad = state.new_empty((n, self.state_size))
+        places.append(_rows("state_grad", state_grad))
+        theta_total = None
+        if needs_theta:
+            theta_total = state.new_zeros((n, theta.shape[1]))
+            places.append(_rows("theta_total", theta_total))
+        each: dict[str, torch.Tensor] = {}
+        total: dict[str, torch.Tensor] = {}
+        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
+            name, width = key[0], self._control_sizes[key[0]]
+            if need and key in command.sequences and name not in each:
+                each[name] = state.new_empty((n_steps, n, width))
+            elif need and key not in command.sequences and name not in total:
+                total[name] = state.new_zeros((n, width))
+        for name in self._control_sizes:
+            places.append(_steps(f"{name}_grad", each[name]) if name in each else (f"{name}_grad", 0))
+            places.append(_rows(f"{name}_total", total[name]) if name in total else (f"{name}_total", 0))
+        if self.model.constrained:
+            places.append(_rows("unconverged", self._unconverged))
+
+        def with_theta(executor):
+            program = build(executor)
+            program.place("theta_grad", executor.theta_grad_address if needs_theta else 0)
+            if not needs_theta:
+                program.place("theta_total", 0)
+            return program
+
+        self._execute(with_theta, places, n_steps, direction=-1)
+        self.unconverged_envs = []
+        if self.model.constrained and self._unconverged_values.any():
+            self.unconverged_envs = np.flatnonzero(self._unconverged_values).tolist()
+        if theta_total is not None and theta.shape[0] == 1 and n > 1:
+            theta_total = theta_total.sum(0, keepdim=True)
+        return Gradients(state_grad, theta_total, self._block_gradients(command, needs_blocks, each, total))
+
+    def _field_shape(self, name: str) -> tuple[int, ...]:
+        """Of one env's values, as a tensor."""
         spec = step.FIELDS[name]
         shape = spec.shape(self.model)
         if spec.dtype is not real:
-            shape = (*shape, _COMPONENTS[spec.dtype])
-        if spec.per_contact:
-            slots = buffer[:, self._contacts_start :].unflatten(1, (self.model.nconmax, self._per_contact))
-            first = self._contact_columns[name]
-            columns = slots[:, :, first : first + math.prod(shape)]
-            return columns.unflatten(2, shape) if shape else columns.squeeze(2)
-        return buffer[:, self._columns[name]].unflatten(1, shape)
+            shape = (*shape, COMPONENTS[spec.dtype])
+        return (self.model.nconmax, *shape) if spec.per_contact else shape
+
+
+def _rows(name: str, values: torch.Tensor) -> tuple[str, int, int]:
+    """Place of (N, ...)."""
+    return name, values.data_ptr(), values.stride(0) * values.element_size()
+
+
+def _steps(name: str, values: torch.Tensor) -> tuple[str, int, int, int]:
+    """Place of (N, ...) or, with an axis of steps, (T, N, n)."""
+    item = values.element_size()
+    if values.dim() == 2:
+        return name, values.data_ptr(), values.stride(0) * item, 0
+    return name, values.data_ptr(), values.stride(1) * item, values.stride(0) * item

@@ -1,0 +1,156 @@
+"""Which kernels make a step, or an observation, of a model, and the arrays that each of them works on.
+
+A step is a sequence of segments. All intermediate results of a segment are in the work fields; what a later segment
+needs is in slots of its own. The adjoint runs all segments forward, then each one's adjoint in reverse, after running
+it forward once more where a later segment has overwritten the work fields.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from genesis.model.arrays import Model
+from genesis.rigid import step
+from genesis.rigid.workspace import RK_STAGES, STATE
+
+# With at most so many pairs of shapes, the broad phase looks at each of them.
+_FEW_PAIRS = 128
+
+
+@dataclass
+class Launch:
+    """A stage bound to its arrays: per kernel one list of arguments."""
+
+    stage: step.Stage
+    arguments: list[list]
+    adjoint_arguments: list[list]
+
+    def forward(self) -> list[tuple[Any, list, bool]]:
+        """(kernel, arguments, whether it is Warp's adjoint of the kernel that is meant), in order."""
+        return [(k, a, False) for k, a in zip(self.stage.kernels, self.arguments, strict=True)]
+
+    def adjoint(self) -> list[tuple[Any, list, bool]]:
+        """The same of the stage's adjoint."""
+        stage = self.stage
+        if stage.adjoint == "none":
+            return []
+        by_hand = [(k, a, False) for k, a in zip(stage.adjoint_kernels, self.adjoint_arguments, strict=True)]
+        taped = stage.kernels if stage.adjoint == "tape" else stage.taped
+        pairs = reversed(list(zip(stage.kernels, self.arguments, strict=True)))
+        return [*by_hand, *((k, a, True) for k, a in pairs if k in taped)]
+
+
+class Binder:
+    """Binds the stages of a step of ``substeps`` integration steps.
+
+    Args:
+        array: from the name of an array to what a kernel is given for it
+        gradient: from the name of an array to its gradient's array
+    """
+
+    def __init__(
+        self, model: Model, substeps: int, array: Callable[[str], Any], gradient: Callable[[str], Any]
+    ) -> None:
+        self._model, self._substeps, self._array, self._gradient = model, substeps, array, gradient
+        self._implicit_fast = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
+
+    def segments(self, for_adjoint: bool) -> list[list[Launch]]:
+        """The segments of a step: from ``qpos@0``, ... to ``qpos@<substeps>``, ...
+
+        ``for_adjoint``: the constraint solver is to go on from its solution, as far as the precision allows, and to
+        leave the factors that its adjoint needs.
+        """
+        segments = []
+        for s in range(self._substeps):
+            here = {name: f"{name}@{s}" for name in STATE}
+            there = {f"{name}_next": f"{name}@{s + 1}" for name in STATE}
+            if not self._rk4:
+                launches = self._evaluation(here, s, for_adjoint)
+                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
+                continue
+            derivative = ("qacc", "act_dot")
+            for k in range(RK_STAGES):
+                point = here if k == 0 else {name: f"{name}@{s}.{k}" for name in STATE}
+                launches = []
+                if k > 0:
+                    before = f"qvel@{s}" if k == 1 else f"rk_velocity@{s}.{k - 1}"
+                    time = self._model.timestep * (1.0 if k == 3 else 0.5)
+                    rename = {
+                        **here,
+                        **{name: f"{name}@{s}.{k - 1}" for name in derivative},
+                        **{f"{name}_next": point[name] for name in STATE},
+                        "rk_velocity": before,
+                        "rk_velocity_next": f"rk_velocity@{s}.{k}",
+                    }
+                    launches.append(self._bind(step.RK_STAGE, self._scalars(stage_time=time), rename))
+                rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
+                launches += self._evaluation(rename, RK_STAGES * s + k, for_adjoint)
+                segments.append(launches)
+            rename = {**here, **there}
+            rename |= {
+                f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
+            }
+            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
+        return segments
+
+    def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:
+        """What leads to the fields ``names`` in the state ``qpos@0``, ...: continuous-time dynamics, nothing implicit."""
+        rename = {name: f"{name}@0" for name in STATE} | {"skip_dof": "skip_none"}
+        rename["qacc_constrained"] = self._solution_field(0)
+        scalars = self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=int(for_adjoint))
+        return [self._bind(stage, scalars, rename) for stage in step.stages_for(names, self._model)]
+
+    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool) -> list[Launch]:
+        stages = [s for s in (*step.FORWARD, *step.FREE_BODIES) if s.needed(self._model)]
+        rename = {
+            "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
+            "qacc_constrained": self._solution_field(index),
+            **rename,
+        }
+        return [self._bind(s, self._scalars(for_adjoint=int(for_adjoint)), rename) for s in stages]
+
+    def _solution_field(self, evaluation: int) -> str:
+        """Where the constraint solver's solution is; without constraints, something that is never read as one."""
+        return f"solution@{evaluation}" if self._model.constrained else "qfrc_smooth"
+
+    def _bind(self, stage: step.Stage, scalars: dict, rename: dict[str, str]) -> Launch:
+        def argument(label: str):
+            if label in scalars:
+                return scalars[label]
+            if label.startswith("adj_"):
+                return self._gradient(rename.get(label[4:], label[4:]))
+            return self._array(rename.get(label, label))
+
+        def arguments(kernels):
+            return [[argument(arg.label) for arg in kernel.adj.args] for kernel in kernels]
+
+        return Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
+
+    def _scalars(self, **more) -> dict:
+        model = self._model
+        option, constants = model.mj_model.opt, model.constants
+        margins = constants["cpair_margin"] + constants["cpair_gap"]
+        euler_damping = model.integrator == mujoco.mjtIntegrator.mjINT_EULER and not model.disabled(
+            mujoco.mjtDisableBit.mjDSBL_EULERDAMP
+        )
+        return {
+            "timestep": model.timestep,
+            "refsafe": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_REFSAFE)),
+            "warm_start": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_WARMSTART)),
+            "elliptic": int(model.elliptic),
+            "impratio": float(option.impratio),
+            "iterations": int(option.iterations),
+            "tolerance": float(option.tolerance),
+            "ls_iterations": int(option.ls_iterations),
+            "ls_tolerance": float(option.ls_tolerance),
+            "for_adjoint": 0,
+            "all_pairs": int(model.ncpair <= _FEW_PAIRS),
+            "largest_margin": float(np.max(margins, initial=0.0)),
+            "damping_implicit": int(euler_damping or self._implicit_fast),
+            "force_implicit": int(self._implicit_fast),
+            **more,
+        }
