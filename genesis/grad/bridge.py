@@ -27,15 +27,17 @@ def _refuse_double_backward(what: str) -> None:
 class _Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dynamics: Dynamics, command: Command, index: int, guess, state, theta, *blocks):
-        new_state, solution = _run_step(dynamics, command, guess, state, theta)
+        new_state, solution = _run_step(dynamics, command, guess, state, theta, index)
         # Backward starts its constraint solver from the solution.
         _save(ctx, dynamics, command, solution, state, theta, blocks)
-        ctx.mark_non_differentiable(solution)
         ctx.index = index
+        if solution is None:
+            return new_state
+        ctx.mark_non_differentiable(solution)
         return new_state, solution
 
     @staticmethod
-    def backward(ctx, adj_state, _adj_solution):
+    def backward(ctx, adj_state, _adj_solution=None):
         _refuse_double_backward("scene.step()")
         dynamics = ctx.dynamics
         command, solution, state, theta = _load_saved(ctx)
@@ -77,12 +79,17 @@ def _fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
     return guess
 
 
-def _run_step(dynamics: Dynamics, command: Command, guess, state, theta) -> tuple[torch.Tensor, torch.Tensor]:
+def _run_step(
+    dynamics: Dynamics, command: Command, guess, state, theta, index: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     with dynamics.lock:
         guess = _fitting(dynamics, guess)
-        after, solution = torch.empty_like(state), torch.empty_like(guess)
+        after = torch.empty_like(state)
+        solution = torch.empty_like(guess) if dynamics.model.constrained else None
         dynamics.run(theta, command, state, after, guess, solution)
         require_slots(dynamics, "The state before is kept. ")
+        if dynamics.device.type == "cpu" and dynamics.non_finite_after() == 0:
+            raise _diverged(_rows_not_finite(after), "this step")
     return after, solution
 
 
@@ -151,6 +158,8 @@ def _rows_not_finite(values: torch.Tensor) -> list[int]:
 def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what: str) -> None:
     if dynamics.warned_of_gradient:
         return
+    if dynamics.gradients_are_finite():
+        return
     rows = _rows_not_finite(gradients.state)
     if not rows and (gradients.theta is None or not _rows_not_finite(gradients.theta)):
         return
@@ -178,14 +187,13 @@ def _warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
     )
 
 
-def _require_finite_state(dynamics: Dynamics, state: torch.Tensor) -> None:
-    if dynamics.device.type == "cpu" and (rows := _rows_not_finite(state.detach())):
-        raise GenesisException(
-            f"the simulation diverged: after this step the state of env(s) {rows[:8]} holds NaN or infinite values. "
-            "The state before the step is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
-            "more substeps, smaller forces or gains, or the implicitfast integrator; a joint that moves neither mass, "
-            "nor inertia, nor armature diverges at once."
-        )
+def _diverged(rows: list[int], when: str) -> GenesisException:
+    return GenesisException(
+        f"the simulation diverged: after {when} the state of env(s) {rows[:8]} holds NaN or infinite values. "
+        "The state before is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
+        "more substeps, smaller forces or gains, or the implicitfast integrator; a joint that moves neither mass, "
+        "nor inertia, nor armature diverges at once."
+    )
 
 
 def _require_finite_acceleration(qacc: torch.Tensor) -> None:
@@ -204,8 +212,9 @@ def step(
     guess: torch.Tensor | None,
     record: bool,
     index: int = 0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """State after one step, and the constraint solver's solution, which the next step may be given as its guess.
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """State after one step, and the constraint solver's solution, which the next step may be given as its guess
+    (None: there are no constraints).
 
     Args:
         guess: (N, evaluations * nv) or None; it saves the solver iterations and has no gradient
@@ -220,12 +229,10 @@ def step(
             would wait for the device); in backward, if the gradient itself is asked to be differentiable.
     """
     if record and torch.is_grad_enabled():
-        new_state, solution = _Step.apply(dynamics, command, index, guess, state, theta, *command.blocks.values())
-    else:
-        with torch.no_grad():
-            new_state, solution = _run_step(dynamics, command, guess, state, theta)
-    _require_finite_state(dynamics, new_state)
-    return new_state, solution
+        result = _Step.apply(dynamics, command, index, guess, state, theta, *command.blocks.values())
+        return result if isinstance(result, tuple) else (result, None)
+    with torch.no_grad():
+        return _run_step(dynamics, command, guess, state, theta, index)
 
 
 def observe(

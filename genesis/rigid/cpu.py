@@ -10,7 +10,7 @@ import warp as wp
 from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS
-from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, zero, zero_counted
+from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, count_finite, zero, zero_counted
 from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
 from genesis.types import real
 
@@ -25,11 +25,11 @@ class CpuExecutor:
 
     The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
     ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
-    contacts found at most; of observations ``out0``, ``out1``, ..., ``ncon`` and ``con_pair``. Of adjoints:
+    contacts found at most, and ``finite``: after how many steps the state was; of observations ``out0``, ``out1``, ..., ``ncon`` and ``con_pair``. Of adjoints:
     ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps give),
     ``in0``, ``in1``, ... (of an observation's fields); results ``state_grad``, ``<control>_grad`` (of each step) and
     ``<control>_total`` (summed over steps), ``theta_total`` (likewise; with ``theta_grad``, which holds one step's)
-    and ``unconverged``.
+    and ``unconverged``; ``finite`` is 2 if the gradients are.
     """
 
     def __init__(self, model: Model, substeps: int, rk4: bool):
@@ -42,6 +42,7 @@ class CpuExecutor:
         self._evaluations = evaluations(model, substeps, rk4)
         self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
         self._programs: dict[object, Program] = {}
+        self._finite = torch.zeros(1, dtype=torch.int32, device="cpu")
 
     # -- arrays and places --------------------------------------------------------------------------------------------
 
@@ -108,12 +109,13 @@ class CpuExecutor:
         return self._evaluations * self._model.nv * self._item
 
     def _build_step(self):
-        before = [copy(self._solution(), At("guess"), self._solution_bytes())]
+        before = [copy(self._solution(), At("guess"), self._solution_bytes()), self._reset_finite()]
         body = [call for segment in self._binder.segments(False) for call in _forward(segment)]
         result = self._data_of(f"qpos@{self._substeps}")
         body.append(copy(At("next"), result, self._state_size * self._item))
         body.append(copy(At("solution"), self._solution(), self._solution_bytes()))
-        after = []
+        body.append(count_finite(self._finite.data_ptr(), result, self._state_size))
+        after = [self._tell_finite()]
         if self._model.has_contacts:
             before.append(zero(self._integer("ncon_needed"), 4))
             after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
@@ -126,7 +128,7 @@ class CpuExecutor:
         end = self._gradient_of(space.first_observed_field)
         state_bytes = self._state_size * item
         segments = self._binder.segments(True)
-        before = [copy(first, At("final_grad"), state_bytes), *self._reset_convergence()]
+        before = [copy(first, At("final_grad"), state_bytes), *self._reset_convergence(), self._reset_finite()]
         body = [
             copy(after_step, first, state_bytes),
             add(after_step, At("seed"), self._state_size),
@@ -143,7 +145,7 @@ class CpuExecutor:
                 body.append(self._zero_contacts())
             body += _adjoint(segment)
         body += self._parameter_gradients()
-        after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence()]
+        after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
         return before, body, after
 
     def _build_observation(self, names: tuple[str, ...]):
@@ -176,7 +178,8 @@ class CpuExecutor:
         launches = self._binder.observation(names, True)
         body += [*_forward(launches), *_adjoint(launches), *self._parameter_gradients()]
         state_grad = copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item)
-        return self._reset_convergence(), body, [state_grad, *self._tell_convergence()]
+        before = [*self._reset_convergence(), self._reset_finite()]
+        return before, body, [state_grad, *self._tell_convergence(), *self._check_gradients()]
 
     def _zero_contacts(self) -> tuple:
         """Gradients of the contacts there are; the others' are not read."""
@@ -198,6 +201,21 @@ class CpuExecutor:
 
     def _tell_convergence(self) -> list:
         return [copy(At("unconverged"), self._integer("solver_unconverged"), 4)] if self._model.constrained else []
+
+    def _reset_finite(self) -> tuple:
+        return zero(self._finite.data_ptr(), 4)
+
+    def _tell_finite(self) -> tuple:
+        return copy(At("finite"), self._finite.data_ptr(), 4)
+
+    def _check_gradients(self) -> list[tuple]:
+        """``finite``: 1 for the state's gradient and 1 for the parameters'."""
+        counter = self._finite.data_ptr()
+        return [
+            count_finite(counter, self._gradient_of("qpos@0"), self._state_size),
+            count_finite(counter, At("theta_total"), self._model.ntheta),
+            self._tell_finite(),
+        ]
 
     def _pieces(self, name: str, gradient: bool) -> list[tuple[int, int, int]]:
         """Contiguous pieces of a field's row: offset into the whole, address, size, in bytes."""

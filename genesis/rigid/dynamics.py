@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import warp as wp
 
+from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.command import Command
@@ -78,24 +79,29 @@ class Dynamics(ABC):
         # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
         self.unconverged_envs: list[int] = []
+        self._size_solutions()
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        self._zero_controls = self._empty(max(self._control_sizes.values()))
         load_kernels(wp.device_from_torch(device))
 
-    @property
-    def solution_size(self) -> int:
-        """Length of an env's solution of the constraint solver, as far as the model has constraints."""
-        return evaluations(self.model, self.substeps, self.rk4) * self.nv
+    def _empty(self, *shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=runtime.tc_float, device=self.device)
 
     def no_solution(self) -> torch.Tensor:
-        """The solution that stands for none, as large as there are constraints."""
-        kind = {"dtype": wp.dtype_to_torch(real), "device": self.device}
-        return torch.zeros((self.n_worlds, self.solution_size), **kind)
+        """The solution that stands for none, as large as there are constraints; not to be written to."""
+        return self._no_solution
+
+    def _size_solutions(self) -> None:
+        # Length of an env's solution of the constraint solver, as far as the model has constraints.
+        self.solution_size = evaluations(self.model, self.substeps, self.rk4) * self.nv
+        self._no_solution = self._empty(self.n_worlds, self.solution_size)
 
     def require_constraints(self) -> None:
         """Add the constraint stages, where the model was built without any constraint."""
         with self.lock:
             if not self.model.constrained:
                 self.model.constrained = True
+                self._size_solutions()
                 self._forget_programs()
 
     # -- runs ---------------------------------------------------------------------------------------------------------
@@ -228,7 +234,7 @@ class Dynamics(ABC):
             name, start = key
             sequence = key in command.sequences
             whole = each[name] if sequence else total[name]
-            part = whole[..., start : start + block.shape[-1]]
+            part = whole if block.shape[-1] == whole.shape[-1] else whole[..., start : start + block.shape[-1]]
             if block.dim() == 1 + sequence:  # shared by all envs
                 part = part.squeeze(-2) if self.n_worlds == 1 else part.sum(-2)
             grads.append(part)
@@ -243,6 +249,8 @@ class CpuDynamics(Dynamics):
         self._n_threads = max(1, min(num_threads, n_worlds))
         self._pool: ThreadPoolExecutor | None = None
         self._needed_values = self._needed.numpy()
+        self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        self._finite_values = self._finite.numpy()
         self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._unconverged_values = self._unconverged.numpy()
         self._forget_programs()
@@ -255,143 +263,276 @@ class CpuDynamics(Dynamics):
             return None
         return super().contact_overflow()
 
-    def _execute(self, build, places: list[tuple], n_steps: int = 1, direction: int = 1) -> None:
-        """Run the program that ``build`` makes of an executor, for every env and ``n_steps`` steps."""
-        n = self.n_worlds
-        share = 1 if n * n_steps < _WORTH_A_THREAD else self._n_threads
-        while len(self.executors) < share:
-            self.executors.append(CpuExecutor(self.model, self.substeps, self.rk4))
-        first = 0 if direction > 0 else n_steps - 1
-        programs: list[Program] = []
-        for executor in self.executors[:share]:
-            program = build(executor)
-            for place in places:
-                program.place(*place)
-            programs.append(program)
-        if share == 1:
-            programs[0].run(0, n, first, n_steps, direction)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._n_threads - 1, thread_name_prefix="genesis")
-        bounds = [n * k // share for k in range(share + 1)]
-        others = [
-            self._pool.submit(program.run, bounds[k], bounds[k + 1], first, n_steps, direction)
-            for k, program in enumerate(programs)
-            if k > 0
-        ]
-        programs[0].run(bounds[0], bounds[1], first, n_steps, direction)
-        for other in others:
-            other.result()
-
-    def _inputs(
-        self, theta: torch.Tensor, command: Command, controls: dict[str, Control], state: torch.Tensor
-    ) -> list[tuple]:
-        """Places of what every program reads."""
-        places = [
-            _rows("theta", theta) if theta.shape[0] > 1 else ("theta", theta.data_ptr(), 0),
-            _rows("ctrl_mode", command.mode),
-            _rows("actuator_on", command.actuators_on),
-            _steps("state", state),
-        ]
-        for name in self._control_sizes:
-            control = controls.get(name)
-            if control is None:
-                places.append((name, self._zeros().data_ptr()))
-            else:
-                places.append((name, control.values.data_ptr(), *control.strides()))
-        return places
-
-    _zero_row: torch.Tensor | None = None
-
-    def _zeros(self) -> torch.Tensor:
-        """A row of zeros that is long enough for every control."""
-        if self._zero_row is None:
-            kind = {"dtype": wp.dtype_to_torch(real), "device": self.device}
-            self._zero_row = torch.zeros(max(self._control_sizes.values()), **kind)
-        return self._zero_row
+    # -- runs ---------------------------------------------------------------------------------------------------------
 
     def run(self, theta, command, state, after, guess, solution, n_steps=1) -> None:
-        controls = self._controls(command, n_steps)
-        places = self._inputs(theta, command, controls, state)
-        places += [_steps("next", after), _rows("guess", guess), _steps("solution", solution)]
-        places.append(_rows("needed", self._needed))
-        self._execute(CpuExecutor.step, places, n_steps)
+        if self.n_worlds == 1 and n_steps == 1:
+            program = self._prepared(self.executors[0].step())
+            kept = self._aim(program, theta, command, state)
+            cells, cell_of = program.cells, program.cell_of
+            cells[cell_of["next"]] = after.data_ptr()
+            if self.model.constrained:
+                cells[cell_of["guess"]] = guess.data_ptr()
+                cells[cell_of["solution"]] = solution.data_ptr()
+            program.run(0, 1)
+            return
+        programs = [self._prepared(executor.step()) for executor in self._executors(n_steps)]
+        kept = self._place_inputs(programs, theta, command, state, n_steps)
+        for program in programs:
+            _place_steps(program, "next", after)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+                _place_steps(program, "solution", solution)
+        self._execute(programs, n_steps)
+        del kept
 
     def run_adjoint(
         self, theta, command, state, solution, final_grad, seed, needs_theta, needs_blocks, n_steps=1
     ) -> Gradients:
-        controls = self._controls(command, n_steps)
-        places = self._inputs(theta, command, controls, state)
-        places.append(_steps("solution", solution))
-        places.append(_steps("seed", seed) if seed is not None else ("seed", 0))
-        final_grad = state.new_zeros((self.n_worlds, self.state_size)) if final_grad is None else final_grad.contiguous()
-        places.append(_rows("final_grad", final_grad))
-        return self._adjoint(CpuExecutor.step_adjoint, places, theta, command, needs_theta, needs_blocks, n_steps, state)
+        programs = [self._prepared(executor.step_adjoint()) for executor in self._executors(n_steps)]
+        if self.n_worlds == 1 and n_steps == 1:
+            kept = self._aim(programs[0], theta, command, state)
+        else:
+            kept = self._place_inputs(programs, theta, command, state, n_steps)
+        final_grad = self._empty(self.n_worlds, self.state_size) if final_grad is None else final_grad.contiguous()
+        for program in programs:
+            _place_rows(program, "final_grad", final_grad)
+            if seed is None:
+                program.cells[program.cell_of["seed"]] = 0
+            else:
+                _place_steps(program, "seed", seed)
+            if self.model.constrained:
+                _place_steps(program, "solution", solution)
+        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, n_steps)
+        del kept
+        return gradients
 
     def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
-        outputs = [state.new_empty((self.n_worlds, *self._field_shape(name))) for name in names]
-        controls = self._controls(command, 1)  # kept until the end: the places hold addresses
-        places = self._inputs(theta, command, controls, state)
-        places.append(_rows("guess", guess))
-        places += [_rows(f"out{i}", output) for i, output in enumerate(outputs)]
+        programs = [self._prepared(executor.observation(names)) for executor in self._executors(1)]
+        kept = self._place_inputs(programs, theta, command, state, 1)
+        n, kind = self.n_worlds, {"dtype": torch.int32, "device": self.device}
+        outputs = [state.new_empty((n, *self._field_shape(name))) for name in names]
         if self.model.has_contacts:
-            kind = {"dtype": torch.int32, "device": self.device}
-            ncon = torch.empty((self.n_worlds, 2), **kind)
-            con_pair = torch.empty((self.n_worlds, self.model.nconmax), **kind)
-            self._contact_numbers = (ncon, con_pair)
-            places += [_rows("needed", self._needed), _rows("ncon", ncon), _rows("con_pair", con_pair)]
-        self._execute(lambda executor: executor.observation(names), places)
+            self._contact_numbers = torch.empty((n, 2), **kind), torch.empty((n, self.model.nconmax), **kind)
+        for program in programs:
+            for i, output in enumerate(outputs):
+                _place_rows(program, f"out{i}", output)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+            if self.model.has_contacts:
+                _place_rows(program, "ncon", self._contact_numbers[0])
+                _place_rows(program, "con_pair", self._contact_numbers[1])
+        self._execute(programs, 1)
+        del kept
         return outputs
 
-    def observe_adjoint(
-        self, names, theta, command, state, guess, grads, needs_theta, needs_blocks
-    ) -> Gradients:
-        controls = self._controls(command, 1)  # kept until the end: the places hold addresses
-        places = self._inputs(theta, command, controls, state)
-        places.append(_rows("guess", guess))
-        kept = [grad if grad is None else grad.contiguous() for grad in grads]
-        places += [_rows(f"in{i}", grad) if grad is not None else (f"in{i}", 0) for i, grad in enumerate(kept)]
-        return self._adjoint(
-            lambda executor: executor.observation_adjoint(names),
-            places, theta, command, needs_theta, needs_blocks, 1, state,
-        )
+    def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
+        programs = [self._prepared(executor.observation_adjoint(names)) for executor in self._executors(1)]
+        kept = [self._place_inputs(programs, theta, command, state, 1)]
+        grads = [grad if grad is None else grad.contiguous() for grad in grads]
+        for program in programs:
+            for i, grad in enumerate(grads):
+                if grad is None:
+                    program.place(f"in{i}", 0)
+                else:
+                    _place_rows(program, f"in{i}", grad)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, 1)
+        del kept
+        return gradients
 
-    def _adjoint(self, build, places, theta, command, needs_theta, needs_blocks, n_steps, state) -> Gradients:
+    def non_finite_after(self) -> int:
+        """Of the last run: the number of steps after which the first env was not finite any more."""
+        return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
+
+    def gradients_are_finite(self) -> bool:
+        """Of the last adjoint: whether those of the state and the parameters are, in every env."""
+        return bool((self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2)
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _executors(self, n_steps: int) -> list[CpuExecutor]:
+        """As many as a run of so many steps is worth."""
+        share = 1 if self.n_worlds * n_steps < _WORTH_A_THREAD else self._n_threads
+        while len(self.executors) < share:
+            self.executors.append(CpuExecutor(self.model, self.substeps, self.rk4))
+        return self.executors if share == len(self.executors) else self.executors[:share]
+
+    def _execute(self, programs: list[Program], n_steps: int, backwards: bool = False) -> None:
+        """Every env, shared out among the programs."""
         n = self.n_worlds
+        steps = (n_steps - 1, n_steps, -1) if backwards else (0, n_steps, 1)
+        if len(programs) == 1:
+            programs[0].run(0, n, *steps)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads - 1, thread_name_prefix="genesis")
+        bounds = [n * k // len(programs) for k in range(len(programs) + 1)]
+        others = [
+            self._pool.submit(program.run, bounds[k], bounds[k + 1], *steps)
+            for k, program in enumerate(programs)
+            if k > 0
+        ]
+        programs[0].run(bounds[0], bounds[1], *steps)
+        for other in others:
+            other.result()
+
+    def _prepared(self, program: Program) -> Program:
+        """With what is in one place for good."""
+        if program.layout is None:
+            for name, values in (("needed", self._needed), ("finite", self._finite), ("unconverged", self._unconverged)):
+                program.place(name, values.data_ptr(), values.element_size())
+            program.layout = ()
+            for name in self._control_sizes:
+                program.place(name, self._zero_controls.data_ptr())
+        return program
+
+    def _aim(self, program: Program, theta: torch.Tensor, command: Command, state: torch.Tensor) -> object:
+        """``_place_inputs`` for one env and one step, where only addresses matter, in a hurry."""
+        blocks = command.blocks
+        if program.layout != tuple(blocks) or not self._commands_whole_fields(command):
+            return self._place_inputs([program], theta, command, state, 1)
+        cells, cell_of = program.cells, program.cell_of
+        cells[cell_of["theta"]] = theta.data_ptr()
+        cells[cell_of["ctrl_mode"]] = command.mode.data_ptr()
+        cells[cell_of["actuator_on"]] = command.actuators_on.data_ptr()
+        cells[cell_of["state"]] = state.data_ptr()
+        for (name, _), block in blocks.items():
+            cells[cell_of[name]] = block.data_ptr()
+        return None
+
+    def _place_inputs(
+        self, programs: list[Program], theta: torch.Tensor, command: Command, state: torch.Tensor, n_steps: int
+    ) -> object:
+        """Tell the programs where what they read is. What is returned must outlive the run."""
+        controls = None
+        if not self._commands_whole_fields(command):
+            controls = self._controls(command, n_steps)
+        for program in programs:
+            if theta.shape[0] > 1:
+                _place_rows(program, "theta", theta)
+            else:
+                program.place("theta", theta.data_ptr())
+            _place_rows(program, "ctrl_mode", command.mode)
+            _place_rows(program, "actuator_on", command.actuators_on)
+            _place_steps(program, "state", state)
+            keys = tuple(command.blocks)
+            if program.layout != keys:
+                for name in self._control_sizes:
+                    program.place(name, self._zero_controls.data_ptr())
+                program.layout = keys
+            if controls is not None:
+                for name, control in controls.items():
+                    program.place(name, control.values.data_ptr(), *control.strides())
+            else:
+                for key, block in command.blocks.items():
+                    program.place(key[0], block.data_ptr(), *Control(block, key in command.sequences).strides())
+        return controls
+
+    def _commands_whole_fields(self, command: Command) -> bool:
+        """Whether each block is all of its field, so that kernels can read it where it is."""
+        sizes = self._control_sizes
+        for (name, start), block in command.blocks.items():
+            if start or block.shape[-1] != sizes[name] or not (block.is_contiguous() or block.stride(-1) == 1):
+                return False
+        return True
+
+    def _adjoint(
+        self,
+        programs: list[Program],
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        command: Command,
+        needs_theta: bool,
+        needs_blocks: list[bool],
+        n_steps: int,
+    ) -> Gradients:
+        n = self.n_worlds
+        if n == 1 and n_steps == 1 and not command.sequences and self._commands_whole_fields(command):
+            return self._adjoint_of_one(programs[0], state, theta, command, needs_theta, needs_blocks)
         state_grad = state.new_empty((n, self.state_size))
-        places.append(_rows("state_grad", state_grad))
-        theta_total = None
-        if needs_theta:
-            theta_total = state.new_zeros((n, theta.shape[1]))
-            places.append(_rows("theta_total", theta_total))
-        each: dict[str, torch.Tensor] = {}
-        total: dict[str, torch.Tensor] = {}
-        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
-            name, width = key[0], self._control_sizes[key[0]]
-            if need and key in command.sequences and name not in each:
-                each[name] = state.new_empty((n_steps, n, width))
-            elif need and key not in command.sequences and name not in total:
-                total[name] = state.new_zeros((n, width))
-        for name in self._control_sizes:
-            places.append(_steps(f"{name}_grad", each[name]) if name in each else (f"{name}_grad", 0))
-            places.append(_rows(f"{name}_total", total[name]) if name in total else (f"{name}_total", 0))
-        if self.model.constrained:
-            places.append(_rows("unconverged", self._unconverged))
-
-        def with_theta(executor):
-            program = build(executor)
-            program.place("theta_grad", executor.theta_grad_address if needs_theta else 0)
-            if not needs_theta:
-                program.place("theta_total", 0)
-            return program
-
-        self._execute(with_theta, places, n_steps, direction=-1)
-        self.unconverged_envs = []
-        if self.model.constrained and self._unconverged_values.any():
-            self.unconverged_envs = np.flatnonzero(self._unconverged_values).tolist()
+        theta_total = state.new_zeros((n, theta.shape[1])) if needs_theta else None
+        each: dict[str, torch.Tensor] = {}  # gradients of each step
+        total: dict[str, torch.Tensor] = {}  # their sum over the steps
+        for (key, block), need in zip(command.blocks.items(), needs_blocks, strict=True):
+            name = key[0]
+            if not need:
+                continue
+            if key in command.sequences:
+                each[name] = state.new_empty((n_steps, n, self._control_sizes[name]))
+            elif n_steps == 1:  # nothing to sum
+                each[name] = total[name] = state.new_empty((n, self._control_sizes[name]))
+            else:
+                total[name] = state.new_zeros((n, self._control_sizes[name]))
+        for program, executor in zip(programs, self.executors, strict=False):
+            _place_rows(program, "state_grad", state_grad)
+            if theta_total is not None:
+                program.place("theta_grad", executor.theta_grad_address)
+                _place_rows(program, "theta_total", theta_total)
+            else:
+                program.cells[program.cell_of["theta_grad"]] = 0
+                program.cells[program.cell_of["theta_total"]] = 0
+            for name in self._control_sizes:
+                if name in each:
+                    _place_steps(program, f"{name}_grad", each[name])
+                else:
+                    program.place(f"{name}_grad", 0)
+                if name in total and total[name] is not each.get(name):
+                    _place_rows(program, f"{name}_total", total[name])
+                else:
+                    program.place(f"{name}_total", 0)
+            program.wanted = None
+        self._execute(programs, n_steps, backwards=True)
+        self._ask_convergence()
         if theta_total is not None and theta.shape[0] == 1 and n > 1:
             theta_total = theta_total.sum(0, keepdim=True)
         return Gradients(state_grad, theta_total, self._block_gradients(command, needs_blocks, each, total))
+
+    def _adjoint_of_one(
+        self,
+        program: Program,
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        command: Command,
+        needs_theta: bool,
+        needs_blocks: list[bool],
+    ) -> Gradients:
+        """Of one env and one step, where only addresses matter, in a hurry."""
+        cells, cell_of = program.cells, program.cell_of
+        state_grad = torch.empty_like(state)
+        cells[cell_of["state_grad"]] = state_grad.data_ptr()
+        theta_total = None
+        if needs_theta:
+            theta_total = torch.zeros_like(theta)
+            cells[cell_of["theta_grad"]] = self.executors[0].theta_grad_address
+            cells[cell_of["theta_total"]] = theta_total.data_ptr()
+        else:
+            cells[cell_of["theta_grad"]] = cells[cell_of["theta_total"]] = 0
+        blocks = command.blocks
+        wanted = (*blocks, *needs_blocks)
+        if program.wanted != wanted:
+            for name in self._control_sizes:
+                program.place(f"{name}_grad", 0)
+                program.place(f"{name}_total", 0)
+            program.wanted = wanted
+        grads: list[torch.Tensor | None] = []
+        for ((name, _), block), need in zip(blocks.items(), needs_blocks, strict=True):
+            if not need:
+                grads.append(None)
+                continue
+            grad = torch.empty(block.shape, dtype=block.dtype)
+            cells[cell_of[f"{name}_grad"]] = grad.data_ptr()
+            grads.append(grad)
+        program.run(0, 1, 0, 1, -1)
+        self._ask_convergence()
+        return Gradients(state_grad, theta_total, grads)
+
+    def _ask_convergence(self) -> None:
+        """Remember the envs in which the constraint solver stopped at its limit of iterations."""
+        self.unconverged_envs = []
+        if self.model.constrained and self._unconverged_values.any():
+            self.unconverged_envs = np.flatnonzero(self._unconverged_values).tolist()
 
     def _field_shape(self, name: str) -> tuple[int, ...]:
         """Of one env's values, as a tensor."""
@@ -402,14 +543,18 @@ class CpuDynamics(Dynamics):
         return (self.model.nconmax, *shape) if spec.per_contact else shape
 
 
-def _rows(name: str, values: torch.Tensor) -> tuple[str, int, int]:
-    """Place of (N, ...)."""
-    return name, values.data_ptr(), values.stride(0) * values.element_size()
+def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
+    """(N, ...)."""
+    if values.shape[0] == 1:
+        program.cells[program.cell_of[name]] = values.data_ptr()
+    else:
+        program.place(name, values.data_ptr(), values.stride(0) * values.element_size())
 
 
-def _steps(name: str, values: torch.Tensor) -> tuple[str, int, int, int]:
-    """Place of (N, ...) or, with an axis of steps, (T, N, n)."""
-    item = values.element_size()
+def _place_steps(program: Program, name: str, values: torch.Tensor) -> None:
+    """(N, n) or, with an axis of steps, (T, N, n)."""
     if values.dim() == 2:
-        return name, values.data_ptr(), values.stride(0) * item, 0
-    return name, values.data_ptr(), values.stride(1) * item, values.stride(0) * item
+        _place_rows(program, name, values)
+    else:
+        item = values.element_size()
+        program.place(name, values.data_ptr(), values.stride(1) * item, values.stride(0) * item)

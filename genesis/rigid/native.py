@@ -11,6 +11,7 @@ It relies on how Warp 1.19 passes arguments to a compiled CPU kernel: ``kernel(b
 ``kernel(bounds, arguments, adjoint arguments)``, each argument block a C struct in the order of the signature.
 """
 
+import collections
 import ctypes
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from genesis import runtime
 from genesis.types import real, untaped
 
 # Operations other than a kernel; a kernel's operation is its address.
-_ZERO, _COPY, _ADD, _ZERO_COUNTED = 1, 2, 3, 4
+_ZERO, _COPY, _ADD, _ZERO_COUNTED, _COUNT_FINITE = 1, 2, 3, 4, 5
 _SMALLEST_ADDRESS = 16
 _REAL_NAME = "double" if runtime.precision == "64" else "float"
 
@@ -59,6 +60,14 @@ _LOOP = """
                     const u64 n_bytes = op[3] * (u64)(*(const int*)op[2]);
                     for (u64 k = 0; k < n_bytes; ++k)
                         p[k] = 0;
+                } else if (op[0] == COUNT_FINITE) {
+                    const REAL* x = (const REAL*)op[2];
+                    REAL sum = 0;
+                    if (x)
+                        for (u64 k = 0; k < op[3]; ++k)
+                            sum += x[k] - x[k];
+                    if (sum == 0)
+                        ++*(int*)op[1];
                 }
             }
         }
@@ -87,6 +96,7 @@ for _name, _value in {
     "SMALLEST_ADDRESS": _SMALLEST_ADDRESS,
     "ZERO_COUNTED": _ZERO_COUNTED,
     "ZERO": _ZERO,
+    "COUNT_FINITE": _COUNT_FINITE,
     "COPY": _COPY,
     "ADD": _ADD,
     "REAL": _REAL_NAME,
@@ -239,6 +249,11 @@ def zero_counted(to: int, count: int, size: int) -> tuple:
     return _ZERO_COUNTED, to, count, size
 
 
+def count_finite(to: int, source: int | At, count: int) -> tuple:
+    """Add one to the int ``to`` if all of ``count`` real numbers are finite."""
+    return _COUNT_FINITE, to, source, count
+
+
 class Program:
     """Operations on one row of work space, ready to run; by one thread at a time.
 
@@ -263,13 +278,13 @@ class Program:
                 else:
                     table[row, column] = operand
         names = list(dict.fromkeys(at.name for _, at in moves))
-        self._index = {name: i for i, name in enumerate(names)}
+        index = {name: i for i, name in enumerate(names)}
         by_row = [m for m in moves if m[1].name not in stepping]
         by_step = [m for m in moves if m[1].name in stepping]
         moves_table = np.zeros((max(len(moves), 1), 3), dtype=np.int64)
         for i, (cell, at) in enumerate((*by_row, *by_step)):
-            moves_table[i] = cell, self._index[at.name], at.offset
-        self._bases = np.zeros((max(len(names), 1), 3), dtype=np.int64)
+            moves_table[i] = cell, index[at.name], at.offset
+        self._bases = np.zeros((len(names) + 1, 3), dtype=np.int64)
         self._keep = (keep, operations, table, moves_table)
         arrays = [
             wp.array(ptr=x.ctypes.data, shape=x.size, dtype=dtype, device="cpu")
@@ -283,14 +298,17 @@ class Program:
         self._packed = _pack(launch.params[1:])
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(_address(launch.hooks.forward))
         self._bounds_at, self._packed_at = ctypes.addressof(launch.bounds), ctypes.addressof(self._packed)
-        self._set = memoryview(self._bases.reshape(-1))
+        # (address, bytes from row to row, bytes from step to step) of each base, and where they are: what a caller
+        # writes who is in a hurry. A base that the program has not shares spare cells at the end.
+        self.cells = memoryview(self._bases.reshape(-1))
+        self.cell_of = collections.defaultdict(lambda: 3 * len(names), {name: 3 * i for i, name in enumerate(names)})
+        self.layout: object = None  # the caller's notes of what it has placed before
+        self.wanted: object = None
 
     def place(self, name: str, address: int, row_stride: int = 0, step_stride: int = 0) -> None:
         """Where the base ``name`` begins (0: it is not there), and the bytes from row to row and from step to step."""
-        index = self._index.get(name)
-        if index is not None:
-            cells, index = self._set, 3 * index
-            cells[index], cells[index + 1], cells[index + 2] = address, row_stride, step_stride
+        cells, index = self.cells, self.cell_of[name]
+        cells[index], cells[index + 1], cells[index + 2] = address, row_stride, step_stride
 
     def run(self, first_row: int, end_row: int, first_step: int = 0, n_steps: int = 1, direction: int = 1) -> None:
         """Rows ``first_row ... end_row - 1`` one after the other, each from ``first_step`` on in ``direction``."""
