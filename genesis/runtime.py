@@ -33,10 +33,12 @@ tc_float: torch.dtype
 tc_int: torch.dtype
 np_float: type[np.floating]
 np_int: type[np.integer]
+num_threads: int
+"""How many threads share the envs of a scene on the CPU."""
 EPS: float
 """Smallest number that counts as non-zero: the larger of ``eps`` given to ``init`` and the machine epsilon."""
 
-STATE_NAMES = ("backend", "device", "precision", "tc_float", "tc_int", "np_float", "np_int", "EPS")
+STATE_NAMES = ("backend", "device", "precision", "tc_float", "tc_int", "np_float", "np_int", "num_threads", "EPS")
 
 logger = logging.getLogger("genesis")
 
@@ -82,6 +84,7 @@ def init(
     theme: str = "dark",
     logger_verbose_time: bool = False,
     performance_mode: bool = False,
+    num_threads: int | None = None,
     **unknown: Any,
 ) -> None:
     """Start the runtime. Called once, before any scene; again only after :func:`destroy`.
@@ -110,6 +113,9 @@ def init(
         Show the date and milliseconds in the log.
     performance_mode
         Accepted for programs written for Genesis; has no effect, since kernels never depend on it here.
+    num_threads
+        Among how many threads the envs of a scene are shared out on the CPU; results do not depend on it. ``None``: as
+        many as there are cores for this process.
 
     Raises
     ------
@@ -133,6 +139,7 @@ def init(
         raise GenesisException(f"gs.init(theme={theme!r}): expected one of {', '.join(map(repr, _THEMES))}.")
     if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 <= eps < float("inf"):
         raise GenesisException(f"gs.init(eps={eps!r}): expected a finite number, not negative.")
+    threads = _thread_count(num_threads)
     level = _level(("debug" if debug else "info") if logging_level is None else logging_level)
     _check_seed(seed)
     resolved, fell_back = _resolve_backend(backend, debug)
@@ -157,6 +164,7 @@ def init(
         tc_int=torch.int32,
         np_float=np_float_type,
         np_int=np.int32,
+        num_threads=threads,
         EPS=max(float(eps), float(np.finfo(np_float_type).eps)),
     )
     if seed is not None:
@@ -206,6 +214,14 @@ def _check_seed(seed: Any) -> None:
         return
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise GenesisException(f"gs.init(seed={seed!r}): expected an integer from 0 to 2**32 - 1, or None.")
+
+
+def _thread_count(num_threads: Any) -> int:
+    if num_threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(num_threads, bool) or not isinstance(num_threads, (int, np.integer)) or num_threads < 1:
+        raise GenesisException(f"gs.init(num_threads={num_threads!r}): expected a whole number from 1 on, or None.")
+    return int(num_threads)
 
 
 def _level(level: Any) -> int:

@@ -8,6 +8,7 @@ import math
 import operator
 import os
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,7 @@ from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.states import SimState, fingerprint, load_checkpoint, save_checkpoint
 from genesis.surfaces import Surface
+from genesis.trajectory import Trajectory
 
 if TYPE_CHECKING:
     import mujoco
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from genesis.entities.commands import CommandBuffer
     from genesis.entities.observer import Observer
     from genesis.entities.parameter_store import ParameterStore
+    from genesis.grad.rollout import Plan
     from genesis.model.arrays import Model
     from genesis.model.compose import Composed
+    from genesis.rigid.command import Command
     from genesis.rigid.dynamics import Dynamics
 
 _uids = itertools.count(1)
@@ -194,7 +198,7 @@ class Scene:
         composed = compose(specs, self.sim_options, self.rigid_options)
         model = Model(composed.mj_model, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
-        dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps)
+        dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, runtime.num_threads)
         start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 
@@ -243,7 +247,7 @@ class Scene:
             )
         commands = self._commands
         record = self._requires_grad and torch.is_grad_enabled()
-        theta = self._parameters.theta()
+        theta = self._parameters.theta_of_envs()
         if torch.is_inference_mode_enabled():
             with plain_tensors():
                 self._state, self._solution = self._advance(
@@ -256,6 +260,70 @@ class Scene:
         self._cur_step += 1
         self._observer.clear()
         commands.end_step()
+
+    def rollout(
+        self,
+        controls: Mapping[RigidEntity, Any] | Any = None,
+        control: str = "force",
+        *,
+        n_steps: int | None = None,
+        memory_limit: int | str | None = None,
+    ) -> Trajectory:
+        """Run many steps as one node of the graph: exactly the loop of `control_*` and `step()`, without the Python.
+
+        `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_actuators); a
+        single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity" or
+        "actuators". None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in force.
+
+        `memory_limit` [bytes, or text as "512MB"]: what may be kept for the backward pass. Without it, and if all
+        fits, every state is kept. Else the backward pass computes the steps twice, and the trajectory is not kept; the
+        gradient is the same, bit by bit.
+
+        Raises GenesisException, and keeps state and commands, as `step()` does, and for controls that do not fit.
+        """
+        self._require_built("rollout")
+        if _graph_task() != _NO_GRAPH_TASK:
+            raise GenesisException("scene.rollout: called while a backward pass runs; it would advance the scene anew.")
+        from genesis.entities.rolling import read_controls
+        from genesis.grad import rollout
+
+        owner = "scene.rollout"
+        limit = rollout.read_memory_limit(memory_limit, owner)
+        given = read_controls(self, controls, control, n_steps, owner)
+        plan = rollout.plan(self._dynamics, given.n_steps, limit, owner)
+        saved = self._commands.saved()
+        try:
+            command = given.install(self)
+            with plain_tensors():
+                final, states, solution = self._roll(command, plan)
+        except BaseException:
+            self._commands.go_back(saved)
+            raise
+        self._state = final
+        self._solution = solution if self._model.constrained else None
+        self._cur_step += given.n_steps
+        self._observer.clear()
+        self._commands.end_step()
+        return Trajectory(self, states, self._parameters.theta(), given.n_steps)
+
+    def _roll(self, command: Command, plan: Plan) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Final state, every state if they are kept, and the constraint solver's solution."""
+        from genesis.grad import rollout
+
+        record = self._requires_grad and torch.is_grad_enabled()
+        theta = self._parameters.theta_of_envs()
+        state, guess, index = self._state, self._solution, self._cur_step
+        pieces = [(command, plan)]
+        if self._commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
+            pieces = rollout.split_off_first_step(command, plan)
+        kept: list[torch.Tensor] = []
+        for part, part_plan in pieces:
+            state, states, guess = rollout.rollout(self._dynamics, state, theta, part, guess, part_plan, record, index)
+            index += part_plan.n_steps
+            kept.append(states)
+        if not plan.keeps_all:
+            return state, None, guess
+        return state, kept[0] if len(kept) == 1 else torch.cat([kept[0], kept[1][1:]]), guess
 
     def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.

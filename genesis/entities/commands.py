@@ -5,6 +5,8 @@ A command is replaced, never written in place: the autograd node of a step keeps
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -74,6 +76,19 @@ class CommandBuffer:
         self.clear()
         self.command = Command(mode, actuators_on, blocks)
         self._has_wrench = any(field == "xfrc" for field, _ in blocks)
+
+    def saved(self) -> tuple[Any, ...]:
+        """Everything, for `go_back`."""
+        return self.command, dict(self._uniform), set(self._actuators_known_on), self._has_wrench
+
+    def go_back(self, saved: tuple[Any, ...]) -> None:
+        """As it was when `saved` was called."""
+        self.command, self._uniform, self._actuators_known_on, self._has_wrench = saved
+
+    @property
+    def has_wrench(self) -> bool:
+        """Whether external wrenches wait for the next step."""
+        return self._has_wrench
 
     # -- dofs ---------------------------------------------------------------------------------------------------------
 

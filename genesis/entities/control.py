@@ -137,7 +137,11 @@ class Controller(EntityBase):
         scene = self._scene
         tensor = fit(scene, read_tensor(scene, value, argument, owner), envs, (count,), argument, owner)
         require_finite(tensor, argument, owner, command=True)
-        return tensor.clone()
+        tensor = tensor.clone()
+        if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1:
+            # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
+            return tensor.expand(scene.n_envs, -1)
+        return tensor
 
     def _apply_wrench(
         self, method: str, force: Any, torque: Any, links_idx_local: Any, envs_idx: Any, ref: str, local: bool

@@ -165,6 +165,7 @@ class ParameterStore:
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
         self._packed: torch.Tensor | None = None
+        self._spread: tuple[torch.Tensor, torch.Tensor] | None = None
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -176,6 +177,17 @@ class ParameterStore:
                 self._packed = self._pack(self._parts)
             self._forget_after_backward(self._packed)
         return self._packed
+
+    def theta_of_envs(self) -> torch.Tensor:
+        """The packed vector as a step reads it: with a graph, one row per env, so that the gradient is summed over the
+        steps of each env first, and then over the envs. A rollout does the same, hence gives the same bits."""
+        packed = self.theta()
+        if packed.shape[0] == self._n_worlds or not packed.requires_grad:
+            return packed
+        if self._spread is None or self._spread[0] is not packed:
+            with torch.inference_mode(False), torch.enable_grad():
+                self._spread = (packed, packed.expand(self._n_worlds, -1))
+        return self._spread[1]
 
     def _forget_after_backward(self, packed: torch.Tensor) -> None:
         """A backward pass frees what the graph of theta saved; whoever asks next shall get a graph of its own."""

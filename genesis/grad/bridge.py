@@ -16,7 +16,7 @@ from genesis.rigid.dynamics import Dynamics, Gradients
 _FIELD_OF = {"qM": "qM_dense"}
 
 
-def _refuse_double_backward(what: str) -> None:
+def refuse_double_backward(what: str) -> None:
     if torch.is_grad_enabled():
         raise GenesisException(
             f"double backward through {what} is not supported: its gradient cannot be differentiated again. "
@@ -29,7 +29,7 @@ class _Step(torch.autograd.Function):
     def forward(ctx, dynamics: Dynamics, command: Command, index: int, guess, state, theta, *blocks):
         new_state, solution = _run_step(dynamics, command, guess, state, theta, index)
         # Backward starts its constraint solver from the solution.
-        _save(ctx, dynamics, command, solution, state, theta, blocks)
+        save(ctx, dynamics, command, solution, state, theta, blocks)
         ctx.index = index
         if solution is None:
             return new_state
@@ -38,16 +38,16 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, adj_state, _adj_solution=None):
-        _refuse_double_backward("scene.step()")
+        refuse_double_backward("scene.step()")
         dynamics = ctx.dynamics
-        command, solution, state, theta = _load_saved(ctx)
+        command, solution, state, theta = load_saved(ctx)
         with dynamics.lock:
             needs = ctx.needs_input_grad
             gradients = dynamics.run_adjoint(
-                theta, command, state, _fitting(dynamics, solution), adj_state, None, needs[5], needs[6:]
+                theta, command, state, fitting(dynamics, solution), adj_state, None, needs[5], needs[6:]
             )
-            _warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
-        return None, None, None, None, *_input_grads(dynamics, gradients, "scene.step()")
+            warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
+        return None, None, None, None, *input_grads(dynamics, gradients, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
@@ -55,24 +55,24 @@ class _Observe(torch.autograd.Function):
     def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, guess, state, theta, *blocks):
         ctx.names = names
         ctx.set_materialize_grads(False)
-        _save(ctx, dynamics, command, guess, state, theta, blocks)
+        save(ctx, dynamics, command, guess, state, theta, blocks)
         return _run_observation(dynamics, names, command, guess, state, theta)
 
     @staticmethod
     def backward(ctx, *grads):
-        _refuse_double_backward("a state getter")
+        refuse_double_backward("a state getter")
         dynamics = ctx.dynamics
-        command, guess, state, theta = _load_saved(ctx)
+        command, guess, state, theta = load_saved(ctx)
         with dynamics.lock:
             needs = ctx.needs_input_grad
             gradients = dynamics.observe_adjoint(
-                ctx.names, theta, command, state, _fitting(dynamics, guess), grads, needs[5], needs[6:]
+                ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[5], needs[6:]
             )
-            _warn_of_unconverged_solver(dynamics, "a state getter")
-        return None, None, None, None, *_input_grads(dynamics, gradients, "a state getter")
+            warn_of_unconverged_solver(dynamics, "a state getter")
+        return None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
 
 
-def _fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
+def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
     """A guess of the solver's; none where it was recorded before ``require_constraints()``."""
     if guess is None or guess.shape[-1] != dynamics.solution_size:
         return dynamics.no_solution()
@@ -83,19 +83,19 @@ def _run_step(
     dynamics: Dynamics, command: Command, guess, state, theta, index: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     with dynamics.lock:
-        guess = _fitting(dynamics, guess)
+        guess = fitting(dynamics, guess)
         after = torch.empty_like(state)
         solution = torch.empty_like(guess) if dynamics.model.constrained else None
         dynamics.run(theta, command, state, after, guess, solution)
         require_slots(dynamics, "The state before is kept. ")
         if dynamics.device.type == "cpu" and dynamics.non_finite_after() == 0:
-            raise _diverged(_rows_not_finite(after), "this step")
+            raise diverged(rows_not_finite(after), "this step")
     return after, solution
 
 
 def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, theta) -> tuple[torch.Tensor, ...]:
     with dynamics.lock:
-        values = dynamics.observe(names, theta, command, state, _fitting(dynamics, guess))
+        values = dynamics.observe(names, theta, command, state, fitting(dynamics, guess))
         require_slots(dynamics, "")
     return tuple(values)
 
@@ -119,7 +119,7 @@ def _overflow_error(dynamics: Dynamics, env: int, needed: int, consequence: str)
     )
 
 
-def _save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
+def save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
     """Keep the inputs: tensors through autograd, which frees them with the graph, the command's structure directly."""
     ctx.dynamics = dynamics
     ctx.mode, ctx.actuators_on = command.mode, command.actuators_on
@@ -127,7 +127,7 @@ def _save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks
     ctx.save_for_backward(guess, state, theta, *blocks)
 
 
-def _load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
+def load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The command, guess, state and parameters that were saved."""
     try:
         guess, state, theta, *blocks = ctx.saved_tensors
@@ -141,14 +141,14 @@ def _load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]
     return Command(ctx.mode, ctx.actuators_on, blocks, ctx.sequences), guess, state, theta
 
 
-def _input_grads(dynamics: Dynamics, gradients: Gradients, what: str) -> tuple:
+def input_grads(dynamics: Dynamics, gradients: Gradients, what: str) -> tuple:
     """Gradients of (state, theta, *blocks)."""
     if dynamics.device.type == "cpu":
         _warn_of_non_finite_gradient(dynamics, gradients, what)
     return gradients.state, gradients.theta, *gradients.blocks
 
 
-def _rows_not_finite(values: torch.Tensor) -> list[int]:
+def rows_not_finite(values: torch.Tensor) -> list[int]:
     """Envs whose row holds NaN or infinity. On CUDA this would wait for the device, so it is asked on the CPU only."""
     if math.isfinite(values.sum().item()):
         return []
@@ -160,8 +160,8 @@ def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what:
         return
     if dynamics.gradients_are_finite():
         return
-    rows = _rows_not_finite(gradients.state)
-    if not rows and (gradients.theta is None or not _rows_not_finite(gradients.theta)):
+    rows = rows_not_finite(gradients.state)
+    if not rows and (gradients.theta is None or not rows_not_finite(gradients.theta)):
         return
     dynamics.warned_of_gradient = True
     place = f"state's, in env(s) {rows[:8]}" if rows else "parameters'"
@@ -172,7 +172,7 @@ def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what:
     )
 
 
-def _warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
+def warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
     """Say once per scene that a gradient was taken at a point that is not the constraint solver's solution.
 
     On CUDA this would wait for the device, so it is asked on the CPU only.
@@ -187,7 +187,7 @@ def _warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
     )
 
 
-def _diverged(rows: list[int], when: str) -> GenesisException:
+def diverged(rows: list[int], when: str) -> GenesisException:
     return GenesisException(
         f"the simulation diverged: after {when} the state of env(s) {rows[:8]} holds NaN or infinite values. "
         "The state before is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
@@ -197,7 +197,7 @@ def _diverged(rows: list[int], when: str) -> GenesisException:
 
 
 def _require_finite_acceleration(qacc: torch.Tensor) -> None:
-    if rows := _rows_not_finite(qacc.detach()):
+    if rows := rows_not_finite(qacc.detach()):
         raise GenesisException(
             f"forces and accelerations of env(s) {rows[:8]} are NaN or infinite at the present state: a joint moves "
             "neither mass, nor inertia, nor armature, or the state or a force is beyond what numbers can hold."
@@ -246,6 +246,7 @@ def observe(
 ) -> tuple[torch.Tensor, ...]:
     """Quantities of a state, as one node of the graph.
 
+    ``state``: (N, nq + nv + na), or several of each env, (T, N, ...); then each quantity has that axis too.
     ``names``: any of xpos (N, nbody, 3), xquat (N, nbody, 4), xipos (N, nbody, 3), xvel (N, nbody, 6), xacc
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
@@ -264,7 +265,7 @@ def observe(
 
 def _shape(dynamics: Dynamics, name: str, value: torch.Tensor) -> torch.Tensor:
     if name in ("xpos", "xquat"):
-        return value[:, : dynamics.nbody]
+        return value[..., : dynamics.nbody, :]
     if name == "xjac":
-        return value.unflatten(1, (dynamics.nbody, 6))
+        return value.unflatten(-2, (dynamics.nbody, 6))
     return value

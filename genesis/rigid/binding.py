@@ -98,7 +98,7 @@ class Binder:
         return segments
 
     def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:
-        """What leads to the fields ``names`` in the state ``qpos@0``, ...: continuous-time dynamics, nothing implicit."""
+        """What leads to the fields ``names`` in the state ``qpos@0``, ...: dynamics in continuous time."""
         rename = {name: f"{name}@0" for name in STATE} | {"skip_dof": "skip_none"}
         rename["qacc_constrained"] = self._solution_field(0)
         scalars = self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=int(for_adjoint))

@@ -14,8 +14,8 @@ from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, count_f
 from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
 from genesis.types import real
 
-# Bases of a program that lie elsewhere at each step.
-_STEPPING = frozenset(
+# Bases of a step's programs that lie elsewhere at each step.
+_OF_STEPS = frozenset(
     {"state", "next", "solution", "seed", *CONTROL_FIELDS, *(f"{name}_grad" for name in CONTROL_FIELDS)}
 )
 
@@ -25,11 +25,13 @@ class CpuExecutor:
 
     The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
     ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
-    contacts found at most, and ``finite``: after how many steps the state was; of observations ``out0``, ``out1``, ..., ``ncon`` and ``con_pair``. Of adjoints:
-    ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps give),
-    ``in0``, ``in1``, ... (of an observation's fields); results ``state_grad``, ``<control>_grad`` (of each step) and
-    ``<control>_total`` (summed over steps), ``theta_total`` (likewise; with ``theta_grad``, which holds one step's)
-    and ``unconverged``; ``finite`` is 2 if the gradients are.
+    contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``,
+    ..., ``ncon`` and ``con_pair``.
+
+    Of adjoints: ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps
+    give), ``in0``, ``in1``, ... (of an observation's fields). Results: ``state_grad``; ``<control>_grad`` (of each
+    step) and ``<control>_total`` (summed over steps); ``theta_total`` (likewise; with ``theta_grad``, which holds one
+    step's); ``unconverged``; ``finite``, 2 if the gradients are.
     """
 
     def __init__(self, model: Model, substeps: int, rk4: bool):
@@ -81,25 +83,25 @@ class CpuExecutor:
 
     def step(self) -> Program:
         """From ``state`` to ``next``."""
-        return self._program("step", self._build_step)
+        return self._program("step", self._build_step, _OF_STEPS)
 
     def step_adjoint(self) -> Program:
         """Run backwards over the steps of a row: gradients of the inputs from those of the results."""
-        return self._program("step adjoint", self._build_step_adjoint)
+        return self._program("step adjoint", self._build_step_adjoint, _OF_STEPS)
 
     def observation(self, names: tuple[str, ...]) -> Program:
-        """The fields ``names`` at ``state``."""
-        return self._program(names, lambda: self._build_observation(names))
+        """The fields ``names`` at ``state``; steps are different states of an env, under the same command."""
+        stepping = frozenset({"state", *(f"out{i}" for i in range(len(names)))})
+        return self._program(names, lambda: self._build_observation(names), stepping)
 
     def observation_adjoint(self, names: tuple[str, ...]) -> Program:
         """Gradients of the inputs from those of the fields."""
-        return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names))
+        stepping = frozenset({"state", "state_grad", *(f"in{i}" for i in range(len(names)))})
+        return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names), stepping)
 
-    def _program(self, key, build) -> Program:
+    def _program(self, key, build, stepping: frozenset[str]) -> Program:
         if key not in self._programs:
-            before, body, after = build()
-            program = Program(before, body, after, _STEPPING, self.space)
-            self._programs[key] = program
+            self._programs[key] = Program(*build(), stepping, self.space)
         return self._programs[key]
 
     def _solution(self) -> int:
@@ -177,9 +179,9 @@ class CpuExecutor:
         body.append(copy(self._solution(), At("guess"), self._solution_bytes()))
         launches = self._binder.observation(names, True)
         body += [*_forward(launches), *_adjoint(launches), *self._parameter_gradients()]
-        state_grad = copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item)
+        body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item))
         before = [*self._reset_convergence(), self._reset_finite()]
-        return before, body, [state_grad, *self._tell_convergence(), *self._check_gradients()]
+        return before, body, [*self._tell_convergence(), *self._check_gradients()]
 
     def _zero_contacts(self) -> tuple:
         """Gradients of the contacts there are; the others' are not read."""

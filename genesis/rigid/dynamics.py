@@ -8,7 +8,7 @@ Nothing is kept from one call to the next but what makes the next one quick.
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
@@ -54,6 +54,21 @@ class Gradients:
     state: torch.Tensor
     theta: torch.Tensor | None
     blocks: list[torch.Tensor | None]
+
+
+@dataclass
+class Totals:
+    """Where the gradients of a long run are gathered, piece by piece.
+
+    Attributes:
+        theta: summed over the steps, (N, ntheta), or None
+        each: control field -> gradient of each step, (T, N, width)
+        sum: control field -> summed over the steps, (N, width)
+    """
+
+    theta: torch.Tensor | None
+    each: dict[str, torch.Tensor] = field(default_factory=dict)
+    sum: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 class Dynamics(ABC):
@@ -114,13 +129,14 @@ class Dynamics(ABC):
         state: torch.Tensor,
         after: torch.Tensor,
         guess: torch.Tensor,
-        solution: torch.Tensor,
+        solution: torch.Tensor | None,
         n_steps: int = 1,
     ) -> None:
         """Steps from ``state``; states after each are written to ``after``, solutions to ``solution``.
 
         With several steps, ``state``, ``after`` and ``solution`` have an axis of steps, and ``after`` of one step is
-        ``state`` of the next, in memory as well. ``guess``: (N, solution_size), where the solver starts.
+        ``state`` of the next, in memory as well. ``guess``: (N, solution_size), where the solver starts. Without
+        constraints ``solution`` is not asked for.
         """
 
     @abstractmethod
@@ -135,17 +151,41 @@ class Dynamics(ABC):
         needs_theta: bool,
         needs_blocks: list[bool],
         n_steps: int = 1,
+        totals: Totals | None = None,
+        first_step: int = 0,
     ) -> Gradients:
         """Gradients of a run's inputs.
 
-        ``final_grad``: of the last state after; ``seed``: of every state after, (T, N, ...), None: zero.
+        ``final_grad``: of the last state after; ``seed``: of every state after, (T, N, ...), None: zero. With
+        ``totals``, this is the piece of a longer run that begins at ``first_step``: gradients but that of the state
+        are added there.
         """
+
+    @abstractmethod
+    def totals(
+        self, theta: torch.Tensor, command: Command, needs_theta: bool, needs_blocks: list[bool], n_steps: int = 1
+    ) -> Totals:
+        """Nothing yet, for the adjoint of ``n_steps`` steps."""
+
+    def gradients(
+        self,
+        state_grad: torch.Tensor,
+        totals: Totals,
+        theta: torch.Tensor,
+        command: Command,
+        needs_blocks: list[bool],
+    ) -> Gradients:
+        """What has been gathered, in the shapes of the inputs."""
+        theta_grad = totals.theta
+        if theta_grad is not None and theta.shape[0] == 1 and self.n_worlds > 1:
+            theta_grad = theta_grad.sum(0, keepdim=True)
+        return Gradients(state_grad, theta_grad, self._block_gradients(command, needs_blocks, totals.each, totals.sum))
 
     @abstractmethod
     def observe(
         self, names: tuple[str, ...], theta: torch.Tensor, command: Command, state: torch.Tensor, guess: torch.Tensor
     ) -> list[torch.Tensor]:
-        """Fields ``names`` at ``state``, (N, ...) each, new tensors."""
+        """Fields ``names`` at ``state``, (N, ...) each, new tensors; of several states (T, N, ...) each."""
 
     @abstractmethod
     def observe_adjoint(
@@ -160,6 +200,14 @@ class Dynamics(ABC):
         needs_blocks: list[bool],
     ) -> Gradients:
         """Gradients of the inputs from the gradients of the fields ``names`` (None: zero)."""
+
+    @abstractmethod
+    def non_finite_after(self) -> int:
+        """Of the last run: the number of steps after which the first env was not finite any more."""
+
+    @abstractmethod
+    def gradients_are_finite(self) -> bool:
+        """Of the last adjoint: whether those of the state and the parameters are, in every env."""
 
     @abstractmethod
     def _forget_programs(self) -> None:
@@ -279,15 +327,26 @@ class CpuDynamics(Dynamics):
         programs = [self._prepared(executor.step()) for executor in self._executors(n_steps)]
         kept = self._place_inputs(programs, theta, command, state, n_steps)
         for program in programs:
-            _place_steps(program, "next", after)
+            _place_steps(program, "next", after, after.dim() == 3)
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
-                _place_steps(program, "solution", solution)
+                _place_steps(program, "solution", solution, solution.dim() == 3)
         self._execute(programs, n_steps)
         del kept
 
     def run_adjoint(
-        self, theta, command, state, solution, final_grad, seed, needs_theta, needs_blocks, n_steps=1
+        self,
+        theta,
+        command,
+        state,
+        solution,
+        final_grad,
+        seed,
+        needs_theta,
+        needs_blocks,
+        n_steps=1,
+        totals=None,
+        first_step=0,
     ) -> Gradients:
         programs = [self._prepared(executor.step_adjoint()) for executor in self._executors(n_steps)]
         if self.n_worlds == 1 and n_steps == 1:
@@ -300,34 +359,38 @@ class CpuDynamics(Dynamics):
             if seed is None:
                 program.cells[program.cell_of["seed"]] = 0
             else:
-                _place_steps(program, "seed", seed)
+                _place_steps(program, "seed", seed, seed.dim() == 3)
             if self.model.constrained:
-                _place_steps(program, "solution", solution)
-        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, n_steps)
+                _place_steps(program, "solution", solution, solution.dim() == 3)
+        gradients = self._adjoint(
+            programs, state, theta, command, needs_theta, needs_blocks, n_steps, totals, first_step
+        )
         del kept
         return gradients
 
     def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
-        programs = [self._prepared(executor.observation(names)) for executor in self._executors(1)]
+        n_states = state.shape[0] if state.dim() == 3 else 1
+        programs = [self._prepared(executor.observation(names)) for executor in self._executors(n_states)]
         kept = self._place_inputs(programs, theta, command, state, 1)
         n, kind = self.n_worlds, {"dtype": torch.int32, "device": self.device}
-        outputs = [state.new_empty((n, *self._field_shape(name))) for name in names]
+        outputs = [state.new_empty((*state.shape[:-1], *self._field_shape(name))) for name in names]
         if self.model.has_contacts:
             self._contact_numbers = torch.empty((n, 2), **kind), torch.empty((n, self.model.nconmax), **kind)
         for program in programs:
             for i, output in enumerate(outputs):
-                _place_rows(program, f"out{i}", output)
+                _place_steps(program, f"out{i}", output, state.dim() == 3)
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
             if self.model.has_contacts:
                 _place_rows(program, "ncon", self._contact_numbers[0])
                 _place_rows(program, "con_pair", self._contact_numbers[1])
-        self._execute(programs, 1)
+        self._execute(programs, n_states)
         del kept
         return outputs
 
     def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
-        programs = [self._prepared(executor.observation_adjoint(names)) for executor in self._executors(1)]
+        n_states = state.shape[0] if state.dim() == 3 else 1
+        programs = [self._prepared(executor.observation_adjoint(names)) for executor in self._executors(n_states)]
         kept = [self._place_inputs(programs, theta, command, state, 1)]
         grads = [grad if grad is None else grad.contiguous() for grad in grads]
         for program in programs:
@@ -335,19 +398,17 @@ class CpuDynamics(Dynamics):
                 if grad is None:
                     program.place(f"in{i}", 0)
                 else:
-                    _place_rows(program, f"in{i}", grad)
+                    _place_steps(program, f"in{i}", grad, state.dim() == 3)
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
-        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, 1)
+        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, n_states, observed=True)
         del kept
         return gradients
 
     def non_finite_after(self) -> int:
-        """Of the last run: the number of steps after which the first env was not finite any more."""
         return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
 
     def gradients_are_finite(self) -> bool:
-        """Of the last adjoint: whether those of the state and the parameters are, in every env."""
         return bool((self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2)
 
     # -- how ----------------------------------------------------------------------------------------------------------
@@ -381,7 +442,11 @@ class CpuDynamics(Dynamics):
     def _prepared(self, program: Program) -> Program:
         """With what is in one place for good."""
         if program.layout is None:
-            for name, values in (("needed", self._needed), ("finite", self._finite), ("unconverged", self._unconverged)):
+            for name, values in (
+                ("needed", self._needed),
+                ("finite", self._finite),
+                ("unconverged", self._unconverged),
+            ):
                 program.place(name, values.data_ptr(), values.element_size())
             program.layout = ()
             for name in self._control_sizes:
@@ -416,7 +481,7 @@ class CpuDynamics(Dynamics):
                 program.place("theta", theta.data_ptr())
             _place_rows(program, "ctrl_mode", command.mode)
             _place_rows(program, "actuator_on", command.actuators_on)
-            _place_steps(program, "state", state)
+            _place_steps(program, "state", state, state.dim() == 3)
             keys = tuple(command.blocks)
             if program.layout != keys:
                 for name in self._control_sizes:
@@ -438,6 +503,17 @@ class CpuDynamics(Dynamics):
                 return False
         return True
 
+    def totals(self, theta, command, needs_theta, needs_blocks, n_steps=1) -> Totals:
+        n = self.n_worlds
+        totals = Totals(self._empty(n, theta.shape[1]) if needs_theta else None)
+        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
+            name, width = key[0], self._control_sizes[key[0]]
+            if need and key in command.sequences:
+                totals.each[name] = torch.empty((n_steps, n, width), dtype=runtime.tc_float, device=self.device)
+            elif need:
+                totals.sum[name] = self._empty(n, width)
+        return totals
+
     def _adjoint(
         self,
         programs: list[Program],
@@ -447,47 +523,40 @@ class CpuDynamics(Dynamics):
         needs_theta: bool,
         needs_blocks: list[bool],
         n_steps: int,
+        totals: Totals | None = None,
+        first_step: int = 0,
+        observed: bool = False,
     ) -> Gradients:
-        n = self.n_worlds
-        if n == 1 and n_steps == 1 and not command.sequences and self._commands_whole_fields(command):
+        if state.dim() == 2 and n_steps == 1 and self.n_worlds == 1 and self._commands_whole_fields(command):
             return self._adjoint_of_one(programs[0], state, theta, command, needs_theta, needs_blocks)
-        state_grad = state.new_empty((n, self.state_size))
-        theta_total = state.new_zeros((n, theta.shape[1])) if needs_theta else None
-        each: dict[str, torch.Tensor] = {}  # gradients of each step
-        total: dict[str, torch.Tensor] = {}  # their sum over the steps
-        for (key, block), need in zip(command.blocks.items(), needs_blocks, strict=True):
-            name = key[0]
-            if not need:
-                continue
-            if key in command.sequences:
-                each[name] = state.new_empty((n_steps, n, self._control_sizes[name]))
-            elif n_steps == 1:  # nothing to sum
-                each[name] = total[name] = state.new_empty((n, self._control_sizes[name]))
-            else:
-                total[name] = state.new_zeros((n, self._control_sizes[name]))
+        own = totals is None
+        if totals is None:
+            totals = self.totals(theta, command, needs_theta, needs_blocks, n_steps)
+        # Of an observation, the gradient of every state; of a run, that of its first.
+        state_grad = torch.empty_like(state if observed or state.dim() == 2 else state[0])
         for program, executor in zip(programs, self.executors, strict=False):
-            _place_rows(program, "state_grad", state_grad)
-            if theta_total is not None:
+            _place_steps(program, "state_grad", state_grad, state_grad.dim() == 3)
+            if totals.theta is not None:
                 program.place("theta_grad", executor.theta_grad_address)
-                _place_rows(program, "theta_total", theta_total)
+                _place_rows(program, "theta_total", totals.theta)
             else:
                 program.cells[program.cell_of["theta_grad"]] = 0
                 program.cells[program.cell_of["theta_total"]] = 0
             for name in self._control_sizes:
-                if name in each:
-                    _place_steps(program, f"{name}_grad", each[name])
+                if name in totals.each:
+                    _place_steps(program, f"{name}_grad", totals.each[name][first_step:], True)
                 else:
                     program.place(f"{name}_grad", 0)
-                if name in total and total[name] is not each.get(name):
-                    _place_rows(program, f"{name}_total", total[name])
+                if name in totals.sum:
+                    _place_rows(program, f"{name}_total", totals.sum[name])
                 else:
                     program.place(f"{name}_total", 0)
             program.wanted = None
         self._execute(programs, n_steps, backwards=True)
         self._ask_convergence()
-        if theta_total is not None and theta.shape[0] == 1 and n > 1:
-            theta_total = theta_total.sum(0, keepdim=True)
-        return Gradients(state_grad, theta_total, self._block_gradients(command, needs_blocks, each, total))
+        if not own:
+            return Gradients(state_grad, None, [])
+        return self.gradients(state_grad, totals, theta, command, needs_blocks)
 
     def _adjoint_of_one(
         self,
@@ -551,9 +620,9 @@ def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
         program.place(name, values.data_ptr(), values.stride(0) * values.element_size())
 
 
-def _place_steps(program: Program, name: str, values: torch.Tensor) -> None:
-    """(N, n) or, with an axis of steps, (T, N, n)."""
-    if values.dim() == 2:
+def _place_steps(program: Program, name: str, values: torch.Tensor, steps: bool) -> None:
+    """(N, ...) or, with an axis of steps, (T, N, ...)."""
+    if not steps:
         _place_rows(program, name, values)
     else:
         item = values.element_size()

@@ -19,7 +19,7 @@ import numpy as np
 import warp as wp
 
 from genesis import runtime
-from genesis.types import real, untaped
+from genesis.types import untaped
 
 # Operations other than a kernel; a kernel's operation is its address.
 _ZERO, _COPY, _ADD, _ZERO_COUNTED, _COUNT_FINITE = 1, 2, 3, 4, 5
@@ -292,7 +292,12 @@ class Program:
         ]
         counts = [len(by_row), len(by_step), len(before), len(body), len(after)]
         launch = wp.launch(
-            native_loop, dim=1, inputs=[*arrays, *counts, 0, 0, 0, 0, 0], device="cpu", record_tape=False, record_cmd=True
+            native_loop,
+            dim=1,
+            inputs=[*arrays, *counts, 0, 0, 0, 0, 0],
+            device="cpu",
+            record_tape=False,
+            record_cmd=True,
         )
         self._launch = launch
         self._packed = _pack(launch.params[1:])

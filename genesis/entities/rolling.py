@@ -1,0 +1,129 @@
+"""The controls of a rollout: checked, and put into force."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genesis.entities.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
+from genesis.entities.indexing import read_tensor, require_finite, select_range
+from genesis.entities.rigid_entity import RigidEntity
+from genesis.errors import GenesisException
+
+if TYPE_CHECKING:
+    from genesis.rigid.command import Command
+    from genesis.scene import Scene
+
+_MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
+ACTUATORS = "actuators"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Controls for every step of a rollout.
+
+    Attributes:
+        kind: "force", "position", "velocity" or "actuators"
+        given: entity and its values, (T, n) or (T, n_envs, n), with their graph
+        n_steps: T
+    """
+
+    kind: str
+    given: tuple[tuple[RigidEntity, torch.Tensor], ...]
+    n_steps: int
+
+    def install(self, scene: Scene) -> Command:
+        """Put the last controls into force, as a loop leaves them, and return the command of the whole rollout."""
+        commands = scene._commands
+        sequences: dict[tuple[str, int], torch.Tensor] = {}
+        for entity, values in self.given:
+            if scene.n_envs > 1 and values.ndim == 2 and values.requires_grad:
+                values = values.unsqueeze(1).expand(-1, scene.n_envs, -1)
+            last = values[-1].clone()
+            count = values.shape[-1]
+            if self.kind == ACTUATORS:
+                start = entity._built("rollout").actuator_start
+                commands.set_actuators(start, select_range(count, 0, count), None, last)
+                sequences["ctrl", start] = values
+            else:
+                mode, start = _MODES[self.kind], entity.dof_start
+                commands.set_all_dofs(mode, start, count, (last,))
+                sequences[MODE_FIELDS[mode][0], start] = values
+        command = commands.command
+        return replace(command, blocks=command.blocks | sequences, sequences=frozenset(sequences))
+
+
+def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str) -> Controls:
+    """Check the arguments of `scene.rollout`; raises GenesisException for what does not fit."""
+    if kind not in (*_MODES, ACTUATORS):
+        raise GenesisException(
+            f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
+        )
+    if n_steps is not None:
+        n_steps = _count(n_steps, owner)
+    if controls is None:
+        if n_steps is None:
+            raise GenesisException(f"{owner}: neither controls nor `n_steps` are given; pass one of them.")
+        return Controls(kind, (), n_steps)
+    if not isinstance(controls, Mapping):
+        controls = {_only_entity(scene, kind, owner): controls}
+    given = []
+    for entity, value in controls.items():
+        if not isinstance(entity, RigidEntity) or entity not in scene.entities:
+            raise GenesisException(
+                f"{owner}: the controls name {entity!r}; expected entities of this scene as keys, as "
+                "scene.rollout({robot: u})."
+            )
+        given.append((entity, _sequence(scene, entity, value, kind, owner)))
+    lengths = {len(values) for _, values in given} | ({n_steps} if n_steps is not None else set())
+    if len(lengths) != 1:
+        raise GenesisException(
+            f"{owner}: the controls are for {' and '.join(map(str, sorted(lengths))) or 'no'} steps; expected one "
+            "number of steps for all."
+        )
+    commanded = tuple((entity, values) for entity, values in given if values.shape[-1])
+    return Controls(kind, commanded, lengths.pop())
+
+
+def _count(n_steps: Any, owner: str) -> int:
+    try:
+        count = operator.index(n_steps)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(n_steps, bool):
+        raise GenesisException(f"{owner}: `n_steps` is {n_steps!r}; expected a whole number from 1 on.")
+    return count
+
+
+def _width(entity: RigidEntity, kind: str) -> int:
+    return entity.n_actuators if kind == ACTUATORS else entity.n_dofs
+
+
+def _only_entity(scene: Scene, kind: str, owner: str) -> RigidEntity:
+    able = [entity for entity in scene.entities if _width(entity, kind)]
+    if len(able) != 1:
+        what = "actuators" if kind == ACTUATORS else "dofs"
+        raise GenesisException(
+            f"{owner}: {len(able)} entities have {what}, so a single tensor is not enough; pass a dict, as "
+            "scene.rollout({robot: u})."
+        )
+    return able[0]
+
+
+def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: str) -> torch.Tensor:
+    """(T, n) or (T, n_envs, n), finite, with its graph."""
+    argument = f"controls of {entity.name!r}"
+    tensor = read_tensor(scene, value, argument, owner)
+    n, shape = _width(entity, kind), tuple(tensor.shape)
+    fits = (len(shape) == 2 and shape[1] == n) or (
+        scene.n_envs > 0 and len(shape) == 3 and shape[1:] == (scene.n_envs, n)
+    )
+    if not fits or not shape[0]:
+        expected = f"(T, {n})" + (f" or (T, {scene.n_envs}, {n})" if scene.n_envs else "")
+        raise GenesisException(f"{owner}: the {argument} have shape {shape}; expected {expected} with T from 1 on.")
+    require_finite(tensor, argument, owner, command=True)
+    return tensor

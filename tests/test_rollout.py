@@ -1,0 +1,314 @@
+"""`scene.rollout` is the loop of single steps: the same numbers and the same gradients, bit by bit."""
+
+import numpy as np
+import pytest
+import torch
+
+import genesis as gs
+from tests import models
+from tests.scenes import PANDA
+
+T = 23
+
+ANT = models.gymnasium_asset("ant.xml")
+INTEGRATORS = {"euler": gs.integrator.Euler, "implicitfast": gs.integrator.implicitfast, "rk4": gs.integrator.RK4}
+
+
+def arm(n_envs=0, substeps=1, integrator="euler"):
+    scene = gs.Scene(
+        gs.options.SimOptions(requires_grad=True, substeps=substeps),
+        gs.options.RigidOptions(disable_constraint=True, integrator=INTEGRATORS[integrator]),
+    )
+    robot = scene.add_entity(gs.morphs.URDF(file=PANDA, fixed=True))
+    scene.build(n_envs=n_envs)
+    return scene, robot
+
+
+def ant(n_envs=0, substeps=1, integrator="euler"):
+    scene = gs.Scene(
+        gs.options.SimOptions(requires_grad=True, substeps=substeps),
+        gs.options.RigidOptions(integrator=INTEGRATORS[integrator]),
+    )
+    robot = scene.add_entity(gs.morphs.MJCF(file=ANT))
+    scene.build(n_envs=n_envs)
+    with torch.no_grad():
+        for _ in range(60):  # until it stands
+            scene.step()
+    return scene, robot
+
+
+SCENES = {"arm": arm, "ant": ant}
+
+
+def controls(robot, n_envs, kind, shared=False, seed=3):
+    n = robot.n_actuators if kind == "actuators" else robot.n_dofs
+    shape = (T, n) if shared or not n_envs else (T, n_envs, n)
+    u = 0.3 * np.random.default_rng(seed).standard_normal(shape)
+    return torch.tensor(u, dtype=gs.tc_float, requires_grad=True)
+
+
+def step_with(robot, kind, u):
+    {
+        "force": robot.control_dofs_force,
+        "position": robot.control_dofs_position,
+        "velocity": robot.control_dofs_velocity,
+        "actuators": robot.control_actuators,
+    }[kind](u)
+    robot.scene.step()
+
+
+def start_from(scene, robot, parameters):
+    """The state and parameters that both runs begin with, the gradients of which are compared."""
+    scene.reset(parameters["state"])
+    q = parameters["qpos"].detach().requires_grad_()
+    v = parameters["qvel"].detach().requires_grad_()
+    damping = parameters["damping"].detach().requires_grad_()
+    robot.set_qpos(q)
+    robot.set_dofs_velocity(v)
+    robot.set_dofs_damping(damping)
+    return [q, v, damping]
+
+
+def beginning(scene, robot):
+    state = scene.get_state().detach()
+    return {
+        "state": state,
+        "qpos": robot.get_qpos().sceneless(),
+        "qvel": robot.get_dofs_velocity().sceneless(),
+        "damping": robot.get_dofs_damping()[0].sceneless() if scene.n_envs else robot.get_dofs_damping().sceneless(),
+    }
+
+
+def gradients_of_loop(scene, robot, first, kind, u, every):
+    u = u.detach().requires_grad_()
+    inputs = start_from(scene, robot, first)
+    loss = 0.0
+    weights = torch.linspace(0.5, 1.5, robot.n_qs)
+    for row in u:
+        step_with(robot, kind, row)
+        if every:
+            loss = loss + (robot.get_qpos() * weights).sum()
+    loss = loss + (robot.get_links_pos() ** 2).sum() + (robot.get_dofs_velocity() ** 2).sum()
+    loss.backward()
+    return robot.get_qpos().detach().sceneless(), [u.grad, *(x.grad for x in inputs)]
+
+
+def gradients_of_rollout(scene, robot, first, kind, u, every, **more):
+    u = u.detach().requires_grad_()
+    inputs = start_from(scene, robot, first)
+    weights = torch.linspace(0.5, 1.5, robot.n_qs)
+    trajectory = scene.rollout({robot: u}, control=kind, **more)
+    loss = 0.0
+    if every:
+        q = trajectory.qpos(robot)
+        loss = sum((row * weights).sum() for row in q[1:])
+    loss = loss + (robot.get_links_pos() ** 2).sum() + (robot.get_dofs_velocity() ** 2).sum()
+    loss.backward()
+    return robot.get_qpos().detach().sceneless(), [u.grad, *(x.grad for x in inputs)]
+
+
+def assert_same_bits(one, other):
+    assert torch.equal(one[0], other[0])
+    for a, b in zip(one[1], other[1], strict=True):
+        assert torch.equal(a, b)
+        assert a.abs().max() > 0
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["final", "running"])
+@pytest.mark.parametrize(
+    ("name", "n_envs", "kind", "shared", "substeps", "integrator"),
+    [
+        ("arm", 0, "force", False, 1, "euler"),
+        ("arm", 3, "force", False, 1, "euler"),
+        ("arm", 3, "position", True, 2, "implicitfast"),
+        ("arm", 2, "velocity", False, 1, "rk4"),
+        ("ant", 0, "actuators", False, 1, "euler"),
+        ("ant", 3, "actuators", True, 2, "euler"),
+        ("ant", 2, "force", False, 1, "rk4"),
+    ],
+)
+def test_a_rollout_is_the_loop_bit_by_bit(name, n_envs, kind, shared, substeps, integrator, every):
+    scene, robot = SCENES[name](n_envs, substeps, integrator)
+    first = beginning(scene, robot)
+    u = controls(robot, n_envs, kind, shared)
+    loop = gradients_of_loop(scene, robot, first, kind, u, every)
+    assert_same_bits(gradients_of_rollout(scene, robot, first, kind, u, every), loop)
+
+
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("n_envs", [0, 2])
+def test_a_memory_limit_changes_no_bit(name, n_envs):
+    scene, robot = SCENES[name](n_envs)
+    first = beginning(scene, robot)
+    u = controls(robot, n_envs, "force")
+    free = gradients_of_rollout(scene, robot, first, "force", u, every=False)
+    state = (scene._dynamics.state_size + scene._dynamics.solution_size) * max(n_envs, 1) * u.element_size()
+    for kept in (11, 12, 20):  # states; all would be 24
+        limited = gradients_of_rollout(scene, robot, first, "force", u, every=False, memory_limit=kept * state)
+        assert_same_bits(limited, free)
+
+
+def test_threads_change_no_bit():
+    """A single thread here, three there; more envs than a thread takes on by itself."""
+    results = []
+    for num_threads in (1, 3, None):
+        gs.destroy()
+        gs.init(backend=gs.cpu, precision="64", logging_level="warning", num_threads=num_threads)
+        if num_threads is None:
+            break  # as the other tests expect it
+        scene, robot = ant(n_envs=70)
+        assert scene._dynamics._n_threads == num_threads
+        first = beginning(scene, robot)
+        first["qvel"] = first["qvel"] + 0.1 * torch.tensor(np.random.default_rng(1).standard_normal(first["qvel"].shape))
+        u = controls(robot, 70, "actuators")[:5]
+        results.append(gradients_of_rollout(scene, robot, first, "actuators", u, every=True))
+        results.append(gradients_of_loop(scene, robot, first, "actuators", u, every=True))
+    for other in results[1:]:
+        assert_same_bits(other, results[0])
+
+
+def test_what_holds_after_a_rollout_is_what_holds_after_the_loop():
+    scene, robot = arm(2)
+    scene.rollout(controls(robot, 2, "position"), control="position")
+    assert scene.cur_step == T
+    assert torch.equal(robot.get_dofs_control_force(), robot.get_dofs_control_force())
+    after = robot.get_qpos().detach().sceneless()
+    held = robot.get_dofs_control_force().detach().sceneless()
+    scene.reset()
+    u = controls(robot, 2, "position")
+    for row in u:
+        robot.control_dofs_position(row)
+        scene.step()
+    assert torch.equal(robot.get_qpos().detach().sceneless(), after)
+    assert torch.equal(robot.get_dofs_control_force().detach().sceneless(), held)
+
+
+def test_commands_in_force_hold_and_wrenches_act_once():
+    scene, robot = arm()
+    force = torch.full((robot.n_dofs,), 0.5, requires_grad=True)
+    push = torch.tensor([[3.0, -2.0, 1.0]], requires_grad=True)
+
+    def run(by_rollout):
+        scene.reset()
+        robot.control_dofs_force(force)
+        robot.apply_links_external_force(push, links_idx_local=[4])
+        if by_rollout:
+            trajectory = scene.rollout(n_steps=7)
+            assert trajectory.qpos(robot).shape == (8, robot.n_qs)
+            assert torch.equal(trajectory.qpos(robot)[-1], robot.get_qpos())
+        else:
+            for _ in range(7):
+                scene.step()
+        q = robot.get_qpos()
+        return q.detach().sceneless(), list(torch.autograd.grad((q**2).sum(), (force, push)))
+
+    assert_same_bits(run(True), run(False))
+
+
+def test_trajectories_are_the_states_and_carry_gradients():
+    scene, robot = ant(2)
+    first = beginning(scene, robot)
+    u = controls(robot, 2, "actuators")
+    start_from(scene, robot, first)
+    trajectory = scene.rollout({robot: u}, control="actuators")
+    q, v = trajectory.qpos(robot), trajectory.dofs_velocity(robot)
+    pos, quat = trajectory.links_pos(robot), trajectory.links_quat(robot)
+    assert q.shape == (T + 1, 2, robot.n_qs) and v.shape == (T + 1, 2, robot.n_dofs)
+    assert pos.shape == (T + 1, 2, robot.n_links, 3) and quat.shape == (T + 1, 2, robot.n_links, 4)
+    weights = torch.linspace(-1.0, 1.0, robot.n_links)[:, None]
+    (grad,) = torch.autograd.grad((pos * weights).sum() + (quat * weights).sum() + v.sum(), u)
+
+    start_from(scene, robot, first)
+    again = u.detach().requires_grad_()
+    loss = (robot.get_links_pos() * weights).sum() + (robot.get_links_quat() * weights).sum()
+    loss = loss + robot.get_dofs_velocity().sum()
+    for t, row in enumerate(again):
+        assert torch.equal(robot.get_qpos(), q[t]) and torch.equal(robot.get_dofs_velocity(), v[t])
+        assert torch.equal(robot.get_links_pos(), pos[t]) and torch.equal(robot.get_links_quat(), quat[t])
+        step_with(robot, "actuators", row)
+        loss = loss + (robot.get_links_pos() * weights).sum() + (robot.get_links_quat() * weights).sum()
+        loss = loss + robot.get_dofs_velocity().sum()
+    (expected,) = torch.autograd.grad(loss, again)
+    torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-9)  # the sum is in another order
+
+
+def test_a_rollout_s_gradient_against_differences():
+    scene, robot = ant()
+    first = beginning(scene, robot)
+    u = controls(robot, 0, "actuators").detach()[:8]
+
+    def loss(u):
+        start_from(scene, robot, first)
+        trajectory = scene.rollout({robot: u}, control="actuators", memory_limit=None)
+        return (trajectory.links_pos(robot)[:, 1:] ** 2).sum() + trajectory.dofs_velocity(robot)[-1].sum()
+
+    u.requires_grad_()
+    (grad,) = torch.autograd.grad(loss(u), u)
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        direction = torch.tensor(rng.standard_normal(u.shape))
+        h = 1e-6
+        with torch.no_grad():
+            difference = (loss(u + h * direction) - loss(u - h * direction)) / (2 * h)
+        assert float((grad * direction).sum()) == pytest.approx(float(difference), rel=2e-5)
+
+
+def test_horizons_and_envs_change_from_call_to_call():
+    scene, robot = arm()
+    for count in (1, 5, 2, 64):
+        trajectory = scene.rollout(torch.zeros(count, robot.n_dofs))
+        assert trajectory.n_steps == count and trajectory.qpos().shape == (count + 1, robot.n_qs)
+    assert scene.cur_step == 72
+    programs = scene._dynamics.executors[0]._programs
+    assert list(programs) == ["step"]
+
+
+def test_bad_input_is_refused_and_nothing_changes():
+    scene, robot = arm(2)
+    n = robot.n_dofs
+    robot.control_dofs_force(torch.ones(n))
+    command = scene._commands.command
+    before = scene.get_state().solvers_state[0].qpos
+    bad = {
+        "neither controls nor": {},
+        'expected "force"': {"controls": torch.zeros(3, n), "control": "torque"},
+        r"shape \(3, 4\)": {"controls": torch.zeros(3, 4)},
+        r"shape \(0, 9\)": {"controls": torch.zeros(0, n)},
+        r"shape \(9,\)": {"controls": torch.zeros(n)},
+        "n_steps` is 0": {"n_steps": 0},
+        "n_steps` is 2.5": {"n_steps": 2.5},
+        "one number of steps": {"controls": torch.zeros(3, n), "n_steps": 4},
+        "holds nan": {"controls": torch.full((3, n), float("nan"))},
+        "entities of this scene as keys": {"controls": {"robot": torch.zeros(3, n)}},
+        "memory_limit` is 'much'": {"n_steps": 3, "memory_limit": "much"},
+        "memory_limit` is 100 bytes": {"n_steps": 3000, "memory_limit": 100},
+        "0 entities have actuators": {"controls": torch.zeros(3, n), "control": "actuators"},
+        "diverged: after step": {"controls": torch.full((50, n), 1e200)},
+    }
+    for message, arguments in bad.items():
+        with pytest.raises(gs.GenesisException, match=message):
+            scene.rollout(**arguments)
+        assert scene._commands.command is command and scene.cur_step == 0
+        assert torch.equal(scene.get_state().solvers_state[0].qpos, before)
+    with pytest.raises(gs.GenesisException, match="needs the built scene"):
+        gs.Scene().rollout(n_steps=3)
+
+
+def test_a_limited_trajectory_says_that_it_is_not_kept():
+    scene, robot = arm()
+    limit = 60 * scene._dynamics.state_size * 8
+    trajectory = scene.rollout(torch.zeros(400, robot.n_dofs), memory_limit=limit)
+    assert trajectory.n_steps == 400 and "not kept" in repr(trajectory)
+    with pytest.raises(gs.GenesisException, match="memory_limit"):
+        trajectory.qpos(robot)
+    with pytest.raises(gs.GenesisException, match="one of the scene's entities"):
+        scene.rollout(n_steps=2).qpos("panda")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512MB", 512_000_000), ("2 GiB", 2**31), ("1.5k", 1500), (4096, 4096), ("300b", 300)]
+)
+def test_memory_limits_are_bytes_or_text(text, size):
+    from genesis.grad.rollout import read_memory_limit
+
+    assert read_memory_limit(text, "scene.rollout") == size
