@@ -213,7 +213,7 @@ def load_checkpoint(scene: Scene, path: str | os.PathLike[str]) -> None:
         "theta": {(1, ntheta), (n, ntheta)},
         "mode": {(n, scene._nv)},
         "actuators_on": {(n, scene._dynamics.nu)},
-        "solution": {(n, 0), (n, scene._dynamics.solution_size)},
+        "solution": {(n, 0), (n, scene._dynamics.largest_solution)},
     }
     for name, shapes in expected.items():
         if name not in arrays or arrays[name].shape not in shapes:

@@ -122,6 +122,8 @@ def trajectory(case: Case, m: mujoco.MjModel) -> tuple[np.ndarray, ...]:
 
 def single_steps(case: Case, cone: str, options: dict) -> dict[str, np.ndarray]:
     """One step from each state, each in an env of its own. First axis of all results: the states."""
+    from tests.contact_scale import fields_of  # names kernels: after gs.init
+
     scene, robot = build(
         case.source,
         n_envs=case.states,
@@ -134,8 +136,9 @@ def single_steps(case: Case, cone: str, options: dict) -> dict[str, np.ndarray]:
     robot.set_qpos(torch.tensor(qpos))
     robot.set_dofs_velocity(torch.tensor(qvel))
     robot.control_dofs_force(torch.tensor(force))
+    names = ("ncon", "con_pair", "con_feature", "lim_active", "any_constraint", "solver_niter", "solver_unconverged")
+    found = dict(zip(names, fields_of(scene, *names), strict=True))
     scene.step()
-    found = scene._dynamics._int_tensors
     count = found["ncon"][:, 1:]
     listed = torch.arange(found["con_pair"].shape[1]) < count
     choices = [count, found["lim_active"], torch.where(listed, found["con_pair"], -1)]
@@ -173,14 +176,16 @@ def rollout(case: Case, cone: str) -> dict[str, np.ndarray]:
 
     def observed(run, name: str):
         def wrapped(*args):
-            run(*args)
-            result[name].append(int(dynamics._int_tensors["solver_niter"].max()))
-            result["unconverged"].append(int(dynamics._int_tensors["solver_unconverged"].max()))
+            given = run(*args)
+            (executor,) = dynamics.executors
+            result[name].append(int(executor.space.integers["solver_niter"]))
+            result["unconverged"].append(int(executor.space.integers["solver_unconverged"]))
+            return given
 
         return wrapped
 
-    dynamics.run_step = observed(dynamics.run_step, "iterations forward")
-    dynamics.run_step_adjoint = observed(dynamics.run_step_adjoint, "iterations backward")
+    dynamics.run = observed(dynamics.run, "iterations forward")
+    dynamics.run_adjoint = observed(dynamics.run_adjoint, "iterations backward")
     leaves = {name: value.double().clone().requires_grad_() for name, value in program.inputs.items()}
     outputs = program.run(leaves)
     generator = torch.Generator().manual_seed(0)

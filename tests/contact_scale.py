@@ -12,6 +12,13 @@ from tests.scenes import build
 GRADIENTS_OF = ("qpos", "dofs_velocity", "controls", "friction")
 
 
+def fields_of(scene, *names: str) -> list[torch.Tensor]:
+    """Fields of the work space at the scene's present state and command, integers among them, (n_envs or 1, ...)."""
+    dynamics, guess = scene._dynamics, scene._solution
+    guess = dynamics.no_solution() if guess is None else guess
+    return dynamics.observe(names, scene._parameters.theta(), scene._commands.command, scene._state.detach(), guess)
+
+
 def humanoids(n_envs: int, cone: str):
     return build(
         models.gymnasium_asset("humanoid.xml"),
@@ -96,7 +103,7 @@ class Falling:
         return self.scene._dynamics.model.ncpair
 
     def _found(self, name: str, column: int) -> int:
-        return int(self.scene._dynamics._int_tensors[name][0, column])
+        return int(fields_of(self.scene, name)[0][0, column])
 
     def candidates(self) -> int:
         """Pairs that the broad phase left at the last step."""

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 POSE = ("xpos", "xquat", "xipos", "xvel")
 ENERGY = ("body_energy", "dof_energy")
 FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
-CONTACT = ("con_dist", "con_pos", "con_frame", "con_force")
-# What comes with the contacts, without gradient: how many there are (N,), and the pair of each (N, nconmax).
-CONTACT_NUMBERS = ("ncon", "con_pair")
+# The last two without gradient: how many contacts there are (N,), and the pair of each (N, nconmax).
+CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")
 GROUP_OF: dict[str, tuple[str, ...]] = {
     **{name: group for group in (POSE, ENERGY, FORCE, CONTACT) for name in group},
-    **dict.fromkeys(CONTACT_NUMBERS, CONTACT),
     "qM": ("qM",),
     "xjac": ("xjac",),
 }
@@ -63,15 +61,11 @@ class Observer:
         kept = self._kept.get(group)
         if kept is None or kept.command is not command or kept.record is not record:
             theta = scene._parameters.theta()
-            # The lock is held until the numbers of the contacts are read, too: others use the same buffers.
-            with plain_tensors(), scene._dynamics.lock:
+            with plain_tensors():
                 values = bridge.observe(
                     scene._dynamics, group, scene._read_state(), theta, command, scene._solution, record
                 )
-                named = dict(zip(group, values, strict=True))
-                if group is CONTACT:
-                    named |= zip(CONTACT_NUMBERS, scene._dynamics.contacts(), strict=True)
-            kept = _Observed(named, command, record)
+            kept = _Observed(dict(zip(group, values, strict=True)), command, record)
             self._kept[group] = kept
             self._forget_after_backward(group, values)
         return kept.values[name]

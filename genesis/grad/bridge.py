@@ -56,7 +56,9 @@ class _Observe(torch.autograd.Function):
         ctx.names = names
         ctx.set_materialize_grads(False)
         save(ctx, dynamics, command, guess, state, theta, blocks)
-        return _run_observation(dynamics, names, command, guess, state, theta)
+        values = _run_observation(dynamics, names, command, guess, state, theta)
+        ctx.mark_non_differentiable(*(value for value in values if not value.is_floating_point()))
+        return values
 
     @staticmethod
     def backward(ctx, *grads):
@@ -250,7 +252,8 @@ def observe(
     ``names``: any of xpos (N, nbody, 3), xquat (N, nbody, 4), xipos (N, nbody, 3), xvel (N, nbody, 6), xacc
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
-    (N, nconmax, 9), con_force (N, nconmax, maxcondim); see :mod:`genesis.rigid.step` for what each is.
+    (N, nconmax, 9), con_force (N, nconmax, maxcondim), and without gradient ncon (N,), con_pair (N, nconmax); see
+    :mod:`genesis.rigid.step` for what each is.
     """
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
     if record and torch.is_grad_enabled():
@@ -266,6 +269,8 @@ def observe(
 def _shape(dynamics: Dynamics, name: str, value: torch.Tensor) -> torch.Tensor:
     if name in ("xpos", "xquat"):
         return value[..., : dynamics.nbody, :]
+    if name == "ncon":
+        return value[..., 1]
     if name == "xjac":
         return value.unflatten(-2, (dynamics.nbody, 6))
     return value

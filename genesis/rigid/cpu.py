@@ -25,8 +25,7 @@ class CpuExecutor:
 
     The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
     ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
-    contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``,
-    ..., ``ncon`` and ``con_pair``.
+    contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``, ...
 
     Of adjoints: ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps
     give), ``in0``, ``in1``, ... (of an observation's fields). Results: ``state_grad``; ``<control>_grad`` (of each
@@ -156,13 +155,11 @@ class CpuExecutor:
         for i, name in enumerate(names):
             for offset, address, size in self._pieces(name, gradient=False):
                 body.append(copy(At(f"out{i}", offset), address, size))
-        before, after = [], []
+        before: list = []
+        after: list = []
         if self._model.has_contacts:
             before.append(zero(self._integer("ncon_needed"), 4))
-            after = [
-                copy(At(name), self._integer(name if name != "needed" else "ncon_needed"), 4 * count)
-                for name, count in (("needed", 1), ("ncon", 2), ("con_pair", self._model.nconmax))
-            ]
+            after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
         return before, body, after
 
     def _build_observation_adjoint(self, names: tuple[str, ...]):
@@ -174,7 +171,7 @@ class CpuExecutor:
         ]
         body.append(zero(At("theta_grad"), self._model.ntheta * self._item))
         for i, name in enumerate(names):
-            for offset, address, size in self._pieces(name, gradient=True):
+            for offset, address, size in () if name in space.integers else self._pieces(name, gradient=True):
                 body.append(copy(address, At(f"in{i}", offset), size))
         body.append(copy(self._solution(), At("guess"), self._solution_bytes()))
         launches = self._binder.observation(names, True)
@@ -221,6 +218,9 @@ class CpuExecutor:
 
     def _pieces(self, name: str, gradient: bool) -> list[tuple[int, int, int]]:
         """Contiguous pieces of a field's row: offset into the whole, address, size, in bytes."""
+        if name in self.space.integers:
+            values = self.space.integers[name]
+            return [(0, values.data_ptr(), values.numel() * values.element_size())]
         block = self.space.block_of(name)
         view = block.view(name, gradient)
         if block.slots is None:

@@ -21,7 +21,7 @@ from genesis.rigid import step
 from genesis.rigid.command import Command
 from genesis.rigid.cpu import CpuExecutor
 from genesis.rigid.native import Program
-from genesis.rigid.workspace import COMPONENTS, control_sizes, evaluations
+from genesis.rigid.workspace import COMPONENTS, RK_STAGES, control_sizes, evaluations
 from genesis.types import load_kernels, real
 
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
@@ -109,6 +109,7 @@ class Dynamics(ABC):
     def _size_solutions(self) -> None:
         # Length of an env's solution of the constraint solver, as far as the model has constraints.
         self.solution_size = evaluations(self.model, self.substeps, self.rk4) * self.nv
+        self.largest_solution = self.substeps * (RK_STAGES if self.rk4 else 1) * self.nv  # once there are constraints
         self._no_solution = self._empty(self.n_worlds, self.solution_size)
 
     def require_constraints(self) -> None:
@@ -185,7 +186,10 @@ class Dynamics(ABC):
     def observe(
         self, names: tuple[str, ...], theta: torch.Tensor, command: Command, state: torch.Tensor, guess: torch.Tensor
     ) -> list[torch.Tensor]:
-        """Fields ``names`` at ``state``, (N, ...) each, new tensors; of several states (T, N, ...) each."""
+        """Fields ``names`` at ``state``, (N, ...) each, new tensors; of several states (T, N, ...) each.
+
+        They may be integer fields, too, which have no gradient.
+        """
 
     @abstractmethod
     def observe_adjoint(
@@ -214,13 +218,6 @@ class Dynamics(ABC):
         """Whatever is compiled or captured is out of date."""
 
     # -- contacts -----------------------------------------------------------------------------------------------------
-
-    def contacts(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of the last observation: how many contacts each env has, (N,), and the cpair of each, (N, nconmax)."""
-        ncon, con_pair = self._contact_numbers
-        return ncon[:, 1], con_pair
-
-    _contact_numbers: tuple[torch.Tensor, torch.Tensor]
 
     def contact_overflow(self) -> tuple[int, int] | None:
         """First env that found more contacts than it has slots, and how many; else None.
@@ -372,18 +369,18 @@ class CpuDynamics(Dynamics):
         n_states = state.shape[0] if state.dim() == 3 else 1
         programs = [self._prepared(executor.observation(names)) for executor in self._executors(n_states)]
         kept = self._place_inputs(programs, theta, command, state, 1)
-        n, kind = self.n_worlds, {"dtype": torch.int32, "device": self.device}
-        outputs = [state.new_empty((*state.shape[:-1], *self._field_shape(name))) for name in names]
-        if self.model.has_contacts:
-            self._contact_numbers = torch.empty((n, 2), **kind), torch.empty((n, self.model.nconmax), **kind)
+        lead = state.shape[:-1]
+        outputs = [
+            torch.empty((*lead, *step.INT_FIELDS[name](self.model)), dtype=torch.int32, device=self.device)
+            if name in step.INT_FIELDS
+            else state.new_empty((*lead, *self._field_shape(name)))
+            for name in names
+        ]
         for program in programs:
             for i, output in enumerate(outputs):
                 _place_steps(program, f"out{i}", output, state.dim() == 3)
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
-            if self.model.has_contacts:
-                _place_rows(program, "ncon", self._contact_numbers[0])
-                _place_rows(program, "con_pair", self._contact_numbers[1])
         self._execute(programs, n_states)
         del kept
         return outputs

@@ -65,6 +65,11 @@ class Engine:
         theta = self.theta if theta is None else theta
         return bridge.step(self.dynamics, state, theta, command, None, record)[0]
 
+    def fields(self, names, state, command, theta=None) -> list[torch.Tensor]:
+        """Any fields of the work space after forward dynamics at ``state``, integers among them; without gradient."""
+        state, theta = state.expand(self.n_worlds, -1), self.theta if theta is None else theta
+        return self.dynamics.observe(names, theta, command, state.contiguous(), self.dynamics.no_solution())
+
     def observe(self, names, state, command, theta=None, record=False):
         theta = self.theta if theta is None else theta
         return bridge.observe(self.dynamics, names, state, theta, command, None, record)

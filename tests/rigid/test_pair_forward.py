@@ -12,10 +12,6 @@ STATES = 500
 TOLERANCE = 1e-8
 
 
-def fields(engine: Engine, *names: str) -> list[np.ndarray]:
-    return [engine.dynamics._field_view(engine.dynamics._data, name).numpy() for name in names]
-
-
 def rows_of(engine: Engine, y, D, friction, force, dim: int) -> np.ndarray:
     """MuJoCo's efc_force of a contact: of the pyramid's edges, or in the contact's frame."""
     if engine.model.elliptic or dim == 1:
@@ -36,12 +32,10 @@ def test_contacts_and_forces_equal_mujoco(pair, cone, margin):
         m.geom_gap[:] = 0.3 * margin
     states = random_states(m, STATES, rng)
     engine = Engine(m, n_worlds=STATES)
-    (qacc,) = engine.observe(("qacc",), torch.tensor(states), engine.command())
-    kept = engine.dynamics._int_tensors["ncon"][:, 1].numpy()
-    dist, pos, frame, y, D, friction, force = fields(
-        engine, "con_dist", "con_pos", "con_frame", "con_y", "con_D", "con_friction", "con_force"
-    )
-    active = engine.dynamics._int_tensors["con_active"].numpy()
+    names = ("con_dist", "con_pos", "con_frame", "con_y", "con_D", "con_friction", "con_force", "con_active", "ncon")
+    qacc, *values = engine.fields(("qacc", *names), torch.tensor(states), engine.command())
+    dist, pos, frame, y, D, friction, force, active, ncon = (value.numpy() for value in values)
+    kept = ncon[:, 1]
     data = mujoco.MjData(m)
     total = 0
     for w in range(STATES):

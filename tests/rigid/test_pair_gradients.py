@@ -24,14 +24,12 @@ PARAMETERS = (
 )
 
 
-def branches(engine: Engine) -> np.ndarray:
-    """What was decided in the last run, per env: contacts, features, and on which side of each force law they are."""
-    ints = engine.dynamics._int_tensors
-    n = engine.model.nconmax
-    kept = (torch.arange(n)[None] < ints["ncon"][:, 1:]).numpy()
-    forces = engine.dynamics._field_view(engine.dynamics._data, "con_force").numpy()
-    y = engine.dynamics._field_view(engine.dynamics._data, "con_y").numpy()
-    mu = engine.dynamics._field_view(engine.dynamics._data, "con_friction").numpy()
+def branches(engine: Engine, state, command, theta) -> np.ndarray:
+    """What is decided at a state, per env: contacts, features, and on which side of each force law they are."""
+    names = ("ncon", "con_pair", "con_active", "con_feature", "con_force", "con_y", "con_friction")
+    values = engine.fields(names, state, command, theta)
+    ncon, con_pair, con_active, con_feature, forces, y, mu = (value.numpy() for value in values)
+    kept = np.arange(engine.model.nconmax)[None] < ncon[:, 1:]
     zones = [forces[..., 0] > 0]
     for r in range(1, y.shape[2]):
         for sign in (-1, 1):
@@ -39,8 +37,8 @@ def branches(engine: Engine) -> np.ndarray:
     if engine.model.elliptic:
         tangent = np.linalg.norm(mu[..., : y.shape[2] - 1] * y[..., 1:], axis=-1)
         zones = [y[..., 0] * mu[..., 0] < mu[..., 0] * tangent, mu[..., 0] ** 2 * y[..., 0] + tangent <= 0]
-    columns = [np.where(kept, ints["con_pair"].numpy(), -1), np.where(kept, ints["con_active"].numpy(), -1)]
-    columns += [np.where(kept, ints["con_feature"].numpy()[..., k], -1) for k in range(4)]
+    columns = [np.where(kept, con_pair, -1), np.where(kept, con_active, -1)]
+    columns += [np.where(kept, con_feature[..., k], -1) for k in range(4)]
     columns += [np.where(kept, zone, -1) for zone in zones]
     return np.concatenate(columns, axis=1)
 
@@ -91,9 +89,10 @@ def test_gradient_of_one_step(pair, cone):
         def along(t, kind=kind, direction=direction, changed=changed, decisions=decisions):
             moved = {"state": states, "theta": theta, "force": force}
             moved[kind] = moved[kind] + t * direction
+            command = engine.command(dof_force=moved["force"])
             with torch.no_grad():
-                result = engine.step(moved["state"], engine.command(dof_force=moved["force"]), moved["theta"])
-            decisions.append(branches(engine))
+                result = engine.step(moved["state"], command, moved["theta"])
+            decisions.append(branches(engine, moved["state"], command, moved["theta"]))
             changed |= (decisions[-1] != decisions[0]).any(1)
             return (result * weights).sum(1).numpy()
 

@@ -44,11 +44,11 @@ def run_stages(source: str, seed: int):
         for name in stage.outputs
         if name in step.FIELDS
     )
+    space = dynamics.executors[0].space
     for name in names:
-        dynamics._field_view(dynamics._data, name).fill_(math.nan)
-    dynamics._int_tensors["dof_unsaturated"].fill_(-7)
-    dynamics.load(state, engine.theta, command)
-    values = dynamics.run_observation(names)
+        space.view(name).fill_(math.nan)
+    space.integers["dof_unsaturated"].fill_(-7)
+    values = engine.fields(names, state, command)
     fields = {name: value[0].numpy().copy() for name, value in zip(names, values, strict=True)}
     return engine, data, fields
 
@@ -120,7 +120,7 @@ def test_stages_equal_mujoco(name):
     kinetic = fields["body_energy"][:, 1].sum() + fields["dof_energy"][:, 1].sum()
     np.testing.assert_allclose([potential, kinetic], data.energy, rtol=1e-10, atol=1e-10)
 
-    assert set(engine.dynamics._int_tensors["dof_unsaturated"].unique().tolist()) <= {0, 1}
+    assert set(engine.dynamics.executors[0].space.integers["dof_unsaturated"].unique().tolist()) <= {0, 1}
     unread = {"cinert", "crb", "cfrc", "cfrc_gravcomp"}  # the world has no inertia and carries no force
     for field, value in fields.items():
         value = value[1:] if field in unread else value
@@ -160,17 +160,17 @@ def test_constraint_stages_equal_mujoco(name, cone):
         if k % 20 or not data.nefc:
             continue
         mujoco.mj_forward(m, data)
-        start = dynamics._contacts_start  # what comes before are other stages' and inputs, tested above
-        dynamics._data[:, start:].fill_(math.nan)
-        dynamics._scratch.fill_(math.nan)
+        space = dynamics.executors[0].space
+        space.contacts.data.fill_(math.nan)  # the other stages' fields are tested above
+        space.scratch.data.fill_(math.nan)
         for field in ("lim_aref", "lim_D", "floss_aref", "floss_D", "qfrc_constraint", "qfrc_total", "geom_xpos"):
-            dynamics._field_view(dynamics._data, field).fill_(math.nan)
-        for field, values in dynamics._int_tensors.items():
-            if field not in ("ctrl_mode", "actuator_on", "sweep_order"):
+            space.view(field).fill_(math.nan)
+        for field, values in space.integers.items():
+            if field != "sweep_order":
                 values.fill_(-7)
         names = ("qfrc_constraint", "qacc", "lim_force")
-        dynamics.load(engine.state_of(data), engine.theta, engine.command(ctrl=data.ctrl.copy()))
-        force, qacc, limits = (value[0].numpy() for value in dynamics.run_observation(names))
+        fields = engine.fields(names, engine.state_of(data), engine.command(ctrl=data.ctrl.copy()))
+        force, qacc, limits = (value[0].numpy() for value in fields)
         size = np.abs(data.qfrc_constraint).max()
         np.testing.assert_allclose(force, data.qfrc_constraint, rtol=0, atol=1e-9 * (1 + size))
         np.testing.assert_allclose(qacc, data.qacc, rtol=0, atol=1e-8 * (1 + np.abs(data.qacc).max()))
