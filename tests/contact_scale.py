@@ -103,7 +103,8 @@ class Falling:
         return self.scene._dynamics.model.ncpair
 
     def _found(self, name: str, column: int) -> int:
-        return int(fields_of(self.scene, name)[0][0, column])
+        (executor,) = self.scene._dynamics.executors  # its work space is as the last run of the one env left it
+        return int(executor.space.integers[name][0, column])
 
     def candidates(self) -> int:
         """Pairs that the broad phase left at the last step."""
