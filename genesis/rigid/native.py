@@ -30,6 +30,25 @@ _LOOP = """
     typedef unsigned long long u64;
     typedef long long i64;
     struct Run {
+        // Sizes are arguments: what is written could otherwise be the size itself, as far as the compiler knows.
+        static void zero(char* __restrict to, u64 n)
+        {
+            if (to)
+                for (u64 k = 0; k < n; ++k)
+                    to[k] = 0;
+        }
+        static void copy(char* __restrict to, const char* __restrict from, u64 n)
+        {
+            if (to && from)
+                for (u64 k = 0; k < n; ++k)
+                    to[k] = from[k];
+        }
+        static void add(REAL* __restrict to, const REAL* __restrict from, u64 n)
+        {
+            if (to && from)
+                for (u64 k = 0; k < n; ++k)
+                    to[k] += from[k];
+        }
         static void operations(const u64* op, int n)
         {
             for (int i = 0; i < n; ++i, op += 4) {
@@ -39,27 +58,13 @@ _LOOP = """
                     else
                         ((void (*)(void*, void*))op[0])((void*)op[1], (void*)op[2]);
                 } else if (op[0] == ZERO) {
-                    char* p = (char*)op[1];
-                    if (p)
-                        for (u64 k = 0; k < op[2]; ++k)
-                            p[k] = 0;
+                    zero((char*)op[1], op[2]);
                 } else if (op[0] == COPY) {
-                    char* to = (char*)op[1];
-                    const char* from = (const char*)op[2];
-                    if (to && from)
-                        for (u64 k = 0; k < op[3]; ++k)
-                            to[k] = from[k];
+                    copy((char*)op[1], (const char*)op[2], op[3]);
                 } else if (op[0] == ADD) {
-                    REAL* to = (REAL*)op[1];
-                    const REAL* from = (const REAL*)op[2];
-                    if (to && from)
-                        for (u64 k = 0; k < op[3]; ++k)
-                            to[k] += from[k];
+                    add((REAL*)op[1], (const REAL*)op[2], op[3]);
                 } else if (op[0] == ZERO_COUNTED) {
-                    char* p = (char*)op[1];
-                    const u64 n_bytes = op[3] * (u64)(*(const int*)op[2]);
-                    for (u64 k = 0; k < n_bytes; ++k)
-                        p[k] = 0;
+                    zero((char*)op[1], op[3] * (u64)(*(const int*)op[2]));
                 } else if (op[0] == COUNT_FINITE) {
                     const REAL* x = (const REAL*)op[2];
                     REAL sum = 0;

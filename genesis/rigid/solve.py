@@ -13,6 +13,7 @@ triangular solve with the factors at hand.)
 import warp as wp
 
 from genesis.math.spatial import inertia_mul, rotation, spatial, translation
+from genesis.rigid.sparse import factor_in_place, solve_in_place, subtract_outer_product
 from genesis.types import real, taped, untaped, vec3, vec6, vec10
 
 
@@ -62,40 +63,6 @@ def effective_mass_matrix(
                 )
 
 
-@wp.func
-def factor_in_place(
-    w: int,
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    skip_dof: wp.array(dtype=int),
-    matrix: wp.array2d(dtype=real),
-    qLD: wp.array2d(dtype=real),
-    qLDiagInv: wp.array2d(dtype=real),
-):
-    """Matrix = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI).
-
-    In the pattern of M the columns of an ancestor's row are the first columns of a dof's own.
-    Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
-    """
-    nv = skip_dof.shape[0]
-    for e in range(M_colind.shape[0]):
-        qLD[w, e] = matrix[w, e]
-    for k in range(nv):
-        i = nv - 1 - k
-        if skip_dof[i] == 0:
-            start = M_colind_adr[i]
-            n = M_colind_adr[i + 1] - start - 1
-            inverse = real(1.0) / qLD[w, start + n]
-            qLDiagInv[w, i] = inverse
-            for r in range(n):
-                a = n - 1 - r
-                scale = qLD[w, start + a] * inverse
-                row = M_colind_adr[M_colind[start + a]]
-                for c in range(a + 1):
-                    qLD[w, row + c] = qLD[w, row + c] - scale * qLD[w, start + c]
-                qLD[w, start + a] = scale
-
-
 @untaped
 def factor(
     M_colind: wp.array(dtype=int),
@@ -107,31 +74,6 @@ def factor(
 ):
     """H = L' D L, but for the dofs of ``skip_dof``."""
     factor_in_place(wp.tid(), M_colind, M_colind_adr, skip_dof, qH, qLD, qLDiagInv)
-
-
-@wp.func
-def solve_in_place(
-    w: int,
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    skip_dof: wp.array(dtype=int),
-    qLD: wp.array2d(dtype=real),
-    qLDiagInv: wp.array2d(dtype=real),
-    x: wp.array2d(dtype=real),
-):
-    """x <- (L' D L)^-1 x (MuJoCo: mj_solveLD)."""
-    nv = skip_dof.shape[0]
-    for k in range(nv):
-        i = nv - 1 - k
-        if skip_dof[i] == 0:
-            for e in range(M_colind_adr[i], M_colind_adr[i + 1] - 1):
-                x[w, M_colind[e]] = x[w, M_colind[e]] - qLD[w, e] * x[w, i]
-    for i in range(nv):
-        if skip_dof[i] == 0:
-            value = x[w, i] * qLDiagInv[w, i]
-            for e in range(M_colind_adr[i], M_colind_adr[i + 1] - 1):
-                value = value - qLD[w, e] * x[w, M_colind[e]]
-            x[w, i] = value
 
 
 @untaped
@@ -175,11 +117,7 @@ def solve_adjoint(
     for i in range(nv):
         if skip_dof[i] == 0:
             adj_qfrc_total[w, i] = adj_qfrc_total[w, i] + z[w, i]
-            diagonal = M_colind_adr[i + 1] - 1
-            for e in range(M_colind_adr[i], diagonal):
-                j = M_colind[e]
-                adj_qH[w, e] = adj_qH[w, e] - z[w, i] * qacc[w, j] - z[w, j] * qacc[w, i]
-            adj_qH[w, diagonal] = adj_qH[w, diagonal] - z[w, i] * qacc[w, i]
+    subtract_outer_product(w, M_colind, M_colind_adr, skip_dof, z, qacc, adj_qH)
 
 
 # -- free bodies under implicitfast -----------------------------------------------------------------------------------

@@ -1,0 +1,158 @@
+"""Inner loops of linear algebra on the pattern of the mass matrix, written natively.
+
+An array of Warp's is addressed through strides that are known at run time only, which keeps the compiler from holding
+a row in registers. Here a row is a pointer, and the stride is one on the CPU, where an env's numbers lie together; the
+same text serves CUDA, where it is the number of envs. Sums are taken in the order in which plain loops would take
+them.
+
+The pattern: rows of a lower triangle, structural nonzeros only; the columns of row i are its ancestors in ascending
+order, itself last. The columns of an ancestor's row are the first columns of a dof's own.
+"""
+
+import warp as wp
+
+from genesis import runtime
+from genesis.types import real
+
+_REAL = "double" if runtime.precision == "64" else "float"
+
+# ``run(stride)`` with a stride that the compiler knows to be one, where it is.
+_DISPATCH = """
+    typedef int Count;  // Warp defines int(x) as a macro
+    struct One { CUDA_CALLABLE operator Count() const { return 1; } };
+    const int stride = STRIDED.strides[1] / (int)sizeof(REAL);
+    if (stride == 1) run(One()); else run(stride);
+"""
+_SHORT_LOOP = "_Pragma(\"clang loop vectorize_width(4) interleave_count(1)\")"
+
+
+def _snippet(body: str, strided: str) -> str:
+    text = body + _DISPATCH.replace("STRIDED", strided)
+    return text.replace("SHORT_LOOP", _SHORT_LOOP).replace("REAL", _REAL)
+
+
+_FACTOR = """
+    const int nv = skip_dof.shape[0];
+    const int* colind = M_colind.data;
+    const int* adr = M_colind_adr.data;
+    auto run = [&](auto s) {
+        REAL* L = (REAL*)((char*)qLD.data + (size_t)w * qLD.strides[0]);
+        const REAL* H = (const REAL*)((const char*)matrix.data + (size_t)w * matrix.strides[0]);
+        REAL* inverse_of = (REAL*)((char*)qLDiagInv.data + (size_t)w * qLDiagInv.strides[0]);
+        const int n_entries = M_colind.shape[0];
+        for (int e = 0; e < n_entries; ++e)
+            L[e * s] = H[e * s];
+        for (int i = nv - 1; i >= 0; --i) {
+            if (skip_dof.data[i])
+                continue;
+            REAL* own = L + adr[i] * s;
+            const int n = adr[i + 1] - adr[i] - 1;
+            const REAL inverse = (REAL)1 / own[n * s];
+            inverse_of[i * s] = inverse;
+            for (int a = n - 1; a >= 0; --a) {
+                const REAL scale = own[a * s] * inverse;
+                REAL* __restrict to = L + adr[colind[adr[i] + a]] * s;
+                const REAL* __restrict from = own;
+                SHORT_LOOP
+                for (int c = 0; c <= a; ++c)
+                    to[c * s] = to[c * s] - scale * from[c * s];
+                own[a * s] = scale;
+            }
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=_snippet(_FACTOR, "qLD"))
+def factor_in_place(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    matrix: wp.array2d(dtype=real),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+):
+    """Matrix = L' D L without fill-in, leaves to root (MuJoCo: mj_factorI).
+
+    Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
+    """
+    ...
+
+
+_SOLVE = """
+    const int nv = skip_dof.shape[0];
+    const int* colind = M_colind.data;
+    const int* adr = M_colind_adr.data;
+    auto run = [&](auto s) {
+        const REAL* L = (const REAL*)((const char*)qLD.data + (size_t)w * qLD.strides[0]);
+        const REAL* inverse_of = (const REAL*)((const char*)qLDiagInv.data + (size_t)w * qLDiagInv.strides[0]);
+        REAL* y = (REAL*)((char*)x.data + (size_t)w * x.strides[0]);
+        for (int i = nv - 1; i >= 0; --i) {
+            if (skip_dof.data[i])
+                continue;
+            const REAL value = y[i * s];
+            for (int e = adr[i]; e < adr[i + 1] - 1; ++e)
+                y[colind[e] * s] = y[colind[e] * s] - L[e * s] * value;
+        }
+        for (int i = 0; i < nv; ++i) {
+            if (skip_dof.data[i])
+                continue;
+            REAL value = y[i * s] * inverse_of[i * s];
+            for (int e = adr[i]; e < adr[i + 1] - 1; ++e)
+                value = value - L[e * s] * y[colind[e] * s];
+            y[i * s] = value;
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=_snippet(_SOLVE, "qLD"))
+def solve_in_place(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    qLD: wp.array2d(dtype=real),
+    qLDiagInv: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+):
+    """x <- (L' D L)^-1 x (MuJoCo: mj_solveLD)."""
+    ...
+
+
+_SUBTRACT = """
+    const int nv = skip_dof.shape[0];
+    const int* colind = M_colind.data;
+    const int* adr = M_colind_adr.data;
+    auto run = [&](auto s) {
+        const REAL* y = (const REAL*)((const char*)x.data + (size_t)w * x.strides[0]);
+        const REAL* u = (const REAL*)((const char*)z.data + (size_t)w * z.strides[0]);
+        REAL* H = (REAL*)((char*)adj_matrix.data + (size_t)w * adj_matrix.strides[0]);
+        for (int i = 0; i < nv; ++i) {
+            if (skip_dof.data[i])
+                continue;
+            const REAL u_i = u[i * s], y_i = y[i * s];
+            const int diagonal = adr[i + 1] - 1;
+            for (int e = adr[i]; e < diagonal; ++e) {
+                const int j = colind[e];
+                H[e * s] = H[e * s] - u_i * y[j * s] - u[j * s] * y_i;
+            }
+            H[diagonal * s] = H[diagonal * s] - u_i * y_i;
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=_snippet(_SUBTRACT, "adj_matrix"))
+def subtract_outer_product(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    skip_dof: wp.array(dtype=int),
+    z: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+    adj_matrix: wp.array2d(dtype=real),
+):
+    """adj_matrix -= z x' on the pattern, both mirror images of an off-diagonal entry in one place."""
+    ...
