@@ -193,12 +193,17 @@ class Scene:
         from genesis.model.arrays import Model
         from genesis.model.compose import EntitySpec, compose
         from genesis.rigid.dynamics import CpuDynamics
+        from genesis.rigid.graph import GraphDynamics
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
         composed = compose(specs, self.sim_options, self.rigid_options)
         model = Model(composed.mj_model, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
-        dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, runtime.num_threads)
+        dynamics: Dynamics
+        if runtime.device.type == "cpu":
+            dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, runtime.num_threads)
+        else:
+            dynamics = GraphDynamics(model, n_worlds, runtime.device, self.substeps)
         start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 

@@ -225,7 +225,7 @@ class CpuExecutor:
         view = block.view(name, gradient)
         if block.slots is None:
             return [(0, view.data_ptr(), view.numel() * self._item)]
-        size = view[0, 0].numel() * self._item
+        size = view[0, 0].numel() * self._item if block.slots else 0
         return [(k * size, view[0, k].data_ptr(), size) for k in range(block.slots)]
 
 

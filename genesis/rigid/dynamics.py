@@ -217,6 +217,10 @@ class Dynamics(ABC):
     def _forget_programs(self) -> None:
         """Whatever is compiled or captured is out of date."""
 
+    @abstractmethod
+    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
+        """Of the shape of ``theta``."""
+
     # -- contacts -----------------------------------------------------------------------------------------------------
 
     def contact_overflow(self) -> tuple[int, int] | None:
@@ -554,6 +558,11 @@ class CpuDynamics(Dynamics):
         if not own:
             return Gradients(state_grad, None, [])
         return self.gradients(state_grad, totals, theta, command, needs_blocks)
+
+    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
+        if totals.theta is not None and theta.shape[0] == 1 and self.n_worlds > 1:
+            return totals.theta.sum(0, keepdim=True)
+        return totals.theta
 
     def _adjoint_of_one(
         self,

@@ -77,7 +77,6 @@ def factor_in_place(
 
     Rows of ``skip_dof`` are left alone: they are a block of their own, solved elsewhere.
     """
-    ...
 
 
 _SOLVE = """
@@ -118,7 +117,6 @@ def solve_in_place(
     x: wp.array2d(dtype=real),
 ):
     """x <- (L' D L)^-1 x (MuJoCo: mj_solveLD)."""
-    ...
 
 
 _SUBTRACT = """
@@ -155,4 +153,3 @@ def subtract_outer_product(
     adj_matrix: wp.array2d(dtype=real),
 ):
     """adj_matrix -= z x' on the pattern, both mirror images of an off-diagonal entry in one place."""
-    ...
