@@ -1,4 +1,4 @@
-"""The command line: `genesis demo`, `genesis --version`."""
+"""The command line: `genesis demo`, `genesis bench`, `genesis --version`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,36 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("genesis-demo"), metavar="DIR", help="where results go (default: genesis-demo)"
     )
     demo.set_defaults(run=_demo)
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure steps and gradients beside MuJoCo C",
+        description="Measures how long steps and gradients of several scenes take, and what memory, beside MuJoCo C "
+        "in the same run. Prints tables and writes them (bench.md), all figures (bench.json) and a plot (bench.png).",
+    )
+    bench.add_argument(
+        "--scenes", nargs="+", metavar="NAME", help="arm, arm-contact, quadruped, humanoid, chain-N, balls-N"
+    )
+    bench.add_argument(
+        "--envs", nargs="+", type=_positive_int, metavar="N", help="numbers of envs (default: 1 64 1024)"
+    )
+    bench.add_argument("--measures", nargs="+", metavar="NAME", help="what to measure (default: everything)")
+    bench.add_argument("--backend", choices=("cpu", "gpu", "cuda"), default="cpu", help="default: cpu")
+    bench.add_argument("--precision", choices=("32", "64"), default="32", help="bits of a number (default: 32)")
+    bench.add_argument("--threads", type=_positive_int, metavar="N", help="on the CPU (default: one per core)")
+    bench.add_argument("--quick", action="store_true", help="a few short repetitions; the figures are rough")
+    bench.add_argument("--sweep", action="store_true", help="also how cost grows: horizon, envs, joints, contacts")
+    bench.add_argument(
+        "--peers", action="store_true", help="also MJX and Genesis, installed into ~/.cache/genesis-grad"
+    )
+    bench.add_argument(
+        "--out",
+        type=Path,
+        default=Path("genesis-bench"),
+        metavar="DIR",
+        help="where results go (default: genesis-bench)",
+    )
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -84,6 +114,25 @@ def _demo(arguments: argparse.Namespace) -> int:
         n_steps=arguments.steps,
         n_epochs=arguments.epochs,
         directory=arguments.out,
+    )
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from genesis.bench.command import Request, run
+
+    return run(
+        Request(
+            directory=arguments.out,
+            scenes=arguments.scenes,
+            envs=arguments.envs,
+            measures=arguments.measures,
+            backend=arguments.backend,
+            precision=arguments.precision,
+            n_threads=arguments.threads,
+            quick=arguments.quick,
+            sweep=arguments.sweep,
+            peers=arguments.peers,
+        )
     )
 
 

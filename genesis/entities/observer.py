@@ -42,6 +42,9 @@ class Observer:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._kept: dict[tuple[str, ...], _Observed] = {}
+        # A backward pass frees what a node saved; the next getter shall build a node of its own.
+        this = weakref.ref(self)
+        self._when_spent = {group: partial(_forget, this, group) for group in GROUP_OF.values()}
 
     def clear(self) -> None:
         """Forget everything: the state or a parameter has changed."""
@@ -63,22 +66,21 @@ class Observer:
             theta = scene._parameters.theta()
             with plain_tensors():
                 values = bridge.observe(
-                    scene._dynamics, group, scene._read_state(), theta, command, scene._solution, record
+                    scene._dynamics,
+                    group,
+                    scene._read_state(),
+                    theta,
+                    command,
+                    scene._solution,
+                    record,
+                    self._when_spent[group],
                 )
             kept = _Observed(dict(zip(group, values, strict=True)), command, record)
             self._kept[group] = kept
-            self._forget_after_backward(group, values)
         return kept.values[name]
 
-    def _forget_after_backward(self, group: tuple[str, ...], values: tuple[torch.Tensor, ...]) -> None:
-        """A backward pass frees what the node saved; the next getter shall build a node of its own."""
-        forget = partial(_forget, weakref.ref(self), group)
-        # A value may be a view, with a node of its own before the common one: whichever the pass takes must tell.
-        for node in {value.grad_fn for value in values if value.grad_fn is not None}:
-            node.register_hook(forget)
 
-
-def _forget(observer: weakref.ref[Observer], group: tuple[str, ...], *_gradients: object) -> None:
+def _forget(observer: weakref.ref[Observer], group: tuple[str, ...]) -> None:
     alive = observer()
     if alive is not None:
         alive._kept.pop(group, None)

@@ -258,8 +258,10 @@ class StateReader(EntityBase):
 
     def _get_body(self, method: str, name: str, part: slice, body: int, envs_idx: Any) -> Tensor:
         envs = self._select_envs(method, envs_idx, unique=False)
-        value = self._scene._observer.get(name)[:, body, part]
-        return self._scene._wrap(value.clone() if envs is None else value.index_select(0, envs.tensor()))
+        value = torch.select_copy(self._scene._observer.get(name), 1, body)
+        if part.start is not None:
+            value = torch.narrow_copy(value, 1, part.start, part.stop - part.start)
+        return self._scene._wrap(value if envs is None else value.index_select(0, envs.tensor()))
 
     def _get_links(self, method: str, name: str, part: slice, links_idx_local: Any, envs_idx: Any) -> Tensor:
         first_body = self._built(method).link_start

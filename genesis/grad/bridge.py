@@ -4,6 +4,7 @@ Each saves its inputs only. Its backward pass loads them again, recomputes, and 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -52,26 +53,30 @@ class _Step(torch.autograd.Function):
 
 class _Observe(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, guess, state, theta, *blocks):
-        ctx.names = names
+    def forward(ctx, dynamics: Dynamics, names: tuple[str, ...], command: Command, spent, guess, state, theta, *blocks):
+        ctx.names, ctx.spent = names, spent
         ctx.set_materialize_grads(False)
         save(ctx, dynamics, command, guess, state, theta, blocks)
         values = _run_observation(dynamics, names, command, guess, state, theta)
-        ctx.mark_non_differentiable(*(value for value in values if not value.is_floating_point()))
+        discrete = [value for value in values if value.dtype is torch.int32]
+        if discrete:
+            ctx.mark_non_differentiable(*discrete)
         return values
 
     @staticmethod
     def backward(ctx, *grads):
         refuse_double_backward("a state getter")
+        if ctx.spent is not None:
+            ctx.spent()
         dynamics = ctx.dynamics
         command, guess, state, theta = load_saved(ctx)
         with dynamics.lock:
             needs = ctx.needs_input_grad
             gradients = dynamics.observe_adjoint(
-                ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[5], needs[6:]
+                ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[6], needs[7:]
             )
             warn_of_unconverged_solver(dynamics, "a state getter")
-        return None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
+        return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
@@ -245,6 +250,7 @@ def observe(
     command: Command,
     guess: torch.Tensor | None,
     record: bool,
+    spent: Callable[[], None] | None = None,
 ) -> tuple[torch.Tensor, ...]:
     """Quantities of a state, as one node of the graph.
 
@@ -253,11 +259,12 @@ def observe(
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
     (N, nconmax, 9), con_force (N, nconmax, maxcondim), and without gradient ncon (N,), con_pair (N, nconmax); see
-    :mod:`genesis.rigid.step` for what each is.
+    :mod:`genesis.rigid.step` for what each is. ``spent`` is called when a backward pass goes through the node, which
+    frees what the node has saved.
     """
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
     if record and torch.is_grad_enabled():
-        outputs = _Observe.apply(dynamics, fields, command, guess, state, theta, *command.blocks.values())
+        outputs = _Observe.apply(dynamics, fields, command, spent, guess, state, theta, *command.blocks.values())
     else:
         with torch.no_grad():
             outputs = _run_observation(dynamics, fields, command, guess, state, theta)
@@ -267,8 +274,6 @@ def observe(
 
 
 def _shape(dynamics: Dynamics, name: str, value: torch.Tensor) -> torch.Tensor:
-    if name in ("xpos", "xquat"):
-        return value[..., : dynamics.nbody, :]
     if name == "ncon":
         return value[..., 1]
     if name == "xjac":

@@ -8,7 +8,7 @@ import torch
 CONTROL_FIELDS = ("dof_force", "dof_position", "dof_velocity", "ctrl", "xfrc")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Command:
     """Controls in force during a step, or during several.
 

@@ -11,6 +11,7 @@ from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS
 from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, count_finite, zero, zero_counted
+from genesis.rigid.step import OF_BODIES
 from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
 from genesis.types import real
 
@@ -223,6 +224,8 @@ class CpuExecutor:
             return [(0, values.data_ptr(), values.numel() * values.element_size())]
         block = self.space.block_of(name)
         view = block.view(name, gradient)
+        if name in OF_BODIES:
+            view = view[:, : self._model.nbody]
         if block.slots is None:
             return [(0, view.data_ptr(), view.numel() * self._item)]
         size = view[0, 0].numel() * self._item if block.slots else 0

@@ -9,6 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -47,8 +48,7 @@ class Control:
         return (strides[0] if strides else 0), step_stride
 
 
-@dataclass(frozen=True)
-class Gradients:
+class Gradients(NamedTuple):
     """Of a run's inputs: state (N, nq + nv + na), parameters (N, ntheta) or None, control blocks, each as it is."""
 
     state: torch.Tensor
@@ -298,6 +298,7 @@ class CpuDynamics(Dynamics):
         self._n_threads = max(1, min(num_threads, n_worlds))
         self._pool: ThreadPoolExecutor | None = None
         self._needed_values = self._needed.numpy()
+        self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
         self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._finite_values = self._finite.numpy()
         self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)
@@ -370,16 +371,12 @@ class CpuDynamics(Dynamics):
         return gradients
 
     def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+        if self.n_worlds == 1 and state.dim() == 2:
+            return self._observe_one(names, theta, command, state, guess)
         n_states = state.shape[0] if state.dim() == 3 else 1
         programs = [self._prepared(executor.observation(names)) for executor in self._executors(n_states)]
         kept = self._place_inputs(programs, theta, command, state, 1)
-        lead = state.shape[:-1]
-        outputs = [
-            torch.empty((*lead, *step.INT_FIELDS[name](self.model)), dtype=torch.int32, device=self.device)
-            if name in step.INT_FIELDS
-            else state.new_empty((*lead, *self._field_shape(name)))
-            for name in names
-        ]
+        outputs = self._outputs(names, state.shape[:-1])
         for program in programs:
             for i, output in enumerate(outputs):
                 _place_steps(program, f"out{i}", output, state.dim() == 3)
@@ -388,6 +385,31 @@ class CpuDynamics(Dynamics):
         self._execute(programs, n_states)
         del kept
         return outputs
+
+    def _observe_one(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+        """Of one env and one state, where only addresses matter, in a hurry."""
+        program = self._prepared(self.executors[0].observation(names))
+        kept = self._aim(program, theta, command, state)
+        outputs = self._outputs(names, (1,))
+        cells, cell_of = program.cells, program.cell_of
+        for i, output in enumerate(outputs):
+            cells[cell_of[f"out{i}"]] = output.data_ptr()
+        if self.model.constrained:
+            cells[cell_of["guess"]] = guess.data_ptr()
+        program.run(0, 1)
+        del kept
+        return outputs
+
+    def _outputs(self, names: tuple[str, ...], lead: tuple[int, ...]) -> list[torch.Tensor]:
+        kinds = self._output_kinds.get(names)
+        if kinds is None:
+            kinds = self._output_kinds[names] = [
+                (step.INT_FIELDS[name](self.model), torch.int32)
+                if name in step.INT_FIELDS
+                else (self._field_shape(name), runtime.tc_float)
+                for name in names
+            ]
+        return [torch.empty((*lead, *shape), dtype=dtype, device=self.device) for shape, dtype in kinds]
 
     def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
         n_states = state.shape[0] if state.dim() == 3 else 1
@@ -612,7 +634,7 @@ class CpuDynamics(Dynamics):
     def _field_shape(self, name: str) -> tuple[int, ...]:
         """Of one env's values, as a tensor."""
         spec = step.FIELDS[name]
-        shape = spec.shape(self.model)
+        shape = (self.model.nbody,) if name in step.OF_BODIES else spec.shape(self.model)
         if spec.dtype is not real:
             shape = (*shape, COMPONENTS[spec.dtype])
         return (self.model.nconmax, *shape) if spec.per_contact else shape

@@ -268,7 +268,7 @@ class GraphDynamics(Dynamics):
             self._theta_grad.zero_()
             for name, grad in zip(names, grads, strict=True):
                 if grad is not None and name not in self.space.integers:
-                    self.space.view(name, gradient=True).copy_(grad[t] if several else grad)
+                    self._observed(self.space.view(name, gradient=True), name).copy_(grad[t] if several else grad)
             self._replay(graph)
             (state_grad[t] if several else state_grad).copy_(self._state(gradient=True))
             self._gather(totals, 0)
@@ -276,7 +276,12 @@ class GraphDynamics(Dynamics):
         return self.gradients(state_grad, totals, theta, command, needs_blocks)
 
     def _field(self, name: str) -> torch.Tensor:
-        return self.space.integers[name] if name in step.INT_FIELDS else self.space.view(name)
+        if name in step.INT_FIELDS:
+            return self.space.integers[name]
+        return self._observed(self.space.view(name), name)
+
+    def _observed(self, view: torch.Tensor, name: str) -> torch.Tensor:
+        return view[:, : self.model.nbody] if name in step.OF_BODIES else view
 
     def totals(self, theta, command, needs_theta, needs_blocks, n_steps=1) -> Totals:
         n = self.n_worlds

@@ -9,6 +9,8 @@ The pattern: rows of a lower triangle, structural nonzeros only; the columns of 
 order, itself last. The columns of an ancestor's row are the first columns of a dof's own.
 """
 
+import re
+
 import warp as wp
 
 from genesis import runtime
@@ -23,7 +25,7 @@ _DISPATCH = """
     const int stride = STRIDED.strides[1] / (int)sizeof(REAL);
     if (stride == 1) run(One()); else run(stride);
 """
-_SHORT_LOOP = "_Pragma(\"clang loop vectorize_width(4) interleave_count(1)\")"
+_SHORT_LOOP = '_Pragma("clang loop vectorize_width(4) interleave_count(1)")'
 
 
 def _snippet(body: str, strided: str) -> str:
@@ -36,9 +38,9 @@ _FACTOR = """
     const int* colind = M_colind.data;
     const int* adr = M_colind_adr.data;
     auto run = [&](auto s) {
-        REAL* L = (REAL*)((char*)qLD.data + (size_t)w * qLD.strides[0]);
-        const REAL* H = (const REAL*)((const char*)matrix.data + (size_t)w * matrix.strides[0]);
-        REAL* inverse_of = (REAL*)((char*)qLDiagInv.data + (size_t)w * qLDiagInv.strides[0]);
+        REAL* L = ROW(qLD);
+        const REAL* H = ROW(matrix);
+        REAL* inverse_of = ROW(qLDiagInv);
         const int n_entries = M_colind.shape[0];
         for (int e = 0; e < n_entries; ++e)
             L[e * s] = H[e * s];
@@ -63,7 +65,7 @@ _FACTOR = """
 """
 
 
-@wp.func_native(snippet=_snippet(_FACTOR, "qLD"))
+@wp.func_native(snippet=snippet(_FACTOR, "qLD"))
 def factor_in_place(
     w: int,
     M_colind: wp.array(dtype=int),
@@ -84,9 +86,9 @@ _SOLVE = """
     const int* colind = M_colind.data;
     const int* adr = M_colind_adr.data;
     auto run = [&](auto s) {
-        const REAL* L = (const REAL*)((const char*)qLD.data + (size_t)w * qLD.strides[0]);
-        const REAL* inverse_of = (const REAL*)((const char*)qLDiagInv.data + (size_t)w * qLDiagInv.strides[0]);
-        REAL* y = (REAL*)((char*)x.data + (size_t)w * x.strides[0]);
+        const REAL* L = ROW(qLD);
+        const REAL* inverse_of = ROW(qLDiagInv);
+        REAL* y = ROW(x);
         for (int i = nv - 1; i >= 0; --i) {
             if (skip_dof.data[i])
                 continue;
@@ -106,7 +108,7 @@ _SOLVE = """
 """
 
 
-@wp.func_native(snippet=_snippet(_SOLVE, "qLD"))
+@wp.func_native(snippet=snippet(_SOLVE, "qLD"))
 def solve_in_place(
     w: int,
     M_colind: wp.array(dtype=int),
@@ -124,9 +126,9 @@ _SUBTRACT = """
     const int* colind = M_colind.data;
     const int* adr = M_colind_adr.data;
     auto run = [&](auto s) {
-        const REAL* y = (const REAL*)((const char*)x.data + (size_t)w * x.strides[0]);
-        const REAL* u = (const REAL*)((const char*)z.data + (size_t)w * z.strides[0]);
-        REAL* H = (REAL*)((char*)adj_matrix.data + (size_t)w * adj_matrix.strides[0]);
+        const REAL* y = ROW(x);
+        const REAL* u = ROW(z);
+        REAL* H = ROW(adj_matrix);
         for (int i = 0; i < nv; ++i) {
             if (skip_dof.data[i])
                 continue;
@@ -142,7 +144,7 @@ _SUBTRACT = """
 """
 
 
-@wp.func_native(snippet=_snippet(_SUBTRACT, "adj_matrix"))
+@wp.func_native(snippet=snippet(_SUBTRACT, "adj_matrix"))
 def subtract_outer_product(
     w: int,
     M_colind: wp.array(dtype=int),

@@ -135,6 +135,9 @@ FIELDS: dict[str, Field] = {
     "dof_energy": Field(real, lambda m: (m.nv, 2)),
 }
 
+# Fields of frames of which the first rows are those of the bodies: an observation holds these only.
+OF_BODIES = ("xpos", "xquat")
+
 # Discrete work arrays, without gradient.
 INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "dof_unsaturated": lambda m: (m.nv,),
