@@ -12,10 +12,11 @@ ARGS ?=
 # Workers that share the tests.
 WORKERS ?= 2
 
-.PHONY: help install demo test examples lint format clean
+.PHONY: help install demo bench test examples lint format clean
 
 help:
 	@echo "make demo      optimise the motion of a Franka Panda through the physics, write controls and a plot"
+	@echo "make bench     measure steps and gradients beside MuJoCo C, write tables and a plot"
 	@echo "make test      run the tests"
 	@echo "make examples  run the programs of examples/"
 	@echo "make lint      ruff and mypy"
@@ -25,13 +26,16 @@ help:
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,bench,test,dev]'
 	@touch $@
 
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/genesis demo $(ARGS)
+
+bench: $(INSTALLED)
+	$(BIN)/genesis bench $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -53,5 +57,5 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist genesis-demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist genesis-demo genesis-bench .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,11 +4,14 @@ Names are imported when they are first used (PEP 562), so that ``import genesis`
 """
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from genesis.constants import Backend as _Backend
 from genesis.constants import constraint_solver, friction_cone, integrator
 from genesis.errors import GenesisException
+from genesis.garbage import not_collected as _not_collected
 
 if TYPE_CHECKING:
     from genesis import grad, materials, morphs, options, states, surfaces
@@ -61,7 +64,7 @@ cuda = _Backend.cuda
 
 _SUBMODULES = ("grad", "materials", "morphs", "options", "states", "surfaces")
 # Change with init and destroy: asked of the runtime each time.
-_RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "precision", "tc_float", "tc_int")
+_RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "num_threads", "precision", "tc_float", "tc_int")
 _HOME = {
     "init": "genesis.runtime",
     "destroy": "genesis.runtime",
@@ -129,6 +132,7 @@ __all__ = [
     "morphs",
     "np_float",
     "np_int",
+    "num_threads",
     "ones",
     "ones_like",
     "options",
@@ -152,14 +156,21 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _RUNTIME_STATE:
-        return getattr(importlib.import_module("genesis.runtime"), name)
+        return getattr(_imported("genesis.runtime"), name)
     if name in _SUBMODULES:
-        return importlib.import_module(f"genesis.{name}")
+        return _imported(f"genesis.{name}")
     if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        value = getattr(_imported(_HOME[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'genesis' has no attribute {name!r}")
+
+
+def _imported(module: str) -> ModuleType:
+    if module in sys.modules:
+        return sys.modules[module]
+    with _not_collected():
+        return importlib.import_module(module)
 
 
 def __dir__() -> list[str]:

@@ -192,7 +192,7 @@ class Scene:
         from genesis.grad import bridge
         from genesis.model.arrays import Model
         from genesis.model.compose import EntitySpec, compose
-        from genesis.rigid.dynamics import CpuDynamics
+        from genesis.rigid.cpu import CpuDynamics
         from genesis.rigid.graph import GraphDynamics
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]

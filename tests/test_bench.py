@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,8 @@ def test_targets_are_judged_by_their_bound():
         results = {"scenes": {"arm": {"ms": figure}}}
         assert at_most.judge(results)["holds"] is within
         assert at_least.judge(results)["holds"] is not within
+    # A cost that is the difference of two times, both of them noise.
+    assert at_most.judge({"scenes": {"arm": {"ms": -3.0}}})["holds"] is None
     assert at_most.judge({"scenes": {}}) == {"what": "time", "target": "<= 8 ms", "figure": None, "holds": None}
 
 
@@ -151,6 +155,15 @@ def test_a_peer_that_cannot_be_installed_is_one_line(monkeypatch, tmp_path):
     results = peers.run(["chain-2"], Settings(envs=(1,)), lines.append)
     assert results and all("could not be installed" in of["missing"] for of in results.values())
     assert [line for line in lines if "could not be installed" in line]
+
+
+def test_figures_of_a_peer_outlive_its_failure(tmp_path):
+    """A program that prints the figures of a first case and fails in a second."""
+    program = tmp_path / "program.py"
+    program.write_text("import sys; print('{\"rollout\": {\"1\": 5}}'); sys.exit('too many envs')")
+    peer = peers.Peer("peer", (), str(program))
+    found = peers._run_scene(peer, Path(sys.executable), "chain-2", Settings(envs=(1,), horizon=4))
+    assert found["rollout"] == {"1": 5} and "too many envs" in found["missing"]
 
 
 def test_a_peers_job_holds_model_start_and_forces(tmp_path):

@@ -15,6 +15,7 @@ from genesis.errors import GenesisException
 
 FIELDS_OF_LOG = 6  # figures of a measure that are shown as soon as it is done
 GPU_ENVS = (4096, 16384)
+BUSY = 0.5  # of the cores: load at the start from which on the figures come with a warning
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def run(request: Request) -> int:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     print(f"{results['processor']}, {results['cores']} cores; {versions}")
     print(f"{runtime.backend.name}, {runtime.precision} bits, {settings.n_threads} threads; times are medians\n")
+    if results["load"] is not None and results["load"] > BUSY * results["cores"]:
+        print(f"the machine is busy (load {results['load']:.1f}): times will scatter, trust ratios and least values\n")
     for name in names:
         print(f"{name}: {scenes.spec_of(name).title}", flush=True)
         figures = results["scenes"][name] = {}

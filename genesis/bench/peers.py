@@ -87,10 +87,10 @@ def _run_scene(peer: Peer, python: Path, scene: str, settings: Settings) -> dict
         job = _write_job(Path(directory), scene, settings)
         program = Path(__file__).parent / "peer_programs" / peer.program
         command = [str(python), "-I", str(program), str(job), str(time.time())]
-        why = "the program printed no figures"
+        failure = None
         try:
             # Isolated (-I): no PYTHONPATH, on which this package may be, named as a peer is.
-            finished = subprocess.run(
+            output = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
@@ -98,17 +98,13 @@ def _run_scene(peer: Peer, python: Path, scene: str, settings: Settings) -> dict
                 env=_environ(),
                 cwd=directory,
                 check=True,
-            )
-            output = finished.stdout
+            ).stdout
         except (OSError, subprocess.SubprocessError) as error:
-            why, output = _last_line(error), _text(getattr(error, "stdout", None))
-            reached_end = False
-        else:
-            reached_end = True
+            output, failure = _text(getattr(error, "stdout", None)), _last_line(error)
     # A program prints its figures after every case, so that a later one which fails does not take them along.
     lines = [line for line in output.splitlines() if line.startswith("{")]
-    figures = json.loads(lines[-1]) if lines else {}
-    return figures if figures and reached_end else figures | {"missing": why}
+    figures = json.loads(lines[-1]) if lines else {"missing": "the program printed no figures"}
+    return figures if failure is None else figures | {"missing": failure}
 
 
 def _text(output: str | bytes | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ def machine() -> dict[str, Any]:
         },
         "processor": _processor(),
         "cores": reference.n_cores(),
+        # Of the minute before: what else the machine does.
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
     }
 
@@ -61,11 +64,12 @@ class Target:
     at_least: bool = False
 
     def judge(self, results: Results) -> dict[str, Any]:
-        """The figure and whether it holds; both None if it was not measured."""
+        """The figure and whether it holds: None if it was not measured, or is lost in noise (differences below 0)."""
         figure: Any = results
         for key in self.path:
             figure = figure.get(key) if isinstance(figure, dict) else None
-        holds = None if figure is None else bool(figure >= self.bound if self.at_least else figure <= self.bound)
+        measured = figure is not None and figure > 0
+        holds = None if not measured else bool(figure >= self.bound if self.at_least else figure <= self.bound)
         sign = ">=" if self.at_least else "<="
         return {"what": self.what, "target": f"{sign} {self.bound:,g} {self.unit}", "figure": figure, "holds": holds}
 

@@ -1,240 +1,391 @@
-"""Steps and observations on the CPU: one row of work space, one env after the other, kernels run by a native loop.
+"""Forward dynamics on the CPU: envs are shared out among threads, each of which runs programs of its own.
 
-States, controls and parameters are read, and results written, where the caller's tensors are. A thread has an executor
-of its own.
+States, controls and parameters are read, and results written, where the caller's tensors are: a run tells the programs
+the places. For one env and one step, where a call takes as long as the physics, this is done with as little Python as
+possible.
 """
 
-import torch
-import warp as wp
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import torch
+
+from genesis import runtime
 from genesis.model.arrays import Model
-from genesis.rigid.binding import Binder, Launch
-from genesis.rigid.command import CONTROL_FIELDS
-from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, count_finite, zero, zero_counted
-from genesis.rigid.step import OF_BODIES
-from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
+from genesis.rigid import step
+from genesis.rigid.command import Command
+from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
+from genesis.rigid.native import Program
+from genesis.rigid.programs import CpuExecutor
+from genesis.rigid.workspace import COMPONENTS
 from genesis.types import real
 
-# Bases of a step's programs that lie elsewhere at each step.
-_OF_STEPS = frozenset(
-    {"state", "next", "solution", "seed", *CONTROL_FIELDS, *(f"{name}_grad" for name in CONTROL_FIELDS)}
-)
+# Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
+_WORTH_A_THREAD = 64
 
 
-class CpuExecutor:
-    """Compiles and keeps the programs of one thread.
+class CpuDynamics(Dynamics):
+    """Envs are shared out among ``num_threads`` threads; results do not depend on how many there are."""
 
-    The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
-    ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
-    contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``, ...
+    def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1, num_threads: int = 1):
+        super().__init__(model, n_worlds, device, substeps)
+        self._n_threads = max(1, min(num_threads, n_worlds))
+        self._pool: ThreadPoolExecutor | None = None
+        self._needed_values = self._needed.numpy()
+        self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
+        self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        self._finite_values = self._finite.numpy()
+        self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)
+        self._unconverged_values = self._unconverged.numpy()
+        self._forget_programs()
 
-    Of adjoints: ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps
-    give), ``in0``, ``in1``, ... (of an observation's fields). Results: ``state_grad``; ``<control>_grad`` (of each
-    step) and ``<control>_total`` (summed over steps); ``theta_total`` (likewise; with ``theta_grad``, which holds one
-    step's); ``unconverged``; ``finite``, 2 if the gradients are.
-    """
+    def _forget_programs(self) -> None:
+        self.executors = [CpuExecutor(self.model, self.substeps, self.rk4)]
 
-    def __init__(self, model: Model, substeps: int, rk4: bool):
-        self._model, self._substeps = model, substeps
-        self.space = Workspace(model, 1, substeps, rk4, torch.device("cpu"), rows_adjacent=False)
-        self._item = self.space.block.item
-        self._theta_grad = torch.zeros(model.ntheta, dtype=self.space.block.data.dtype, device="cpu")
-        self.theta_grad_address = self._theta_grad.data_ptr()
-        self._state_size = model.nq + model.nv + model.na
-        self._evaluations = evaluations(model, substeps, rk4)
-        self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
-        self._programs: dict[object, Program] = {}
-        self._finite = torch.zeros(1, dtype=torch.int32, device="cpu")
+    def contact_overflow(self) -> tuple[int, int] | None:
+        if not self.model.has_contacts or self._needed_values.max() <= self.model.nconmax:
+            return None
+        return super().contact_overflow()
 
-    # -- arrays and places --------------------------------------------------------------------------------------------
+    # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def _array(self, name: str) -> wp.array | Moving:
-        """What a kernel is given: a place in the caller's tensors, or an array of the work space."""
-        model, item = self._model, self._item
-        field, _, slot = name.partition("@")
-        if field in STATE and slot == "0":
-            starts = {"qpos": 0, "qvel": model.nq, "act": model.nq + model.nv}
-            sizes = {"qpos": model.nq, "qvel": model.nv, "act": model.na}
-            return Moving((sizes[field],), real, At("state", starts[field] * item), self._gradient_of(name))
-        if name in CONTROL_FIELDS:
-            return Moving((control_sizes(model)[name],), real, At(name), self._gradient_of(name))
-        if name in ("ctrl_mode", "actuator_on"):
-            return Moving((model.nv if name == "ctrl_mode" else model.nu,), wp.int32, At(name))
-        if name in model.theta_fields:
-            spec = model.theta_fields[name]
-            dtype, shape = theta_element(name, spec.shape)
-            offset = spec.offset * item
-            return Moving(shape, dtype, At("theta", offset), At("theta_grad", offset))
-        return self.space.arrays[name]
+    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> None:
+        if self.n_worlds == 1 and n_steps == 1:
+            program = self._prepared(self.executors[0].step())
+            kept = self._aim(program, theta, command, state)
+            cells, cell_of = program.cells, program.cell_of
+            cells[cell_of["next"]] = after.data_ptr()
+            if self.model.constrained:
+                cells[cell_of["guess"]] = guess.data_ptr()
+                cells[cell_of["solution"]] = solution.data_ptr()
+            program.run(0, 1)
+            return
+        programs = [self._prepared(executor.step()) for executor in self._executors(n_steps)]
+        kept = self._place_inputs(programs, theta, command, state, n_steps)
+        for program in programs:
+            _place_steps(program, "next", after, after.dim() == 3)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+                _place_steps(program, "solution", solution, solution.dim() == 3)
+        self._execute(programs, n_steps)
+        del kept
 
-    def _gradient_of(self, name: str) -> int:
-        block = self.space.block_of(name)
-        assert block.grad is not None
-        return block.grad.data_ptr() + block.start(name) * self._item
+    def run_adjoint(
+        self,
+        theta,
+        command,
+        state,
+        solution,
+        final_grad,
+        seed,
+        needs_theta,
+        needs_blocks,
+        n_steps=1,
+        totals=None,
+        first_step=0,
+    ) -> Gradients:
+        programs = [self._prepared(executor.step_adjoint()) for executor in self._executors(n_steps)]
+        if self.n_worlds == 1 and n_steps == 1:
+            kept = self._aim(programs[0], theta, command, state)
+        else:
+            kept = self._place_inputs(programs, theta, command, state, n_steps)
+        final_grad = self._empty(self.n_worlds, self.state_size) if final_grad is None else final_grad.contiguous()
+        for program in programs:
+            _place_rows(program, "final_grad", final_grad)
+            if seed is None:
+                program.cells[program.cell_of["seed"]] = 0
+            else:
+                _place_steps(program, "seed", seed, seed.dim() == 3)
+            if self.model.constrained:
+                _place_steps(program, "solution", solution, solution.dim() == 3)
+        gradients = self._adjoint(
+            programs, state, theta, command, needs_theta, needs_blocks, n_steps, totals, first_step
+        )
+        del kept
+        return gradients
 
-    def _data_of(self, name: str) -> int:
-        block = self.space.block_of(name)
-        return block.data.data_ptr() + block.start(name) * self._item
+    def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+        if self.n_worlds == 1 and state.dim() == 2:
+            return self._observe_one(names, theta, command, state, guess)
+        n_states = state.shape[0] if state.dim() == 3 else 1
+        programs = [self._prepared(executor.observation(names)) for executor in self._executors(n_states)]
+        kept = self._place_inputs(programs, theta, command, state, 1)
+        outputs = self._outputs(names, state.shape[:-1])
+        for program in programs:
+            for i, output in enumerate(outputs):
+                _place_steps(program, f"out{i}", output, state.dim() == 3)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+        self._execute(programs, n_states)
+        del kept
+        return outputs
 
-    def _integer(self, name: str) -> int:
-        return self.space.integers[name].data_ptr()
+    def _observe_one(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+        """Of one env and one state, where only addresses matter, in a hurry."""
+        program = self._prepared(self.executors[0].observation(names))
+        kept = self._aim(program, theta, command, state)
+        outputs = self._outputs(names, (1,))
+        cells, cell_of = program.cells, program.cell_of
+        for i, output in enumerate(outputs):
+            cells[cell_of[f"out{i}"]] = output.data_ptr()
+        if self.model.constrained:
+            cells[cell_of["guess"]] = guess.data_ptr()
+        program.run(0, 1)
+        del kept
+        return outputs
 
-    # -- programs -----------------------------------------------------------------------------------------------------
+    def _outputs(self, names: tuple[str, ...], lead: tuple[int, ...]) -> list[torch.Tensor]:
+        kinds = self._output_kinds.get(names)
+        if kinds is None:
+            kinds = self._output_kinds[names] = [
+                (step.INT_FIELDS[name](self.model), torch.int32)
+                if name in step.INT_FIELDS
+                else (self._field_shape(name), runtime.tc_float)
+                for name in names
+            ]
+        return [torch.empty((*lead, *shape), dtype=dtype, device=self.device) for shape, dtype in kinds]
 
-    def step(self) -> Program:
-        """From ``state`` to ``next``."""
-        return self._program("step", self._build_step, _OF_STEPS)
+    def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
+        n_states = state.shape[0] if state.dim() == 3 else 1
+        programs = [self._prepared(executor.observation_adjoint(names)) for executor in self._executors(n_states)]
+        kept = [self._place_inputs(programs, theta, command, state, 1)]
+        grads = [grad if grad is None else grad.contiguous() for grad in grads]
+        for program in programs:
+            for i, grad in enumerate(grads):
+                if grad is None:
+                    program.place(f"in{i}", 0)
+                else:
+                    _place_steps(program, f"in{i}", grad, state.dim() == 3)
+            if self.model.constrained:
+                _place_rows(program, "guess", guess)
+        gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, n_states, observed=True)
+        del kept
+        return gradients
 
-    def step_adjoint(self) -> Program:
-        """Run backwards over the steps of a row: gradients of the inputs from those of the results."""
-        return self._program("step adjoint", self._build_step_adjoint, _OF_STEPS)
+    def non_finite_after(self) -> int:
+        return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
 
-    def observation(self, names: tuple[str, ...]) -> Program:
-        """The fields ``names`` at ``state``; steps are different states of an env, under the same command."""
-        stepping = frozenset({"state", *(f"out{i}" for i in range(len(names)))})
-        return self._program(names, lambda: self._build_observation(names), stepping)
+    def gradients_are_finite(self) -> bool:
+        return bool((self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2)
 
-    def observation_adjoint(self, names: tuple[str, ...]) -> Program:
-        """Gradients of the inputs from those of the fields."""
-        stepping = frozenset({"state", "state_grad", *(f"in{i}" for i in range(len(names)))})
-        return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names), stepping)
+    # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _program(self, key, build, stepping: frozenset[str]) -> Program:
-        if key not in self._programs:
-            self._programs[key] = Program(*build(), stepping, self.space)
-        return self._programs[key]
+    def _executors(self, n_steps: int) -> list[CpuExecutor]:
+        """As many as a run of so many steps is worth."""
+        share = 1 if self.n_worlds * n_steps < _WORTH_A_THREAD else self._n_threads
+        while len(self.executors) < share:
+            self.executors.append(CpuExecutor(self.model, self.substeps, self.rk4))
+        return self.executors if share == len(self.executors) else self.executors[:share]
 
-    def _solution(self) -> int:
-        return self._data_of("solution@0") if self._evaluations else 0
-
-    def _solution_bytes(self) -> int:
-        return self._evaluations * self._model.nv * self._item
-
-    def _build_step(self):
-        before = [copy(self._solution(), At("guess"), self._solution_bytes()), self._reset_finite()]
-        body = [call for segment in self._binder.segments(False) for call in _forward(segment)]
-        result = self._data_of(f"qpos@{self._substeps}")
-        body.append(copy(At("next"), result, self._state_size * self._item))
-        body.append(copy(At("solution"), self._solution(), self._solution_bytes()))
-        body.append(count_finite(self._finite.data_ptr(), result, self._state_size))
-        after = [self._tell_finite()]
-        if self._model.has_contacts:
-            before.append(zero(self._integer("ncon_needed"), 4))
-            after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
-        return before, body, after
-
-    def _build_step_adjoint(self):
-        space, item = self.space, self._item
-        first, after_step = self._gradient_of("qpos@0"), self._gradient_of(f"qpos@{self._substeps}")
-        work = self._gradient_of(space.first_work_field)
-        end = self._gradient_of(space.first_observed_field)
-        state_bytes = self._state_size * item
-        segments = self._binder.segments(True)
-        before = [copy(first, At("final_grad"), state_bytes), *self._reset_convergence(), self._reset_finite()]
-        body = [
-            copy(after_step, first, state_bytes),
-            add(after_step, At("seed"), self._state_size),
-            zero(first, end - first),
-            zero(At("theta_grad"), self._model.ntheta * item),
-            copy(self._solution(), At("solution"), self._solution_bytes()),
+    def _execute(self, programs: list[Program], n_steps: int, backwards: bool = False) -> None:
+        """Every env, shared out among the programs."""
+        n = self.n_worlds
+        steps = (n_steps - 1, n_steps, -1) if backwards else (0, n_steps, 1)
+        if len(programs) == 1:
+            programs[0].run(0, n, *steps)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads - 1, thread_name_prefix="genesis")
+        bounds = [n * k // len(programs) for k in range(len(programs) + 1)]
+        others = [
+            self._pool.submit(program.run, bounds[k], bounds[k + 1], *steps)
+            for k, program in enumerate(programs)
+            if k > 0
         ]
-        for segment in segments:
-            body += _forward(segment)
-        for k, segment in reversed(list(enumerate(segments))):
-            if k < len(segments) - 1:
-                body += [*_forward(segment), zero(work, end - work)]
-            if self._model.has_contacts:
-                body.append(self._zero_contacts())
-            body += _adjoint(segment)
-        body += self._parameter_gradients()
-        after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
-        return before, body, after
+        programs[0].run(bounds[0], bounds[1], *steps)
+        for other in others:
+            other.result()
 
-    def _build_observation(self, names: tuple[str, ...]):
-        body = [copy(self._solution(), At("guess"), self._solution_bytes())]
-        body += _forward(self._binder.observation(names, False))
-        for i, name in enumerate(names):
-            for offset, address, size in self._pieces(name, gradient=False):
-                body.append(copy(At(f"out{i}", offset), address, size))
-        before: list = []
-        after: list = []
-        if self._model.has_contacts:
-            before.append(zero(self._integer("ncon_needed"), 4))
-            after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
-        return before, body, after
+    def _prepared(self, program: Program) -> Program:
+        """With what is in one place for good."""
+        if program.layout is None:
+            for name, values in (
+                ("needed", self._needed),
+                ("finite", self._finite),
+                ("unconverged", self._unconverged),
+            ):
+                program.place(name, values.data_ptr(), values.element_size())
+            program.layout = ()
+            for name in self._control_sizes:
+                program.place(name, self._zero_controls.data_ptr())
+        return program
 
-    def _build_observation_adjoint(self, names: tuple[str, ...]):
-        space = self.space
-        body = [
-            zero(block.grad.data_ptr(), block.grad.numel() * self._item)
-            for block in (space.block, space.contacts)
-            if block.grad is not None
-        ]
-        body.append(zero(At("theta_grad"), self._model.ntheta * self._item))
-        for i, name in enumerate(names):
-            for offset, address, size in () if name in space.integers else self._pieces(name, gradient=True):
-                body.append(copy(address, At(f"in{i}", offset), size))
-        body.append(copy(self._solution(), At("guess"), self._solution_bytes()))
-        launches = self._binder.observation(names, True)
-        body += [*_forward(launches), *_adjoint(launches), *self._parameter_gradients()]
-        body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item))
-        before = [*self._reset_convergence(), self._reset_finite()]
-        return before, body, [*self._tell_convergence(), *self._check_gradients()]
+    def _aim(self, program: Program, theta: torch.Tensor, command: Command, state: torch.Tensor) -> object:
+        """``_place_inputs`` for one env and one step, where only addresses matter, in a hurry."""
+        blocks = command.blocks
+        if program.layout != tuple(blocks) or not self._commands_whole_fields(command):
+            return self._place_inputs([program], theta, command, state, 1)
+        cells, cell_of = program.cells, program.cell_of
+        cells[cell_of["theta"]] = theta.data_ptr()
+        cells[cell_of["ctrl_mode"]] = command.mode.data_ptr()
+        cells[cell_of["actuator_on"]] = command.actuators_on.data_ptr()
+        cells[cell_of["state"]] = state.data_ptr()
+        for (name, _), block in blocks.items():
+            cells[cell_of[name]] = block.data_ptr()
+        return None
 
-    def _zero_contacts(self) -> tuple:
-        """Gradients of the contacts there are; the others' are not read."""
-        contacts = self.space.contacts
-        assert contacts.grad is not None
-        count = self._integer("ncon") + 4  # those that have a slot
-        return zero_counted(contacts.grad.data_ptr(), count, contacts.width * self._item)
+    def _place_inputs(
+        self, programs: list[Program], theta: torch.Tensor, command: Command, state: torch.Tensor, n_steps: int
+    ) -> object:
+        """Tell the programs where what they read is. What is returned must outlive the run."""
+        controls = None
+        if not self._commands_whole_fields(command):
+            controls = self._controls(command, n_steps)
+        for program in programs:
+            if theta.shape[0] > 1:
+                _place_rows(program, "theta", theta)
+            else:
+                program.place("theta", theta.data_ptr())
+            _place_rows(program, "ctrl_mode", command.mode)
+            _place_rows(program, "actuator_on", command.actuators_on)
+            _place_steps(program, "state", state, state.dim() == 3)
+            keys = tuple(command.blocks)
+            if program.layout != keys:
+                for name in self._control_sizes:
+                    program.place(name, self._zero_controls.data_ptr())
+                program.layout = keys
+            if controls is not None:
+                for name, control in controls.items():
+                    program.place(name, control.values.data_ptr(), *control.strides())
+            else:
+                for key, block in command.blocks.items():
+                    program.place(key[0], block.data_ptr(), *Control(block, key in command.sequences).strides())
+        return controls
 
-    def _parameter_gradients(self) -> list:
-        """Hand out what a step's adjoint has left for controls and parameters."""
-        done = [add(At("theta_total"), At("theta_grad"), self._model.ntheta)]
-        for name, size in control_sizes(self._model).items():
-            here = self._gradient_of(name)
-            done += [copy(At(f"{name}_grad"), here, size * self._item), add(At(f"{name}_total"), here, size)]
-        return done
+    def _commands_whole_fields(self, command: Command) -> bool:
+        """Whether each block is all of its field, so that kernels can read it where it is."""
+        sizes = self._control_sizes
+        for (name, start), block in command.blocks.items():
+            if start or block.shape[-1] != sizes[name] or not (block.is_contiguous() or block.stride(-1) == 1):
+                return False
+        return True
 
-    def _reset_convergence(self) -> list:
-        return [zero(self._integer("solver_unconverged"), 4)] if self._model.constrained else []
+    def totals(self, theta, command, needs_theta, needs_blocks, n_steps=1) -> Totals:
+        n = self.n_worlds
+        totals = Totals(self._empty(n, theta.shape[1]) if needs_theta else None)
+        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
+            name, width = key[0], self._control_sizes[key[0]]
+            if need and key in command.sequences:
+                totals.each[name] = torch.empty((n_steps, n, width), dtype=runtime.tc_float, device=self.device)
+            elif need:
+                totals.sum[name] = self._empty(n, width)
+        return totals
 
-    def _tell_convergence(self) -> list:
-        return [copy(At("unconverged"), self._integer("solver_unconverged"), 4)] if self._model.constrained else []
+    def _adjoint(
+        self,
+        programs: list[Program],
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        command: Command,
+        needs_theta: bool,
+        needs_blocks: list[bool],
+        n_steps: int,
+        totals: Totals | None = None,
+        first_step: int = 0,
+        observed: bool = False,
+    ) -> Gradients:
+        if state.dim() == 2 and n_steps == 1 and self.n_worlds == 1 and self._commands_whole_fields(command):
+            return self._adjoint_of_one(programs[0], state, theta, command, needs_theta, needs_blocks)
+        own = totals is None
+        if totals is None:
+            totals = self.totals(theta, command, needs_theta, needs_blocks, n_steps)
+        # Of an observation, the gradient of every state; of a run, that of its first.
+        state_grad = torch.empty_like(state if observed or state.dim() == 2 else state[0])
+        for program, executor in zip(programs, self.executors, strict=False):
+            _place_steps(program, "state_grad", state_grad, state_grad.dim() == 3)
+            if totals.theta is not None:
+                program.place("theta_grad", executor.theta_grad_address)
+                _place_rows(program, "theta_total", totals.theta)
+            else:
+                program.cells[program.cell_of["theta_grad"]] = 0
+                program.cells[program.cell_of["theta_total"]] = 0
+            for name in self._control_sizes:
+                if name in totals.each:
+                    _place_steps(program, f"{name}_grad", totals.each[name][first_step:], True)
+                else:
+                    program.place(f"{name}_grad", 0)
+                if name in totals.sum:
+                    _place_rows(program, f"{name}_total", totals.sum[name])
+                else:
+                    program.place(f"{name}_total", 0)
+            program.wanted = None
+        self._execute(programs, n_steps, backwards=True)
+        self._ask_convergence()
+        if not own:
+            return Gradients(state_grad, None, [])
+        return self.gradients(state_grad, totals, theta, command, needs_blocks)
 
-    def _reset_finite(self) -> tuple:
-        return zero(self._finite.data_ptr(), 4)
+    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
+        if totals.theta is not None and theta.shape[0] == 1 and self.n_worlds > 1:
+            return totals.theta.sum(0, keepdim=True)
+        return totals.theta
 
-    def _tell_finite(self) -> tuple:
-        return copy(At("finite"), self._finite.data_ptr(), 4)
+    def _adjoint_of_one(
+        self,
+        program: Program,
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        command: Command,
+        needs_theta: bool,
+        needs_blocks: list[bool],
+    ) -> Gradients:
+        """Of one env and one step, where only addresses matter, in a hurry."""
+        cells, cell_of = program.cells, program.cell_of
+        state_grad = torch.empty_like(state)
+        cells[cell_of["state_grad"]] = state_grad.data_ptr()
+        theta_total = None
+        if needs_theta:
+            theta_total = torch.zeros_like(theta)
+            cells[cell_of["theta_grad"]] = self.executors[0].theta_grad_address
+            cells[cell_of["theta_total"]] = theta_total.data_ptr()
+        else:
+            cells[cell_of["theta_grad"]] = cells[cell_of["theta_total"]] = 0
+        blocks = command.blocks
+        wanted = (*blocks, *needs_blocks)
+        if program.wanted != wanted:
+            for name in self._control_sizes:
+                program.place(f"{name}_grad", 0)
+                program.place(f"{name}_total", 0)
+            program.wanted = wanted
+        grads: list[torch.Tensor | None] = []
+        for ((name, _), block), need in zip(blocks.items(), needs_blocks, strict=True):
+            if not need:
+                grads.append(None)
+                continue
+            grad = torch.empty(block.shape, dtype=block.dtype)
+            cells[cell_of[f"{name}_grad"]] = grad.data_ptr()
+            grads.append(grad)
+        program.run(0, 1, 0, 1, -1)
+        self._ask_convergence()
+        return Gradients(state_grad, theta_total, grads)
 
-    def _check_gradients(self) -> list[tuple]:
-        """``finite``: 1 for the state's gradient and 1 for the parameters'."""
-        counter = self._finite.data_ptr()
-        return [
-            count_finite(counter, self._gradient_of("qpos@0"), self._state_size),
-            count_finite(counter, At("theta_total"), self._model.ntheta),
-            self._tell_finite(),
-        ]
+    def _ask_convergence(self) -> None:
+        """Remember the envs in which the constraint solver stopped at its limit of iterations."""
+        self.unconverged_envs = []
+        if self.model.constrained and self._unconverged_values.any():
+            self.unconverged_envs = np.flatnonzero(self._unconverged_values).tolist()
 
-    def _pieces(self, name: str, gradient: bool) -> list[tuple[int, int, int]]:
-        """Contiguous pieces of a field's row: offset into the whole, address, size, in bytes."""
-        if name in self.space.integers:
-            values = self.space.integers[name]
-            return [(0, values.data_ptr(), values.numel() * values.element_size())]
-        block = self.space.block_of(name)
-        view = block.view(name, gradient)
-        if name in OF_BODIES:
-            view = view[:, : self._model.nbody]
-        if block.slots is None:
-            return [(0, view.data_ptr(), view.numel() * self._item)]
-        size = view[0, 0].numel() * self._item if block.slots else 0
-        return [(k * size, view[0, k].data_ptr(), size) for k in range(block.slots)]
+    def _field_shape(self, name: str) -> tuple[int, ...]:
+        """Of one env's values, as a tensor."""
+        spec = step.FIELDS[name]
+        shape = (self.model.nbody,) if name in step.OF_BODIES else spec.shape(self.model)
+        if spec.dtype is not real:
+            shape = (*shape, COMPONENTS[spec.dtype])
+        return (self.model.nconmax, *shape) if spec.per_contact else shape
 
 
-def _forward(launches: list[Launch]) -> list[Kernel]:
-    return [Kernel(*call) for launch in launches for call in launch.forward()]
+def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
+    """(N, ...)."""
+    if values.shape[0] == 1:
+        program.cells[program.cell_of[name]] = values.data_ptr()
+    else:
+        program.place(name, values.data_ptr(), values.stride(0) * values.element_size())
 
 
-def _adjoint(launches: list[Launch]) -> list[Kernel]:
-    return [Kernel(*call) for launch in reversed(launches) for call in launch.adjoint()]
+def _place_steps(program: Program, name: str, values: torch.Tensor, steps: bool) -> None:
+    """(N, ...) or, with an axis of steps, (T, N, ...)."""
+    if not steps:
+        _place_rows(program, name, values)
+    else:
+        item = values.element_size()
+        program.place(name, values.data_ptr(), values.stride(1) * item, values.stride(0) * item)

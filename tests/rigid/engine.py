@@ -7,7 +7,7 @@ import torch
 from genesis.grad import bridge
 from genesis.model.arrays import Model
 from genesis.rigid.command import Command
-from genesis.rigid.dynamics import CpuDynamics
+from genesis.rigid.cpu import CpuDynamics
 
 EULER = int(mujoco.mjtIntegrator.mjINT_EULER)
 IMPLICITFAST = int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)

@@ -8,6 +8,7 @@ import json
 import statistics
 import sys
 import time
+from importlib.metadata import version
 
 # Of the constraint solver. Reverse mode needs a loop of known length, and MJX has that only with one iteration.
 ITERATIONS = 1
@@ -45,7 +46,10 @@ def main(job, started):
         return jnp.sum(qpos**2) + jnp.sum(qvel**2)
 
     forward, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
-    figures = {"versions": {"mujoco-mjx": mujoco.__version__, "jax": jax.__version__}, "rollout": {}}
+    figures = {
+        "versions": {"mujoco-mjx": version("mujoco-mjx"), "mujoco": mujoco.__version__, "jax": jax.__version__},
+        "rollout": {},
+    }
     for case in job["cases"]:
         n_envs, n_steps = case["n_envs"], case["n_steps"]
         forces = jnp.asarray(arrays[f"forces_{n_envs}"])
