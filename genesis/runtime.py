@@ -22,6 +22,7 @@ import torch
 
 from genesis.constants import Backend
 from genesis.errors import GenesisException, NotInitializedError
+from genesis.garbage import not_collected
 
 backend: Backend
 """The backend in use: ``gs.cpu`` or ``gs.cuda`` (``gs.gpu`` is resolved to one of the two)."""
@@ -258,7 +259,8 @@ def _start_warp() -> list[str]:
     """
     if "warp" in sys.modules:
         return []
-    import warp
+    with not_collected():
+        import warp
 
     # Warp's names for one thing: a level of `logging` in newer versions, a switch before.
     if hasattr(warp.config, "log_level"):
@@ -266,7 +268,7 @@ def _start_warp() -> list[str]:
     else:
         setattr(warp.config, "quiet", True)  # noqa: B010 (the type checker sees one version only)
     # Its native part writes to the file descriptor, whatever the settings: without a GPU, that there is none.
-    with _captured_stderr() as lines:
+    with _captured_stderr() as lines, not_collected():
         warp.init()
     return lines
 

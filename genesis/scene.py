@@ -26,6 +26,7 @@ from genesis.entities.indexing import (
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.errors import GenesisException
+from genesis.garbage import not_collected
 from genesis.grad.tensor import Tensor
 from genesis.materials import Rigid
 from genesis.morphs import FileMorph, Morph
@@ -185,15 +186,22 @@ class Scene:
             n_envs_per_row = _integer("n_envs_per_row", n_envs_per_row, 1)
         env_spacing = _spacing(env_spacing)
         runtime.require_init()
+        with plain_tensors():
+            self._assemble(n_envs)
+        self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
+        self.center_envs_at_origin = center_envs_at_origin
+
+    def _assemble(self, n_envs: int) -> None:
         # Only here: they bring MuJoCo and the kernels along.
-        from genesis.entities.commands import CommandBuffer
-        from genesis.entities.observer import Observer
-        from genesis.entities.parameter_store import ParameterStore
-        from genesis.grad import bridge
-        from genesis.model.arrays import Model
-        from genesis.model.compose import EntitySpec, compose
-        from genesis.rigid.cpu import CpuDynamics
-        from genesis.rigid.graph import GraphDynamics
+        with not_collected():
+            from genesis.entities.commands import CommandBuffer
+            from genesis.entities.observer import Observer
+            from genesis.entities.parameter_store import ParameterStore
+            from genesis.grad import bridge
+            from genesis.model.arrays import Model
+            from genesis.model.compose import EntitySpec, compose
+            from genesis.rigid.cpu import CpuDynamics
+            from genesis.rigid.graph import GraphDynamics
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
         composed = compose(specs, self.sim_options, self.rigid_options)
@@ -208,8 +216,6 @@ class Scene:
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 
         self._n_envs = n_envs
-        self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
-        self.center_envs_at_origin = center_envs_at_origin
         self._composed, self._model, self._dynamics = composed, model, dynamics
         self._nq, self._nv = model.nq, model.nv
         self._advance, self._observe = bridge.step, bridge.observe
@@ -295,11 +301,13 @@ class Scene:
         owner = "scene.rollout"
         limit = rollout.read_memory_limit(memory_limit, owner)
         given = read_controls(self, controls, control, n_steps, owner)
+        if limit is not None and self._commands.has_wrench:
+            limit //= 2  # the first step is a run of its own, and the states of both are put together
         plan = rollout.plan(self._dynamics, given.n_steps, limit, owner)
         saved = self._commands.saved()
         try:
-            command = given.install(self)
             with plain_tensors():
+                command = given.install(self)
                 final, states, solution = self._roll(command, plan)
         except BaseException:
             self._commands.go_back(saved)

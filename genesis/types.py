@@ -3,11 +3,16 @@
 Imported only after ``init``: a kernel is compiled for one precision, and the first ``init`` fixes it for the process.
 """
 
+import os
 import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import warp as wp
 
 from genesis import runtime
+from genesis.garbage import not_collected
 
 runtime.require_init()
 wp.init()  # gs.init has done it, unless the program had imported Warp before
@@ -21,30 +26,62 @@ vec10 = wp.types.vector(length=10, dtype=real)  # spatial inertia (xx yy zz xy x
 mat33 = wp.types.matrix(shape=(3, 3), dtype=real)
 mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 
-# Kernels live in two Warp modules, however many files they are written in: compiling a module costs seconds
-# almost regardless of how much it holds.
-_TAPED = wp.get_module("genesis.taped")
-_UNTAPED = wp.get_module("genesis.untaped")
-_NOTICE_AFTER = 1.0  # seconds of loading after which the user is told; from the cache it takes milliseconds
+# Kernels of one file are one Warp module, which is compiled, kept on disk and loaded as a whole. The time goes to the
+# compiler's optimiser and is that of the code there is; a module more costs a tenth of a second. So files can be
+# compiled side by side, and what a model does not need is not compiled for it.
+_NOTICE_AFTER = 1.0  # seconds of loading a module after which the user is told; from the cache it takes milliseconds
+_MOST_THREADS = 8  # each parses Warp's headers once, some two seconds
+_kernels: list[wp.Kernel] = []  # every one that is registered
 
 
 def taped(function):
     """Register a kernel whose adjoint Warp generates; see the rules for taped kernels in the design notes."""
-    return wp.kernel(function, module=_TAPED)
+    kernel = wp.kernel(function)
+    _kernels.append(kernel)
+    return kernel
 
 
 def untaped(function):
     """Register a kernel without a generated adjoint: iterative, in place, or discrete."""
-    return wp.kernel(function, enable_backward=False, module=_UNTAPED)
+    kernel = wp.kernel(function, enable_backward=False)
+    _kernels.append(kernel)
+    return kernel
 
 
-def load_kernels(device) -> None:
-    """Compile (or fetch from the cache on disk) every registered kernel for ``device``, modules in parallel."""
-    notice = threading.Timer(
-        _NOTICE_AFTER, runtime.logger.info, ["compiling kernels; they are kept on disk, so this happens once"]
-    )
-    notice.start()
-    try:
-        wp.force_load(device=device, modules=[_TAPED, _UNTAPED], max_workers=2)
-    finally:
-        notice.cancel()
+def load_kernels(device, kernels: Iterable[wp.Kernel] | None = None) -> None:
+    """Compile (or fetch from the cache on disk) the files of these kernels, by default of all, several at a time.
+
+    In the order given: what takes longest to compile belongs to the front. What is compiled is logged.
+    """
+    modules = list(dict.fromkeys(kernel.module for kernel in (_kernels if kernels is None else kernels)))
+    began = time.perf_counter()
+    told = []
+
+    def load(index: int) -> None:
+        def tell() -> None:
+            told.append(index)
+            runtime.logger.info("compiling kernels, %d of %d: %s", index + 1, len(modules), _title(modules[index]))
+
+        notice = threading.Timer(_NOTICE_AFTER, tell)
+        notice.daemon = True
+        notice.start()
+        try:
+            wp.force_load(device=device, modules=[modules[index]], max_workers=0)
+        finally:
+            notice.cancel()
+
+    with not_collected(), ThreadPoolExecutor(min(_cores(), _MOST_THREADS, len(modules))) as pool:
+        for _ in pool.map(load, range(len(modules))):
+            pass
+    if told:
+        elapsed = time.perf_counter() - began
+        runtime.logger.info("kernels compiled in %.0f s; they are kept on disk, so this happens once", elapsed)
+
+
+def _title(module) -> str:
+    return module.name.removeprefix("genesis.").removeprefix("rigid.").replace(".", " ").replace("_", " ")
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

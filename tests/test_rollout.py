@@ -159,7 +159,9 @@ def test_threads_change_no_bit():
         scene, robot = ant(n_envs=70)
         assert scene._dynamics._n_threads == num_threads
         first = beginning(scene, robot)
-        first["qvel"] = first["qvel"] + 0.1 * torch.tensor(np.random.default_rng(1).standard_normal(first["qvel"].shape))
+        first["qvel"] = first["qvel"] + 0.1 * torch.tensor(
+            np.random.default_rng(1).standard_normal(first["qvel"].shape)
+        )
         u = controls(robot, 70, "actuators")[:5]
         results.append(gradients_of_rollout(scene, robot, first, "actuators", u, every=True))
         results.append(gradients_of_loop(scene, robot, first, "actuators", u, every=True))
@@ -312,3 +314,86 @@ def test_memory_limits_are_bytes_or_text(text, size):
     from genesis.grad.rollout import read_memory_limit
 
     assert read_memory_limit(text, "scene.rollout") == size
+
+
+def test_constraints_added_after_a_rollout_was_recorded():
+    """Its backward pass has no solutions of the solver to begin with, with and without a memory limit."""
+    for limit in (None, 12):
+        scene = gs.Scene(
+            gs.options.SimOptions(requires_grad=True),
+            gs.options.RigidOptions(enable_collision=False, enable_joint_limit=False),
+        )
+        robot = scene.add_entity(gs.morphs.URDF(file=PANDA, fixed=True))
+        scene.build()
+        assert scene._dynamics.solution_size == 0
+        u = controls(robot, 0, "force")
+        limit = None if limit is None else limit * scene._dynamics.state_size * u.element_size()
+        scene.rollout(u, memory_limit=limit)
+        loss = robot.get_qpos().sum()
+        (expected,) = torch.autograd.grad(loss, u, retain_graph=True)
+        robot.set_dofs_frictionloss(torch.full((robot.n_dofs,), 0.3))
+        assert scene._dynamics.solution_size == scene.mj_model.nv
+        (grad,) = torch.autograd.grad(loss, u)
+        torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_controls_are_copied():
+    scene, robot = arm()
+    buffer = torch.zeros(T, robot.n_dofs)
+    q = robot.get_qpos().detach().requires_grad_()
+    robot.set_qpos(q)
+    scene.rollout(buffer)
+    buffer.add_(1.0)
+    scene.rollout(buffer)
+    robot.get_qpos().sum().backward()
+    assert q.grad.abs().max() > 0
+
+
+def test_inference_mode_leaves_nothing_behind():
+    with torch.inference_mode():
+        scene, robot = arm()
+        scene.rollout(torch.zeros(3, robot.n_dofs))
+        robot.control_dofs_force(torch.zeros(robot.n_dofs))
+    u = torch.zeros(3, robot.n_dofs, requires_grad=True)
+    scene.step()
+    scene.rollout(u)
+    robot.get_qpos().sum().backward()
+    assert u.grad.abs().max() > 0
+
+
+def test_a_forked_process_rolls_out():
+    import os
+
+    scene, robot = arm(70)
+    u = torch.zeros(5, robot.n_dofs)
+    scene.rollout(u)
+    child = os.fork()
+    if child == 0:
+        import signal
+
+        signal.alarm(60)  # a hang is a failure
+        scene.rollout(u)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_step_of_a_divergence_is_told_with_a_wrench_too():
+    scene, robot = arm()
+    said = []
+    for push in (0.0, 1e-9):
+        scene.reset()
+        if push:
+            robot.apply_links_external_force(torch.tensor([[push, 0.0, 0.0]]), links_idx_local=[4])
+        with pytest.raises(gs.GenesisException, match="diverged: after step") as error:
+            scene.rollout(torch.full((60, robot.n_dofs), 1e30))
+        said.append(str(error.value).split(" of the rollout")[0])
+    assert said[0] == said[1]
+
+
+def test_a_gradient_that_is_not_finite_is_reported_from_within_a_trajectory(caplog):
+    scene, robot = arm()
+    u = torch.zeros(5, robot.n_dofs, requires_grad=True)
+    trajectory = scene.rollout(u)
+    with caplog.at_level("WARNING"):
+        (trajectory.links_pos(robot)[2] * float("nan")).sum().backward()
+    assert any("NaN or infinite" in record.message for record in caplog.records)

@@ -8,7 +8,7 @@ import torch
 
 from genesis.entities.base import EntityBase
 from genesis.entities.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
-from genesis.entities.indexing import Selection, fit, read_tensor, require_finite
+from genesis.entities.indexing import Selection, fit, plain_tensors, read_tensor, require_finite
 from genesis.entities.wrench import WrenchPoint, apply_wrench
 
 
@@ -137,7 +137,8 @@ class Controller(EntityBase):
         scene = self._scene
         tensor = fit(scene, read_tensor(scene, value, argument, owner), envs, (count,), argument, owner)
         require_finite(tensor, argument, owner, command=True)
-        tensor = tensor.clone()
+        with plain_tensors():
+            tensor = tensor.clone()
         if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1:
             # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
             return tensor.expand(scene.n_envs, -1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis.entities.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
-from genesis.entities.indexing import read_tensor, require_finite, select_range
+from genesis.entities.indexing import plain_tensors, read_tensor, require_finite, select_range
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.errors import GenesisException
 
@@ -126,4 +126,5 @@ def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: s
         expected = f"(T, {n})" + (f" or (T, {scene.n_envs}, {n})" if scene.n_envs else "")
         raise GenesisException(f"{owner}: the {argument} have shape {shape}; expected {expected} with T from 1 on.")
     require_finite(tensor, argument, owner, command=True)
-    return tensor
+    with plain_tensors():
+        return tensor.clone()  # as each step of a loop does: what was given may be changed afterwards

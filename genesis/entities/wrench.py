@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, gather, read_tensor, require_finite
+from genesis.entities.indexing import Selection, fit, gather, plain_tensors, read_tensor, require_finite
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
 
@@ -77,7 +77,8 @@ def _vectors(
         scene, read_tensor(scene, value, argument, owner), envs, (chosen.count, 3), argument, owner, scalar=False
     )
     require_finite(tensor, argument, owner, command=True)
-    return tensor.clone()
+    with plain_tensors():
+        return tensor.clone()
 
 
 def _of_links(scene: Scene, name: str, first_link: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:

@@ -48,7 +48,7 @@ class _Step(torch.autograd.Function):
                 theta, command, state, fitting(dynamics, solution), adj_state, None, needs[5], needs[6:]
             )
             warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
-        return None, None, None, None, *input_grads(dynamics, gradients, "scene.step()")
+            return None, None, None, None, *input_grads(dynamics, gradients, "scene.step()")
 
 
 class _Observe(torch.autograd.Function):
@@ -76,7 +76,7 @@ class _Observe(torch.autograd.Function):
                 ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[6], needs[7:]
             )
             warn_of_unconverged_solver(dynamics, "a state getter")
-        return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
+            return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
@@ -138,7 +138,9 @@ def load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The command, guess, state and parameters that were saved."""
     try:
         guess, state, theta, *blocks = ctx.saved_tensors
-    except RuntimeError as error:  # torch freed them after an earlier backward pass
+    except RuntimeError as error:
+        if "a second time" not in str(error):  # torch's own words for what an earlier backward pass has freed
+            raise
         raise GenesisException(
             "backward reached a step or getter whose graph an earlier backward pass has freed. The present state "
             "still hangs on it: call scene.reset() or scene.detach() after each backward pass, or the earlier "
@@ -159,7 +161,8 @@ def rows_not_finite(values: torch.Tensor) -> list[int]:
     """Envs whose row holds NaN or infinity. On CUDA this would wait for the device, so it is asked on the CPU only."""
     if math.isfinite(values.sum().item()):
         return []
-    return torch.nonzero(~torch.isfinite(values).all(1)).flatten().tolist()
+    finite = torch.isfinite(values).all(-1)
+    return torch.nonzero(~(finite.all(0) if finite.dim() == 2 else finite)).flatten().tolist()
 
 
 def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what: str) -> None:

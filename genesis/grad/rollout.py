@@ -49,10 +49,11 @@ def read_memory_limit(value: Any, owner: str) -> int | None:
 @dataclass(frozen=True)
 class Plan:
     """How a run of ``n_steps`` is kept: in pieces of ``piece`` steps, of which the first state is; all states if there
-    is one piece only."""
+    is one piece only. ``first``: number of its first step in the rollout that it belongs to."""
 
     n_steps: int
     piece: int
+    first: int = 0
 
     @property
     def keeps_all(self) -> bool:
@@ -101,6 +102,8 @@ class _Rollout(torch.autograd.Function):
         bridge.refuse_double_backward("scene.rollout()")
         dynamics, plan = ctx.dynamics, ctx.plan
         command, solutions, states, theta = bridge.load_saved(ctx)
+        if solutions.shape[-1] != dynamics.solution_size:  # recorded before there were constraints
+            solutions = solutions.new_zeros((*solutions.shape[:-1], dynamics.solution_size))
         needs_theta, needs_blocks = ctx.needs_input_grad[6], ctx.needs_input_grad[7:]
         if adj_states is not None and not adj_states.numel():
             adj_states = None
@@ -108,21 +111,22 @@ class _Rollout(torch.autograd.Function):
             totals = dynamics.totals(theta, command, needs_theta, needs_blocks, plan.n_steps)
             adj = adj_final
             unconverged: set[int] = set()
+            if plan.keeps_all:
+                piece_states, piece_solutions = states, solutions
+            else:
+                piece_states, piece_solutions = _buffers(dynamics, plan.piece)
             for k, first in reversed(list(enumerate(plan.starts()))):
                 count = min(plan.piece, plan.n_steps - first)
                 part = _piece(command, first, count)
-                if plan.keeps_all:
-                    piece_states, piece_solutions = states, solutions
-                else:
-                    piece_states, piece_solutions = _buffers(dynamics, count)
+                if not plan.keeps_all:
                     piece_states[0], piece_solutions[0] = states[k], solutions[k]
-                    _advance(dynamics, theta, part, piece_states, piece_solutions)
+                    _advance(dynamics, theta, part, piece_states[: count + 1], piece_solutions[: count + 1])
                 seed = None if adj_states is None else adj_states[first + 1 : first + 1 + count]
                 gradients = dynamics.run_adjoint(
                     theta,
                     part,
-                    piece_states[:-1],
-                    piece_solutions[1:],
+                    piece_states[:count],
+                    piece_solutions[1 : count + 1],
                     adj,
                     seed,
                     needs_theta,
@@ -140,7 +144,7 @@ class _Rollout(torch.autograd.Function):
             bridge.warn_of_unconverged_solver(
                 dynamics, f"a rollout from step {ctx.index} to {ctx.index + plan.n_steps - 1}"
             )
-        return None, None, None, None, None, *bridge.input_grads(dynamics, gradients, "scene.rollout()")
+            return None, None, None, None, None, *bridge.input_grads(dynamics, gradients, "scene.rollout()")
 
 
 def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Plan]]:
@@ -150,7 +154,7 @@ def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Pl
     left = plan.n_steps - 1
     return [
         (_piece(command, 0, 1), Plan(1, 1)),
-        (Command(rest.mode, rest.actuators_on, blocks, rest.sequences), Plan(left, min(plan.piece, left))),
+        (Command(rest.mode, rest.actuators_on, blocks, rest.sequences), Plan(left, min(plan.piece, left), 1)),
     ]
 
 
@@ -186,7 +190,7 @@ def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):
         states, solutions = _buffers(dynamics, plan.n_steps)
         states[0], solutions[0] = state, guess
         _advance(dynamics, theta, command, states, solutions)
-        _check(dynamics, states, 0)
+        _check(dynamics, states, plan.first)
         return states[-1].clone(), states, solutions[-1].clone(), (states, solutions)
     n_pieces = len(plan.starts())
     kept_states, kept_solutions = _buffers(dynamics, n_pieces - 1)
@@ -196,7 +200,7 @@ def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):
         count = min(plan.piece, plan.n_steps - first)
         kept_states[k], kept_solutions[k] = states[0], solutions[0]
         _advance(dynamics, theta, _piece(command, first, count), states[: count + 1], solutions[: count + 1])
-        _check(dynamics, states[: count + 1], first)
+        _check(dynamics, states[: count + 1], plan.first + first)
         states[0], solutions[0] = states[count].clone(), solutions[count].clone()
     return states[0].clone(), states.new_empty(0), solutions[0].clone(), (kept_states, kept_solutions)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-# Controls in the order of their columns in the control buffer; ``xfrc`` is per link force and torque.
+# Kinds of controls; ``xfrc`` is per link force and torque.
 CONTROL_FIELDS = ("dof_force", "dof_position", "dof_velocity", "ctrl", "xfrc")
 
 

@@ -45,7 +45,7 @@ def clamp_impedance(x: real) -> real:
     return y
 
 
-@wp.func
+@wp.func(inline=False)
 def impedance(solimp0: real, solimp1: real, solimp2: real, solimp3: real, solimp4: real, violation: real) -> real:
     """Impedance d of a constraint at the distance ``violation`` from where it begins (MuJoCo: getimpedance)."""
     d0 = clamp_impedance(solimp0)
@@ -92,7 +92,7 @@ def reference_stiffness(solref0: real, solref1: real, solimp1: real, timestep: r
     return k
 
 
-@wp.func
+@wp.func(inline=False)
 def reference_damping(solref0: real, solref1: real, solimp1: real, timestep: real, refsafe: int) -> real:
     """B of aref = -B v - K d (dist - margin) [1/s]."""
     dmax = clamp_impedance(solimp1)
@@ -145,6 +145,7 @@ def joint_rows(
     ``lim_axis``: the Jacobian of a ball joint's limit; that of another joint is +1 (lower) or -1 (upper).
     """
     w = wp.tid()
+    sides = int(2)  # a variable: the loop stays a loop
     for j in range(jnt_type.shape[0]):
         lim_active[w, 2 * j] = 0
         lim_active[w, 2 * j + 1] = 0
@@ -175,7 +176,7 @@ def joint_rows(
                         lim_aref[w, 2 * j] = -b * ball_vel - k * ball_imp * (ball_dist - margin)
                         lim_D[w, 2 * j] = real(1.0) / regularisation(ball_imp, dof_invweight0[d])
             else:
-                for s in range(2):
+                for s in range(sides):
                     sign = real(1 - 2 * s)
                     dist = sign * (qpos[w, jnt_qposadr[j]] - jnt_range[w, j, s])
                     if dist < margin:
@@ -238,7 +239,7 @@ def larger(mode: int, first: real, second: real) -> real:
     return x
 
 
-@wp.func
+@wp.func(inline=False)
 def mixed_solref(mode: int, weight: real, first0: real, second0: real, first: real, second: real) -> real:
     """One entry of solref; references in direct format take the smaller value instead of the mean, at a tie both."""
     x = mixed(mode, weight, first, second)
@@ -298,6 +299,8 @@ def contact_rows(
     Columns of ``con_J`` are the dofs of the pair's chain: those that move one of the two links and not the other.
     """
     w = wp.tid()
+    n_solref = int(2)  # variables: the loops stay loops
+    n_solimp = int(5)
     for c in range(ncon[w, 1]):
         p = con_pair[w, c]
         dim = cpair_dim[p]
@@ -325,10 +328,10 @@ def contact_rows(
             weight = cpair_mix[p]
             if mode == PARAMS_PAIR:
                 x = cpair_explicit[p]
-                for k in range(5):
+                for k in range(n_solimp):
                     con_friction[w, c, k] = wp.max(MIN_MU, pair_friction[w, x, k])
                     con_solimp[w, c, k] = pair_solimp[w, x, k]
-                for k in range(2):
+                for k in range(n_solref):
                     con_solref[w, c, k] = pair_solref[w, x, k]
             else:
                 slide = wp.max(MIN_MU, larger(mode, geom_friction[w, g, 0], geom_friction[w, h, 0]))
@@ -339,9 +342,9 @@ def contact_rows(
                 con_friction[w, c, 2] = spin
                 con_friction[w, c, 3] = roll
                 con_friction[w, c, 4] = roll
-                for k in range(5):
+                for k in range(n_solimp):
                     con_solimp[w, c, k] = mixed(mode, weight, geom_solimp[w, g, k], geom_solimp[w, h, k])
-                for k in range(2):
+                for k in range(n_solref):
                     con_solref[w, c, k] = mixed_solref(
                         mode,
                         weight,
@@ -455,6 +458,7 @@ def constraint_force(
 ):
     """Force of each constraint at the solution, and their sum in joint space (MuJoCo: mj_constraintUpdate)."""
     w = wp.tid()
+    sides = int(2)  # a variable: the loop stays a loop
     for i in range(floss_force.shape[1]):
         loss = real(0.0)
         if floss_active[w, i] == 1:
@@ -463,7 +467,7 @@ def constraint_force(
         qfrc_constraint[w, i] = loss
     for j in range(jnt_type.shape[0]):
         d = jnt_dofadr[j]
-        for s in range(2):
+        for s in range(sides):
             slot = 2 * j + s
             push = real(0.0)
             if lim_active[w, slot] == 1:

@@ -5,6 +5,7 @@ the places. For one env and one step, where a call takes as long as the physics,
 possible.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,10 +16,11 @@ from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
-from genesis.rigid.native import Program
+from genesis.rigid.native import Program, native_loop
 from genesis.rigid.programs import CpuExecutor
+from genesis.rigid.step import kernels_of
 from genesis.rigid.workspace import COMPONENTS
-from genesis.types import real
+from genesis.types import load_kernels, real
 
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
@@ -31,6 +33,8 @@ class CpuDynamics(Dynamics):
         super().__init__(model, n_worlds, device, substeps)
         self._n_threads = max(1, min(num_threads, n_worlds))
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_owner = 0
+        self._gradients_checked = True
         self._needed_values = self._needed.numpy()
         self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
         self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
@@ -41,6 +45,9 @@ class CpuDynamics(Dynamics):
 
     def _forget_programs(self) -> None:
         self.executors = [CpuExecutor(self.model, self.substeps, self.rk4)]
+
+    def _load_kernels(self) -> None:
+        load_kernels("cpu", [*kernels_of(self.model), native_loop])
 
     def contact_overflow(self) -> tuple[int, int] | None:
         if not self.model.has_contacts or self._needed_values.max() <= self.model.nconmax:
@@ -166,7 +173,9 @@ class CpuDynamics(Dynamics):
         return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
 
     def gradients_are_finite(self) -> bool:
-        return bool((self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2)
+        return self._gradients_checked and bool(
+            (self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2
+        )
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -184,8 +193,9 @@ class CpuDynamics(Dynamics):
         if len(programs) == 1:
             programs[0].run(0, n, *steps)
             return
-        if self._pool is None:
+        if self._pool is None or self._pool_owner != os.getpid():  # threads do not outlive a fork
             self._pool = ThreadPoolExecutor(self._n_threads - 1, thread_name_prefix="genesis")
+            self._pool_owner = os.getpid()
         bounds = [n * k // len(programs) for k in range(len(programs) + 1)]
         others = [
             self._pool.submit(program.run, bounds[k], bounds[k + 1], *steps)
@@ -310,15 +320,11 @@ class CpuDynamics(Dynamics):
                     program.place(f"{name}_total", 0)
             program.wanted = None
         self._execute(programs, n_steps, backwards=True)
+        self._gradients_checked = not observed or n_steps == 1  # of several states, the program checks the last
         self._ask_convergence()
         if not own:
             return Gradients(state_grad, None, [])
         return self.gradients(state_grad, totals, theta, command, needs_blocks)
-
-    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
-        if totals.theta is not None and theta.shape[0] == 1 and self.n_worlds > 1:
-            return totals.theta.sum(0, keepdim=True)
-        return totals.theta
 
     def _adjoint_of_one(
         self,
@@ -356,6 +362,7 @@ class CpuDynamics(Dynamics):
             cells[cell_of[f"{name}_grad"]] = grad.data_ptr()
             grads.append(grad)
         program.run(0, 1, 0, 1, -1)
+        self._gradients_checked = True
         self._ask_convergence()
         return Gradients(state_grad, theta_total, grads)
 

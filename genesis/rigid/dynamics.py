@@ -17,6 +17,7 @@ import warp as wp
 from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid.command import Command
+from genesis.rigid.step import kernels_of
 from genesis.rigid.workspace import RK_STAGES, control_sizes, evaluations
 from genesis.types import load_kernels
 
@@ -89,7 +90,7 @@ class Dynamics(ABC):
         self._size_solutions()
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._zero_controls = self._empty(max(self._control_sizes.values()))
-        load_kernels(wp.device_from_torch(device))
+        self._load_kernels()
 
     def _empty(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=runtime.tc_float, device=self.device)
@@ -109,8 +110,13 @@ class Dynamics(ABC):
         with self.lock:
             if not self.model.constrained:
                 self.model.constrained = True
+                self._load_kernels()
                 self._size_solutions()
                 self._forget_programs()
+
+    def _load_kernels(self) -> None:
+        """Compile what the model needs, or fetch it from the cache on disk."""
+        load_kernels(wp.device_from_torch(self.device), kernels_of(self.model))
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
@@ -203,15 +209,14 @@ class Dynamics(ABC):
 
     @abstractmethod
     def gradients_are_finite(self) -> bool:
-        """Of the last adjoint: whether those of the state and the parameters are, in every env."""
+        """Of the last adjoint: whether those of the state and the parameters are, in every env.
+
+        False also where that is not known; who asks has to look then.
+        """
 
     @abstractmethod
     def _forget_programs(self) -> None:
         """Whatever is compiled or captured is out of date."""
-
-    @abstractmethod
-    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
-        """Of the shape of ``theta``."""
 
     # -- contacts -----------------------------------------------------------------------------------------------------
 

@@ -2,15 +2,44 @@
 
 A factorisation fills nothing outside of it, so trees that do not touch each other cost what they cost alone. Rows are
 ordered anew in every evaluation: trees that touch each other come one after the other, so that contacts between bodies
-that were added far apart do not open the envelope wide (breadth first, as Cuthill and McKee 1969).
+that were added far apart do not open the envelope wide (breadth first, as Cuthill and McKee 1969). Within a tree the
+leaves come first: a dof's row then begins with the last dof of its subtree, and the envelope holds no zeros but where
+contacts couple branches.
 """
 
 import warp as wp
 
+from genesis.rigid.sparse import snippet
 from genesis.types import real, untaped
 
 # Of a diagonal element: of a pivot below this, rounding has left nothing. Its row is decoupled then, as in MuJoCo.
 LEAST_PIVOT = real(1.0e-15) if real is wp.float64 else real(1.0e-6)
+
+
+_COUPLE = """
+    const int* dof = chain_dof.data + start;
+    const int* place = dof_place.data + (size_t)w * dof_place.shape[1];
+    int* first_of = row_start.data + (size_t)w * row_start.shape[1];
+    int lowest = place[dof[0]];
+    for (int e = 1; e < n; ++e)
+        lowest = place[dof[e]] < lowest ? place[dof[e]] : lowest;
+    for (int e = 0; e < n; ++e) {
+        const int p = place[dof[e]];
+        first_of[p] = lowest < first_of[p] ? lowest : first_of[p];
+    }
+"""
+
+
+@wp.func_native(snippet=_COUPLE)
+def couple(
+    w: int,
+    start: int,
+    n: int,
+    chain_dof: wp.array(dtype=int),
+    dof_place: wp.array2d(dtype=int),
+    row_start: wp.array2d(dtype=int),
+):
+    """Rows of the dofs of a chain begin at the first of them, or before."""
 
 
 @untaped
@@ -54,9 +83,9 @@ def constraint_envelope(
             while head < tail:
                 current = tree_queue[w, head]
                 head += 1
+                place += tree_dofnum[current]
                 for d in range(tree_dofnum[current]):
-                    dof_place[w, tree_dofadr[current] + d] = place
-                    place += 1
+                    dof_place[w, tree_dofadr[current] + d] = place - 1 - d
                 if tail < tree_seen.shape[1]:
                     for c in range(ncon[w, 1]):
                         if con_active[w, c] == 1:
@@ -73,42 +102,93 @@ def constraint_envelope(
                                     tree_seen[w, other] = 1
                                     tree_queue[w, tail] = other
                                     tail += 1
-    for i in range(floss_active.shape[1]):
-        row_start[w, dof_place[w, i]] = dof_place[w, M_colind[M_colind_adr[i]]]
+    nv = floss_active.shape[1]
+    for i in range(nv):
+        row_start[w, i] = i
+    for k in range(nv):
+        i = nv - 1 - k
+        diagonal = M_colind_adr[i + 1] - 1
+        if diagonal > M_colind_adr[i]:
+            p = dof_place[w, i]
+            above = dof_place[w, M_colind[diagonal - 1]]
+            row_start[w, above] = wp.min(row_start[w, above], row_start[w, p])
     for c in range(ncon[w, 1]):
         if con_active[w, c] == 1:
             found = 1
             start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            lowest = dof_place[w, chain_dof[start]]
-            for e in range(start, end):
-                lowest = wp.min(lowest, dof_place[w, chain_dof[e]])
-            for e in range(start, end):
-                p = dof_place[w, chain_dof[e]]
-                row_start[w, p] = wp.min(row_start[w, p], lowest)
+            n = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1] - start
+            couple(w, start, n, chain_dof, dof_place, row_start)
     any_constraint[w, 0] = found
 
 
-@wp.func
+_FACTOR = """
+    const int* first_of = INTEGERS(row_start);
+    const int width = row_start.shape[1];
+    auto run = [&](auto s) {
+        auto dot = [&](const REAL* a, const REAL* b, int from, int to) {
+            REAL sum = 0;
+            for (int k = from; k < to; ++k)
+                sum += a[k * s] * b[k * s];
+            return sum;
+        };
+        REAL* L = ROW(H);
+        for (int i = 0; i < nv; ++i) {
+            REAL* row = L + i * width * s;
+            const int first = first_of[i];
+            for (int j = first; j < i; ++j) {
+                const REAL* upper = L + j * width * s;
+                const int begin = first > first_of[j] ? first : first_of[j];
+                row[j * s] = (row[j * s] - dot(row, upper, begin, j)) * upper[j * s];
+            }
+            const REAL diagonal = row[i * s];
+            REAL pivot = diagonal - dot(row, row, first, i);
+            if (pivot < (REAL)LEAST_PIVOT * diagonal) {
+                pivot = diagonal;
+                for (int k = first; k < i; ++k)
+                    row[k * s] = 0;
+            }
+            row[i * s] = (REAL)1 / wp::sqrt(pivot);
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_FACTOR.replace("LEAST_PIVOT", str(LEAST_PIVOT.value)), "H", 2))
 def envelope_factor(w: int, nv: int, row_start: wp.array2d(dtype=int), H: wp.array3d(dtype=real)):
-    """H = L L' in place, lower triangle by rows inside the envelope."""
-    for i in range(nv):
-        first = row_start[w, i]
-        for j in range(first, i + 1):
-            value = H[w, i, j]
-            for k in range(wp.max(first, row_start[w, j]), j):
-                value -= H[w, i, k] * H[w, j, k]
-            if j < i:
-                H[w, i, j] = value / H[w, j, j]
-            else:
-                if value < LEAST_PIVOT * H[w, i, i]:
-                    value = H[w, i, i]
-                    for k in range(first, i):
-                        H[w, i, k] = real(0.0)
-                H[w, i, i] = wp.sqrt(value)
+    """H = L L' in place, lower triangle by rows inside the envelope, the inverse of each diagonal element of L."""
 
 
-@wp.func
+_SOLVE = """
+    const int* first_of = INTEGERS(row_start);
+    const int* place = INTEGERS(dof_place);
+    const int width = row_start.shape[1];
+    auto run = [&](auto s) {
+        const REAL* L = ROW(H);
+        REAL* b = ROW(x);
+        REAL* __restrict y = ROW(placed);
+        for (int i = 0; i < nv; ++i)
+            y[place[i] * s] = b[i * s];
+        for (int i = 0; i < nv; ++i) {
+            const REAL* row = L + i * width * s;
+            REAL value = y[i * s];
+            for (int j = first_of[i]; j < i; ++j)
+                value -= row[j * s] * y[j * s];
+            y[i * s] = value * row[i * s];
+        }
+        for (int i = nv - 1; i >= 0; --i) {
+            const REAL* row = L + i * width * s;
+            const REAL value = y[i * s] * row[i * s];
+            y[i * s] = value;
+            for (int j = first_of[i]; j < i; ++j)
+                y[j * s] -= row[j * s] * value;
+        }
+        for (int i = 0; i < nv; ++i)
+            b[i * s] = y[place[i] * s];
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_SOLVE, "H", 2))
 def envelope_solve(
     w: int,
     nv: int,
@@ -119,17 +199,3 @@ def envelope_solve(
     x: wp.array2d(dtype=real),
 ):
     """x <- (L L')^-1 x; x is in the order of the dofs, ``placed`` in that of the rows."""
-    for i in range(nv):
-        placed[w, dof_place[w, i]] = x[w, i]
-    for i in range(nv):
-        value = placed[w, i]
-        for j in range(row_start[w, i], i):
-            value -= H[w, i, j] * placed[w, j]
-        placed[w, i] = value / H[w, i, i]
-    for k in range(nv):
-        i = nv - 1 - k
-        placed[w, i] = placed[w, i] / H[w, i, i]
-        for j in range(row_start[w, i], i):
-            placed[w, j] -= H[w, i, j] * placed[w, i]
-    for i in range(nv):
-        x[w, i] = placed[w, dof_place[w, i]]

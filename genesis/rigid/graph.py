@@ -248,9 +248,9 @@ class GraphDynamics(Dynamics):
 
     def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
         self._load(theta, command, 1)
-        launches = self._binder.observation(names, True)
 
         def build() -> None:
+            launches = self._binder.observation(names, True)
             self._forward(launches)
             self._adjoint(launches)
 
@@ -303,9 +303,6 @@ class GraphDynamics(Dynamics):
         for name, total in totals.sum.items():
             total += self.space.view(name, gradient=True)
 
-    def _theta_gradient(self, totals: Totals, theta: torch.Tensor) -> torch.Tensor | None:
-        return totals.theta
-
     def _note_convergence(self) -> None:
         self.unconverged_envs = []
         if self.device.type == "cpu" and self.model.constrained:
@@ -319,4 +316,4 @@ class GraphDynamics(Dynamics):
         return self._finite_steps
 
     def gradients_are_finite(self) -> bool:
-        return False  # not known: whoever asks has to look
+        return False

@@ -127,15 +127,19 @@ def integrate_joint_positions(
     for j in range(jnt_type.shape[0]):
         q = jnt_qposadr[j]
         d = jnt_dofadr[j]
+        # where the rotation is, from the joint's first number on; one piece of code for both kinds of joints
+        turn = -1
         if jnt_type[j] == FREE:
             for k in range(3):
                 qpos_next[w, q + k] = qpos[w, q + k] + h * velocity[w, d + k]
-            quat = quat_mul(quat_normalize(read_quat(qpos, w, q + 3)), quat_exp(h * read_vec3(velocity, w, d + 3)))
-            for k in range(4):
-                qpos_next[w, q + 3 + k] = quat[k]
+            turn = 3
         elif jnt_type[j] == BALL:
-            quat = quat_mul(quat_normalize(read_quat(qpos, w, q)), quat_exp(h * read_vec3(velocity, w, d)))
-            for k in range(4):
-                qpos_next[w, q + k] = quat[k]
+            turn = 0
         else:
             qpos_next[w, q] = qpos[w, q] + h * velocity[w, d]
+        if turn >= 0:
+            rotated = quat_mul(
+                quat_normalize(read_quat(qpos, w, q + turn)), quat_exp(h * read_vec3(velocity, w, d + turn))
+            )
+            for k in range(4):
+                qpos_next[w, q + turn + k] = rotated[k]

@@ -2,35 +2,108 @@
 
     1/2 a' M a - a' qfrc_smooth + sum of the constraints' potentials s(J a - aref)
 
-``lim_y`` and ``con_y`` are the residuals J a - aref of limits and contacts, which the solver carries along.
+``lim_y`` and ``con_y`` are the residuals J a - aref of limits and contacts, which the solver carries along. ``limits``
+and ``losses`` say how many slots of limits, and how many dofs, hold all those that are active.
 """
 
 import warp as wp
 
+from genesis.rigid.contact_sums import contact_forces, contact_hessians, contact_residuals, contact_slopes
 from genesis.rigid.kinematics import BALL
-from genesis.rigid.potential import contact_cost, contact_force, contact_hessian, contact_slope, friction_loss_cost
-from genesis.types import real, vec3, vec6
+from genesis.rigid.potential import friction_loss_cost
+from genesis.rigid.sparse import place_mass_matrix, snippet
+from genesis.types import real, vec3
 
 HALF = real(0.5)
+vec2 = wp.types.vector(length=2, dtype=real)
+
+_GAUSS = """
+    REAL cost = 0;
+    auto run = [&](auto s) {
+        const REAL* a = ROW(x);
+        const REAL* Ma = ROW(Mx);
+        const REAL* f = ROW(qfrc_smooth);
+        REAL* to = ROW(out);
+        for (int i = 0; i < x.shape[1]; ++i) {
+            cost += a[i * s] * ((REAL)0.5 * Ma[i * s] - f[i * s]);
+            to[i * s] = f[i * s] - Ma[i * s];
+        }
+    };
+"""
 
 
-@wp.func
-def mass_mul(
+@wp.func_native(snippet=snippet(_GAUSS, "x", result="cost"))
+def gauss(
     w: int,
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    qM: wp.array2d(dtype=real),
+    qfrc_smooth: wp.array2d(dtype=real),
     x: wp.array2d(dtype=real),
-    y: wp.array2d(dtype=real),
-):
-    """y = M x."""
-    for i in range(M_colind_adr.shape[0] - 1):
-        diagonal = M_colind_adr[i + 1] - 1
-        y[w, i] = qM[w, diagonal] * x[w, i]
-        for e in range(M_colind_adr[i], diagonal):
-            j = M_colind[e]
-            y[w, i] += qM[w, e] * x[w, j]
-            y[w, j] += qM[w, e] * x[w, i]
+    Mx: wp.array2d(dtype=real),
+    out: wp.array2d(dtype=real),
+) -> real:
+    """The objective without constraints, 1/2 x' M x - x' qfrc_smooth; ``out`` is minus its gradient."""
+
+
+_GAUSS_SLOPE = """
+    REAL slope = 0, curvature = 0, norm2 = 0;
+    auto run = [&](auto s) {
+        const REAL* direction = ROW(v);
+        const REAL* Mdirection = ROW(Mv);
+        const REAL* Ma = ROW(Mx);
+        const REAL* f = ROW(qfrc_smooth);
+        for (int i = 0; i < v.shape[1]; ++i) {
+            const REAL v_i = direction[i * s];
+            slope += v_i * (Ma[i * s] - f[i * s]);
+            curvature += v_i * Mdirection[i * s];
+            norm2 += v_i * v_i;
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_GAUSS_SLOPE, "v", result="wp::vec_t<3, REAL>(slope, curvature, norm2)"))
+def gauss_slope(
+    w: int,
+    qfrc_smooth: wp.array2d(dtype=real),
+    Mx: wp.array2d(dtype=real),
+    v: wp.array2d(dtype=real),
+    Mv: wp.array2d(dtype=real),
+) -> vec3:
+    """First and second derivative at x, along v, of the objective without constraints; v' v."""
+
+
+_NORM2 = """
+    REAL sum = 0;
+    auto run = [&](auto s) {
+        const REAL* a = ROW(x);
+        for (int i = 0; i < x.shape[1]; ++i)
+            sum += a[i * s] * a[i * s];
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_NORM2, "x", result="sum"))
+def squared_norm(w: int, x: wp.array2d(dtype=real)) -> real:
+    """x' x."""
+
+
+_ADD_SCALED = """
+    auto run = [&](auto s) {
+        REAL* __restrict to = ROW(x);
+        const REAL* __restrict from = ROW(v);
+        for (int i = 0; i < COUNT; ++i)
+            to[i * s] += alpha * from[i * s];
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_ADD_SCALED.replace("COUNT", "x.shape[1]"), "x"))
+def add_scaled(w: int, alpha: real, v: wp.array2d(dtype=real), x: wp.array2d(dtype=real)):
+    """x += alpha v."""
+
+
+@wp.func_native(snippet=snippet(_ADD_SCALED.replace("COUNT", "slots * x.shape[2]"), "x", 2))
+def add_scaled_slots(w: int, slots: int, alpha: real, v: wp.array3d(dtype=real), x: wp.array3d(dtype=real)):
+    """x += alpha v in the first slots, whether they are in use or not."""
 
 
 @wp.func
@@ -76,26 +149,10 @@ def limit_add(
 
 
 @wp.func
-def contact_mul(
-    w: int,
-    c: int,
-    r: int,
-    start: int,
-    end: int,
-    chain_dof: wp.array(dtype=int),
-    con_J: wp.array4d(dtype=real),
-    x: wp.array2d(dtype=real),
-) -> real:
-    """Row r of J x of a contact."""
-    result = real(0.0)
-    for e in range(start, end):
-        result += con_J[w, c, r, e - start] * x[w, chain_dof[e]]
-    return result
-
-
-@wp.func
 def residuals(
     w: int,
+    limits: int,
+    references: int,
     jnt_type: wp.array(dtype=int),
     jnt_dofadr: wp.array(dtype=int),
     cpair_dim: wp.array(dtype=int),
@@ -104,91 +161,37 @@ def residuals(
     chain_dof_adr: wp.array(dtype=int),
     lim_active: wp.array2d(dtype=int),
     lim_axis: wp.array2d(dtype=vec3),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_J: wp.array4d(dtype=real),
-    x: wp.array2d(dtype=real),
-    lim_out: wp.array2d(dtype=real),
-    con_out: wp.array3d(dtype=real),
-):
-    """J x of limits and contacts."""
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            lim_out[w, slot] = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, x)
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            for r in range(cpair_dim[con_pair[w, c]]):
-                con_out[w, c, r] = contact_mul(w, c, r, start, end, chain_dof, con_J, x)
-
-
-@wp.func
-def subtract_references(
-    w: int,
-    cpair_dim: wp.array(dtype=int),
-    lim_active: wp.array2d(dtype=int),
     lim_aref: wp.array2d(dtype=real),
     ncon: wp.array2d(dtype=int),
     con_pair: wp.array2d(dtype=int),
     con_active: wp.array2d(dtype=int),
+    con_J: wp.array4d(dtype=real),
     con_aref: wp.array3d(dtype=real),
-    lim_y: wp.array2d(dtype=real),
-    con_y: wp.array3d(dtype=real),
-):
-    for slot in range(lim_active.shape[1]):
-        if lim_active[w, slot] == 1:
-            lim_y[w, slot] -= lim_aref[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            for r in range(cpair_dim[con_pair[w, c]]):
-                con_y[w, c, r] -= con_aref[w, c, r]
-
-
-@wp.func
-def total_cost(
-    w: int,
-    cpair_dim: wp.array(dtype=int),
-    elliptic: int,
-    impratio: real,
-    dof_frictionloss: wp.array2d(dtype=real),
-    lim_active: wp.array2d(dtype=int),
-    lim_D: wp.array2d(dtype=real),
-    floss_active: wp.array2d(dtype=int),
-    floss_aref: wp.array2d(dtype=real),
-    floss_D: wp.array2d(dtype=real),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    qfrc_smooth: wp.array2d(dtype=real),
     x: wp.array2d(dtype=real),
-    Mx: wp.array2d(dtype=real),
-    lim_y: wp.array2d(dtype=real),
-    con_y: wp.array3d(dtype=real),
-) -> real:
-    """The objective at x, but for the constant of qacc_smooth."""
-    cost = real(0.0)
-    for i in range(floss_active.shape[1]):
-        cost += x[w, i] * (HALF * Mx[w, i] - qfrc_smooth[w, i])
-        if floss_active[w, i] == 1:
-            cost += friction_loss_cost(x[w, i] - floss_aref[w, i], floss_D[w, i], dof_frictionloss[w, i])
-    for slot in range(lim_active.shape[1]):
+    lim_out: wp.array2d(dtype=real),
+    con_out: wp.array3d(dtype=real),
+):
+    """J x of limits and contacts, or J x - aref with ``references``."""
+    for slot in range(limits):
         if lim_active[w, slot] == 1:
-            depth = wp.min(lim_y[w, slot], real(0.0))
-            cost += HALF * lim_D[w, slot] * depth * depth
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            cost += contact_cost(w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y)
-    return cost
+            lim_out[w, slot] = limit_mul(w, slot, jnt_type, jnt_dofadr, lim_axis, x)
+            if references == 1:
+                lim_out[w, slot] -= lim_aref[w, slot]
+    contact_residuals(
+        w, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, ncon, con_pair, con_active, con_J, references, con_aref,
+        x, con_out,
+    )  # fmt: skip
 
 
 @wp.func
 def line_slope(
     w: int,
+    limits: int,
+    losses: int,
     cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
     elliptic: int,
     impratio: real,
     dof_frictionloss: wp.array2d(dtype=real),
@@ -215,7 +218,7 @@ def line_slope(
     """First and second derivative of the objective by alpha, at x + alpha v."""
     slope = gauss_slope + alpha * gauss_curvature
     curvature = gauss_curvature
-    for i in range(floss_active.shape[1]):
+    for i in range(losses):
         if floss_active[w, i] == 1:
             force = floss_D[w, i] * (x[w, i] + alpha * v[w, i] - floss_aref[w, i])
             if wp.abs(force) > dof_frictionloss[w, i]:
@@ -223,25 +226,24 @@ def line_slope(
             else:
                 slope += force * v[w, i]
                 curvature += floss_D[w, i] * v[w, i] * v[w, i]
-    for slot in range(lim_active.shape[1]):
+    for slot in range(limits):
         if lim_active[w, slot] == 1:
             depth = lim_y[w, slot] + alpha * lim_v[w, slot]
             if depth < real(0.0):
                 slope += lim_D[w, slot] * depth * lim_v[w, slot]
                 curvature += lim_D[w, slot] * lim_v[w, slot] * lim_v[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            s, k = contact_slope(
-                w, c, cpair_dim[con_pair[w, c]], elliptic, impratio, con_friction, con_D, con_y, con_v, alpha
-            )
-            slope += s
-            curvature += k
-    return slope, curvature
+    contacts = contact_slopes(
+        w, elliptic, impratio, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, ncon, con_pair, con_active,
+        con_friction, con_D, con_y, con_v, alpha,
+    )  # fmt: skip
+    return slope + contacts[0], curvature + contacts[1]
 
 
 @wp.func
-def negative_gradient(
+def evaluate(
     w: int,
+    limits: int,
+    losses: int,
     jnt_type: wp.array(dtype=int),
     jnt_dofadr: wp.array(dtype=int),
     cpair_dim: wp.array(dtype=int),
@@ -269,39 +271,34 @@ def negative_gradient(
     lim_y: wp.array2d(dtype=real),
     con_y: wp.array3d(dtype=real),
     out: wp.array2d(dtype=real),
-) -> real:
-    """qfrc_smooth + J' f - M x, and its squared norm."""
-    nv = floss_active.shape[1]
-    for i in range(nv):
-        force = qfrc_smooth[w, i]
+):
+    """The objective at x, but for the constant of qacc_smooth, and the squared norm of its gradient.
+
+    ``out`` is minus the gradient: qfrc_smooth + J' f - M x.
+    """
+    cost = gauss(w, qfrc_smooth, x, Mx, out)
+    for i in range(losses):
         if floss_active[w, i] == 1:
-            loss = -floss_D[w, i] * (x[w, i] - floss_aref[w, i])
-            force += wp.clamp(loss, -dof_frictionloss[w, i], dof_frictionloss[w, i])
-        out[w, i] = force - Mx[w, i]
-    for slot in range(lim_active.shape[1]):
+            y = x[w, i] - floss_aref[w, i]
+            cost += friction_loss_cost(y, floss_D[w, i], dof_frictionloss[w, i])
+            out[w, i] += wp.clamp(-floss_D[w, i] * y, -dof_frictionloss[w, i], dof_frictionloss[w, i])
+    for slot in range(limits):
         if lim_active[w, slot] == 1:
             if lim_y[w, slot] < real(0.0):
+                cost += HALF * lim_D[w, slot] * lim_y[w, slot] * lim_y[w, slot]
                 limit_add(w, slot, jnt_type, jnt_dofadr, lim_axis, -lim_D[w, slot] * lim_y[w, slot], out)
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            dim = cpair_dim[con_pair[w, c]]
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            push = contact_force(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
-            for e in range(start, end):
-                value = real(0.0)
-                for r in range(dim):
-                    value += con_J[w, c, r, e - start] * push[r]
-                out[w, chain_dof[e]] += value
-    norm2 = real(0.0)
-    for i in range(nv):
-        norm2 += out[w, i] * out[w, i]
-    return norm2
+    cost += contact_forces(
+        w, elliptic, impratio, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, ncon, con_pair, con_active, con_J,
+        con_friction, con_D, con_y, out,
+    )  # fmt: skip
+    return cost, squared_norm(w, out)
 
 
 @wp.func
 def build_hessian(
     w: int,
+    limits: int,
+    losses: int,
     jnt_type: wp.array(dtype=int),
     jnt_dofadr: wp.array(dtype=int),
     M_colind: wp.array(dtype=int),
@@ -334,45 +331,26 @@ def build_hessian(
     H: wp.array3d(dtype=real),
 ):
     """H = M + J' C J at x, inside the envelope; rows and columns in the order of ``dof_place``."""
-    nv = floss_active.shape[1]
-    for p in range(nv):
-        for q in range(row_start[w, p], p + 1):
-            H[w, p, q] = real(0.0)
-    for i in range(nv):
-        p = dof_place[w, i]
-        for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
-            H[w, p, dof_place[w, M_colind[e]]] = qM[w, e]
+    place_mass_matrix(w, M_colind, M_colind_adr, qM, row_start, dof_place, H)
+    for i in range(losses):
         if floss_active[w, i] == 1:
             if wp.abs(floss_D[w, i] * (x[w, i] - floss_aref[w, i])) <= dof_frictionloss[w, i]:
+                p = dof_place[w, i]
                 H[w, p, p] += floss_D[w, i]
-    for slot in range(lim_active.shape[1]):
+    for slot in range(limits):
         if lim_active[w, slot] == 1:
             if lim_y[w, slot] < real(0.0):
-                d = dof_place[w, jnt_dofadr[slot // 2]]
+                d = jnt_dofadr[slot // 2]
+                p = dof_place[w, d]
                 if jnt_type[slot // 2] == BALL:
                     axis = lim_axis[w, slot // 2]
                     for i in range(3):
                         for j in range(i + 1):
-                            H[w, d + i, d + j] += lim_D[w, slot] * axis[i] * axis[j]
+                            # the rows of a tree are in descending order of its dofs
+                            H[w, p - j, p - i] += lim_D[w, slot] * axis[i] * axis[j]
                 else:
-                    H[w, d, d] += lim_D[w, slot]
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            dim = cpair_dim[con_pair[w, c]]
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            n = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1] - start
-            C = contact_hessian(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
-            for a in range(n):
-                weighted = vec6()
-                for r in range(dim):
-                    value = real(0.0)
-                    for s in range(dim):
-                        value += C[r, s] * con_J[w, c, s, a]
-                    weighted[r] = value
-                p = dof_place[w, chain_dof[start + a]]
-                for b in range(a + 1):
-                    entry = real(0.0)
-                    for r in range(dim):
-                        entry += weighted[r] * con_J[w, c, r, b]
-                    q = dof_place[w, chain_dof[start + b]]
-                    H[w, wp.max(p, q), wp.min(p, q)] += entry
+                    H[w, p, p] += lim_D[w, slot]
+    contact_hessians(
+        w, elliptic, impratio, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, ncon, con_pair, con_active, con_J,
+        con_friction, con_D, con_y, dof_place, H,
+    )  # fmt: skip

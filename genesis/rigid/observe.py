@@ -95,6 +95,7 @@ def link_jacobian(
 ):
     """Jacobian of each link's origin: rows 6 b to 6 b + 2 linear, 6 b + 3 to 6 b + 5 angular, world axes."""
     w = wp.tid()
+    axes = int(3)  # a variable: the loop stays a loop
     for r in range(xjac.shape[1]):
         for i in range(xjac.shape[2]):
             xjac[w, r, i] = real(0.0)
@@ -103,7 +104,7 @@ def link_jacobian(
             i = body_dofs[e]
             turn = rotation(cdof[w, i])
             move = translation(cdof[w, i]) + wp.cross(turn, xpos[w, b] - xref[w, b])
-            for k in range(3):
+            for k in range(axes):
                 xjac[w, 6 * b + k, i] += move[k]
                 xjac[w, 6 * b + 3 + k, i] += turn[k]
 

@@ -1,12 +1,13 @@
 """Potentials of the constraints: value, gradient and second derivative at the residual y = J qacc - aref.
 
 What each is, is said in :mod:`genesis.rigid.constraint`, whose taped kernel evaluates the forces once more for their
-adjoint.
+adjoint. Those of contacts are parts of native functions (:mod:`genesis.rigid.contact_sums`): functions of the number of
+rows ``dim``, of y (adjacent), of D and of the friction coefficients ``mu`` (a stride s apart).
 """
 
 import warp as wp
 
-from genesis.types import mat66, real, vec6
+from genesis.types import real
 
 HALF = real(0.5)
 
@@ -20,212 +21,145 @@ def friction_loss_cost(y: real, D: real, loss: real) -> real:
     return cost
 
 
-@wp.func
-def contact_cost(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> real:
-    cost = real(0.0)
-    if dim == 1:
-        x = wp.min(y[w, c, 0], real(0.0))
-        cost = HALF * con_D[w, c, 0] * x * x
-    elif elliptic == 0:
-        for r in range(1, dim):
-            slope = con_friction[w, c, r - 1] * y[w, c, r]
-            plus = wp.min(y[w, c, 0] + slope, real(0.0))
-            minus = wp.min(y[w, c, 0] - slope, real(0.0))
-            cost += HALF * con_D[w, c, 0] * (plus * plus + minus * minus)
-    else:
-        mu = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if normal >= mu * tangent:
-            cost = real(0.0)
-        elif mu * normal + tangent <= real(0.0):
-            for r in range(dim):
-                cost += HALF * con_D[w, c, r] * y[w, c, r] * y[w, c, r]
-        else:
-            excess = normal - mu * tangent
-            cost = HALF * con_D[w, c, 0] / (mu * mu * (real(1.0) + mu * mu)) * excess * excess
-    return cost
+# Length of the scaled tangential residual, and the two conditions on it; ``cone`` is mu of the regularised cone.
+_CONE = """
+        const REAL cone = elliptic ? mu[0] / wp::sqrt(impratio) : (REAL)0;
+        auto negative = [](REAL x) { return x < 0 ? x : (REAL)0; };
+"""
 
+# The potential; ``force`` is minus its gradient. Where the force is not zero, neither is its first entry.
+CONTACT_POTENTIAL = f"""
+    auto potential = [&](auto dim, const REAL* y, const REAL* D, const REAL* mu, auto s, REAL* force) {{
+        {_CONE}
+        REAL cost = 0;
+        for (int r = 0; r < dim; ++r)
+            force[r] = 0;
+        if (dim == 1) {{
+            const REAL x = negative(y[0]);
+            cost = (REAL)0.5 * D[0] * x * x;
+            force[0] = -D[0] * x;
+        }} else if (!elliptic) {{
+            for (int r = 1; r < dim; ++r) {{
+                const REAL across = mu[(r - 1) * s] * y[r];
+                const REAL plus = negative(y[0] + across), minus = negative(y[0] - across);
+                cost += (REAL)0.5 * D[0] * (plus * plus + minus * minus);
+                force[0] -= D[0] * (plus + minus);
+                force[r] = -D[0] * mu[(r - 1) * s] * (plus - minus);
+            }}
+        }} else {{
+            REAL tangent2 = 0;
+            for (int r = 1; r < dim; ++r)
+                tangent2 += mu[(r - 1) * s] * y[r] * mu[(r - 1) * s] * y[r];
+            const REAL normal = cone * y[0], tangent = wp::sqrt(tangent2);
+            if (normal >= cone * tangent) {{
+            }} else if (cone * normal + tangent <= 0) {{
+                for (int r = 0; r < dim; ++r) {{
+                    cost += (REAL)0.5 * D[r * s] * y[r] * y[r];
+                    force[r] = -D[r * s] * y[r];
+                }}
+            }} else {{
+                const REAL excess = normal - cone * tangent;
+                const REAL scale = D[0] / (cone * cone * (1 + cone * cone)) * excess;
+                cost = (REAL)0.5 * scale * excess;
+                force[0] = -scale * cone;
+                for (int r = 1; r < dim; ++r)
+                    force[r] = scale * cone * mu[(r - 1) * s] * mu[(r - 1) * s] * y[r] / tangent;
+            }}
+        }}
+        return cost;
+    }};
+"""
 
-@wp.func
-def contact_slope(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-    v: wp.array3d(dtype=real),
-    alpha: real,
-):
-    """First and second derivative by alpha of the potential at y + alpha v."""
-    slope = real(0.0)
-    curvature = real(0.0)
-    y0 = y[w, c, 0] + alpha * v[w, c, 0]
-    v0 = v[w, c, 0]
-    if dim == 1:
-        if y0 < real(0.0):
-            slope = con_D[w, c, 0] * y0 * v0
-            curvature = con_D[w, c, 0] * v0 * v0
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            along = mu * (y[w, c, r] + alpha * v[w, c, r])
-            across = mu * v[w, c, r]
-            if y0 + along < real(0.0):
-                slope += con_D[w, c, 0] * (y0 + along) * (v0 + across)
-                curvature += con_D[w, c, 0] * (v0 + across) * (v0 + across)
-            if y0 - along < real(0.0):
-                slope += con_D[w, c, 0] * (y0 - along) * (v0 - across)
-                curvature += con_D[w, c, 0] * (v0 - across) * (v0 - across)
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y0
-        uu = real(0.0)
-        uv = real(0.0)
-        vv = real(0.0)
-        for r in range(1, dim):
-            u = con_friction[w, c, r - 1] * (y[w, c, r] + alpha * v[w, c, r])
-            du = con_friction[w, c, r - 1] * v[w, c, r]
-            uu += u * u
-            uv += u * du
-            vv += du * du
-        tangent = wp.sqrt(uu)
-        if normal >= mu_cone * tangent:
-            slope = real(0.0)
-        elif mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                slope += con_D[w, c, r] * (y[w, c, r] + alpha * v[w, c, r]) * v[w, c, r]
-                curvature += con_D[w, c, r] * v[w, c, r] * v[w, c, r]
-        else:
-            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
-            excess = normal - mu_cone * tangent
-            rate = uv / tangent
-            excess_rate = mu_cone * v0 - mu_cone * rate
-            slope = scale * excess * excess_rate
-            curvature = scale * (excess_rate * excess_rate - excess * mu_cone * (vv - rate * rate) / tangent)
-    return slope, curvature
+# First and second derivative of the potential by alpha, where y changes at the rate v; added to slope and curvature.
+CONTACT_SLOPE = f"""
+    auto add_slope = [&](auto dim, const REAL* y, const REAL* v, const REAL* D, const REAL* mu, auto s) {{
+        {_CONE}
+        if (dim == 1) {{
+            if (y[0] < 0) {{
+                slope += D[0] * y[0] * v[0];
+                curvature += D[0] * v[0] * v[0];
+            }}
+        }} else if (!elliptic) {{
+            REAL first = 0, second = 0;
+            for (int r = 1; r < dim; ++r) {{
+                const REAL across = mu[(r - 1) * s] * y[r], rate = mu[(r - 1) * s] * v[r];
+                const REAL plus = negative(y[0] + across), minus = negative(y[0] - across);
+                const REAL plus_rate = plus < 0 ? v[0] + rate : (REAL)0, minus_rate = minus < 0 ? v[0] - rate : (REAL)0;
+                first += plus * plus_rate + minus * minus_rate;
+                second += plus_rate * plus_rate + minus_rate * minus_rate;
+            }}
+            slope += D[0] * first;
+            curvature += D[0] * second;
+        }} else {{
+            REAL uu = 0, uv = 0, vv = 0;
+            for (int r = 1; r < dim; ++r) {{
+                const REAL u = mu[(r - 1) * s] * y[r], du = mu[(r - 1) * s] * v[r];
+                uu += u * u;
+                uv += u * du;
+                vv += du * du;
+            }}
+            const REAL normal = cone * y[0], tangent = wp::sqrt(uu);
+            if (normal >= cone * tangent) {{
+            }} else if (cone * normal + tangent <= 0) {{
+                for (int r = 0; r < dim; ++r) {{
+                    slope += D[r * s] * y[r] * v[r];
+                    curvature += D[r * s] * v[r] * v[r];
+                }}
+            }} else {{
+                const REAL scale = D[0] / (cone * cone * (1 + cone * cone));
+                const REAL excess = normal - cone * tangent, rate = uv / tangent;
+                const REAL excess_rate = cone * v[0] - cone * rate;
+                slope += scale * excess * excess_rate;
+                curvature += scale * (excess_rate * excess_rate - excess * cone * (vv - rate * rate) / tangent);
+            }}
+        }}
+    }};
+"""
 
-
-@wp.func
-def contact_force(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> vec6:
-    """Minus the gradient of the potential."""
-    force = vec6()
-    if dim == 1:
-        force[0] = -con_D[w, c, 0] * wp.min(y[w, c, 0], real(0.0))
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            plus = wp.min(y[w, c, 0] + mu * y[w, c, r], real(0.0))
-            minus = wp.min(y[w, c, 0] - mu * y[w, c, r], real(0.0))
-            force[0] -= con_D[w, c, 0] * (plus + minus)
-            force[r] -= con_D[w, c, 0] * mu * (plus - minus)
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if normal >= mu_cone * tangent:
-            force[0] = real(0.0)
-        elif mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                force[r] = -con_D[w, c, r] * y[w, c, r]
-        else:
-            mu2 = mu_cone * mu_cone
-            scale = con_D[w, c, 0] / (mu2 * (real(1.0) + mu2)) * (normal - mu_cone * tangent) * mu_cone
-            force[0] = -scale
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                force[r] = scale * mu_r * mu_r * y[w, c, r] / tangent
-    return force
-
-
-@wp.func
-def contact_hessian(
-    w: int,
-    c: int,
-    dim: int,
-    elliptic: int,
-    impratio: real,
-    con_friction: wp.array3d(dtype=real),
-    con_D: wp.array3d(dtype=real),
-    y: wp.array3d(dtype=real),
-) -> mat66:
-    """Second derivative of the potential; rows and columns beyond ``dim`` are zero."""
-    hessian = mat66()
-    if dim == 1:
-        if y[w, c, 0] < real(0.0):
-            hessian[0, 0] = con_D[w, c, 0]
-    elif elliptic == 0:
-        for r in range(1, dim):
-            mu = con_friction[w, c, r - 1]
-            weight = real(0.0)
-            difference = real(0.0)
-            if y[w, c, 0] + mu * y[w, c, r] < real(0.0):
-                weight += con_D[w, c, 0]
-                difference += con_D[w, c, 0]
-            if y[w, c, 0] - mu * y[w, c, r] < real(0.0):
-                weight += con_D[w, c, 0]
-                difference -= con_D[w, c, 0]
-            hessian[0, 0] += weight
-            hessian[0, r] = mu * difference
-            hessian[r, 0] = mu * difference
-            hessian[r, r] = mu * mu * weight
-    else:
-        mu_cone = con_friction[w, c, 0] / wp.sqrt(impratio)
-        normal = mu_cone * y[w, c, 0]
-        tangent2 = real(0.0)
-        for r in range(1, dim):
-            scaled = con_friction[w, c, r - 1] * y[w, c, r]
-            tangent2 += scaled * scaled
-        tangent = wp.sqrt(tangent2)
-        if normal >= mu_cone * tangent:
-            hessian[0, 0] = real(0.0)
-        elif mu_cone * normal + tangent <= real(0.0):
-            for r in range(dim):
-                hessian[r, r] = con_D[w, c, r]
-        else:
-            # potential: scale / 2 * excess^2;  gradient of excess: slope
-            scale = con_D[w, c, 0] / (mu_cone * mu_cone * (real(1.0) + mu_cone * mu_cone))
-            excess = normal - mu_cone * tangent
-            slope = vec6()
-            slope[0] = mu_cone
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                slope[r] = -mu_cone * mu_r * mu_r * y[w, c, r] / tangent
-            for r in range(dim):
-                for s in range(dim):
-                    hessian[r, s] = scale * slope[r] * slope[s]
-            for r in range(1, dim):
-                mu_r = con_friction[w, c, r - 1]
-                hessian[r, r] -= scale * excess * mu_cone * mu_r * mu_r / tangent
-                for s in range(1, dim):
-                    hessian[r, s] += scale * excess * slope[r] * slope[s] / (mu_cone * tangent)
-    return hessian
+# Second derivative of the potential. Where it is not zero, neither is its first entry.
+CONTACT_HESSIAN = f"""
+    auto hessian = [&](auto dim, const REAL* y, const REAL* D, const REAL* mu, auto s, auto C) {{
+        {_CONE}
+        for (int r = 0; r < dim; ++r)
+            for (int k = 0; k < dim; ++k)
+                C[r][k] = 0;
+        if (dim == 1) {{
+            C[0][0] = y[0] < 0 ? D[0] : (REAL)0;
+        }} else if (!elliptic) {{
+            for (int r = 1; r < dim; ++r) {{
+                const REAL mu_r = mu[(r - 1) * s];
+                const REAL plus = y[0] + mu_r * y[r] < 0 ? D[0] : (REAL)0;
+                const REAL minus = y[0] - mu_r * y[r] < 0 ? D[0] : (REAL)0;
+                C[0][0] += plus + minus;
+                C[0][r] = C[r][0] = mu_r * (plus - minus);
+                C[r][r] = mu_r * mu_r * (plus + minus);
+            }}
+        }} else {{
+            REAL tangent2 = 0;
+            for (int r = 1; r < dim; ++r)
+                tangent2 += mu[(r - 1) * s] * y[r] * mu[(r - 1) * s] * y[r];
+            const REAL normal = cone * y[0], tangent = wp::sqrt(tangent2);
+            if (normal >= cone * tangent) {{
+            }} else if (cone * normal + tangent <= 0) {{
+                for (int r = 0; r < dim; ++r)
+                    C[r][r] = D[r * s];
+            }} else {{
+                // potential: scale / 2 * excess^2;  gradient of excess: along
+                const REAL scale = D[0] / (cone * cone * (1 + cone * cone));
+                const REAL excess = normal - cone * tangent;
+                REAL along[6];
+                along[0] = cone;
+                for (int r = 1; r < dim; ++r)
+                    along[r] = -cone * mu[(r - 1) * s] * mu[(r - 1) * s] * y[r] / tangent;
+                for (int r = 0; r < dim; ++r)
+                    for (int k = 0; k < dim; ++k)
+                        C[r][k] = scale * along[r] * along[k];
+                for (int r = 1; r < dim; ++r) {{
+                    C[r][r] -= scale * excess * cone * mu[(r - 1) * s] * mu[(r - 1) * s] / tangent;
+                    for (int k = 1; k < dim; ++k)
+                        C[r][k] += scale * excess * along[r] * along[k] / (cone * tangent);
+                }}
+            }}
+        }}
+    }};
+"""

@@ -15,22 +15,22 @@ own outputs depend on a as well: their adjoint reaches a through -J' C (...), wh
 import warp as wp
 
 from genesis.rigid.constraint import MIN_VALUE
+from genesis.rigid.contact_sums import contact_curvatures
 from genesis.rigid.envelope import envelope_factor, envelope_solve
 from genesis.rigid.objective import (
+    add_scaled,
+    add_scaled_slots,
     build_hessian,
-    contact_mul,
+    evaluate,
+    gauss_slope,
     limit_add,
     limit_mul,
     line_slope,
-    mass_mul,
-    negative_gradient,
     residuals,
-    subtract_references,
-    total_cost,
+    squared_norm,
 )
-from genesis.rigid.potential import contact_hessian
-from genesis.rigid.solve import factor_in_place, solve_in_place
-from genesis.types import real, untaped, vec3, vec6
+from genesis.rigid.sparse import factor_in_place, mass_mul, solve_in_place, subtract_outer_product
+from genesis.types import real, untaped, vec3
 
 HALF = real(0.5)
 # What 32 bits can reach of a tolerance; a smaller one costs iterations and brings nothing.
@@ -89,7 +89,12 @@ def lightest_tree(
 @wp.func
 def line_search(
     w: int,
+    limits: int,
+    losses: int,
     cpair_dim: wp.array(dtype=int),
+    cpair_chain: wp.array(dtype=int),
+    chain_dof: wp.array(dtype=int),
+    chain_dof_adr: wp.array(dtype=int),
     elliptic: int,
     impratio: real,
     ls_iterations: int,
@@ -117,25 +122,22 @@ def line_search(
 ) -> real:
     """Exact minimum along v: Newton on the slope, kept between the last points of either sign (MuJoCo: PrimalSearch).
 
+    v being Newton's step, the first point to try is 1: slope and curvature at 0 lead there.
+
     ``small_slope``: slope, per length of v, that counts as none.
     """
-    slope = real(0.0)
-    curvature = real(0.0)
-    norm2 = real(0.0)
-    for i in range(floss_active.shape[1]):
-        slope += v[w, i] * (Mx[w, i] - qfrc_smooth[w, i])
-        curvature += v[w, i] * Mv[w, i]
-        norm2 += v[w, i] * v[w, i]
-    small = small_slope * wp.sqrt(norm2)
-    alpha = real(0.0)
+    gauss = gauss_slope(w, qfrc_smooth, Mx, v, Mv)
+    small = small_slope * wp.sqrt(gauss[2])
+    alpha = real(1.0)
     low = real(0.0)
     high = real(-1.0)
-    trial = int(0)
+    trial = int(1)
     searching = int(1)
     while searching == 1:
         d1, d2 = line_slope(
-            w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
-            ncon, con_pair, con_active, con_friction, con_D, x, v, lim_y, lim_v, con_y, con_v, slope, curvature, alpha,
+            w, limits, losses, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic, impratio, dof_frictionloss,
+            lim_active, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair, con_active, con_friction, con_D, x, v,
+            lim_y, lim_v, con_y, con_v, gauss[0], gauss[1], alpha,
         )  # fmt: skip
         # what is not a number, or has no curvature, leads nowhere
         if wp.abs(d1) <= small or trial > ls_iterations or not (d2 > real(0.0)) or not wp.isfinite(d1):
@@ -224,47 +226,51 @@ def constraint_solve(
     # (MuJoCo solves and measures each island by itself.)
     scale = real(1.0) / wp.max(MIN_VALUE, lightest_tree(w, nv, M_colind_adr, dof_treeid, qM))
 
-    # the better of the guess and the unconstrained acceleration
-    mass_mul(w, M_colind, M_colind_adr, qM, qacc_smooth, Ma)
-    residuals(
-        w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
-        con_pair, con_active, con_J, qacc_smooth, lim_y, con_ya,
-    )  # fmt: skip
-    subtract_references(
-        w, cpair_dim, lim_active, lim_aref, ncon, con_pair, con_active, con_aref, lim_y, con_ya
-    )  # fmt: skip
-    cost = total_cost(
-        w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
-        ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_smooth, Ma, lim_y, con_ya,
-    )  # fmt: skip
-    from_guess = int(0)
-    if warm_start == 1:
-        mass_mul(w, M_colind, M_colind_adr, qM, qacc_constrained, Mv)
-        residuals(
-            w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
-            con_pair, con_active, con_J, qacc_constrained, lim_v, con_v,
-        )  # fmt: skip
-        subtract_references(
-            w, cpair_dim, lim_active, lim_aref, ncon, con_pair, con_active, con_aref, lim_v, con_v
-        )  # fmt: skip
-        guess_cost = total_cost(
-            w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
-            ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_constrained, Mv, lim_v, con_v,
-        )  # fmt: skip
-        if guess_cost < cost:
-            from_guess = 1
-            cost = guess_cost
-            for i in range(nv):
-                Ma[w, i] = Mv[w, i]
-            for slot in range(lim_active.shape[1]):
-                lim_y[w, slot] = lim_v[w, slot]
-            for c in range(ncon[w, 1]):
-                if con_active[w, c] == 1:
-                    for r in range(cpair_dim[con_pair[w, c]]):
-                        con_ya[w, c, r] = con_v[w, c, r]
-    if from_guess == 0:
+    limits = int(0)
+    for slot in range(lim_active.shape[1]):
+        if lim_active[w, slot] == 1:
+            limits = slot + 1
+    losses = int(0)
+    for i in range(nv):
+        if floss_active[w, i] == 1:
+            losses = i + 1
+
+    if warm_start == 0:
         for i in range(nv):
             qacc_constrained[w, i] = qacc_smooth[w, i]
+    mass_mul(w, M_colind, M_colind_adr, qM, qacc_constrained, Ma)
+    residuals(
+        w, limits, 1, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis,
+        lim_aref, ncon, con_pair, con_active, con_J, con_aref, qacc_constrained, lim_y, con_ya,
+    )  # fmt: skip
+    cost, gradient2 = evaluate(
+        w, limits, losses, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic, impratio,
+        dof_frictionloss, lim_active, lim_axis, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair, con_active,
+        con_J, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y, con_ya, search,
+    )  # fmt: skip
+    # the better of the guess and the unconstrained acceleration, whose product with M is qfrc_smooth
+    if warm_start == 1:
+        residuals(
+            w, limits, 1, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis,
+            lim_aref, ncon, con_pair, con_active, con_J, con_aref, qacc_smooth, lim_v, con_v,
+        )  # fmt: skip
+        smooth_cost, smooth_gradient2 = evaluate(
+            w, limits, losses, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic,
+            impratio, dof_frictionloss, lim_active, lim_axis, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair,
+            con_active, con_J, con_friction, con_D, qfrc_smooth, qacc_smooth, qfrc_smooth, lim_v, con_v, placed,
+        )  # fmt: skip
+        if not (cost < smooth_cost):
+            cost = smooth_cost
+            gradient2 = smooth_gradient2
+            for i in range(nv):
+                qacc_constrained[w, i] = qacc_smooth[w, i]
+                Ma[w, i] = qfrc_smooth[w, i]
+                search[w, i] = placed[w, i]
+            for slot in range(limits):
+                lim_y[w, slot] = lim_v[w, slot]
+            for c in range(ncon[w, 1]):
+                for r in range(con_v.shape[2]):
+                    con_ya[w, c, r] = con_v[w, c, r]
 
     limit = iterations
     enough = wp.max(tolerance, LEAST_TOLERANCE)
@@ -277,11 +283,6 @@ def constraint_solve(
     stalled = int(0)
     done = int(0)
     while done == 0:
-        gradient2 = negative_gradient(
-            w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic, impratio,
-            dof_frictionloss, lim_active, lim_axis, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair,
-            con_active, con_J, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y, con_ya, search,
-        )  # fmt: skip
         converged = int(0)
         if scale * wp.sqrt(gradient2) <= enough or stalled == 1:
             converged = 1
@@ -297,45 +298,39 @@ def constraint_solve(
                 solver_unconverged[w, 0] = 1
         if done == 0 or for_adjoint == 1:
             build_hessian(
-                w, jnt_type, jnt_dofadr, M_colind, M_colind_adr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr,
-                elliptic, impratio, dof_frictionloss, qM, lim_active, lim_axis, lim_D, floss_active, floss_aref,
-                floss_D, ncon, con_pair, con_active, con_J, con_friction, con_D, row_start, dof_place, qacc_constrained,
-                lim_y, con_ya, H,
+                w, limits, losses, jnt_type, jnt_dofadr, M_colind, M_colind_adr, cpair_dim, cpair_chain, chain_dof,
+                chain_dof_adr, elliptic, impratio, dof_frictionloss, qM, lim_active, lim_axis, lim_D, floss_active,
+                floss_aref, floss_D, ncon, con_pair, con_active, con_J, con_friction, con_D, row_start, dof_place,
+                qacc_constrained, lim_y, con_ya, H,
             )  # fmt: skip
             envelope_factor(w, nv, row_start, H)
         if done == 0:
             envelope_solve(w, nv, row_start, dof_place, H, placed, search)
             mass_mul(w, M_colind, M_colind_adr, qM, search, Mv)
             residuals(
-                w, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active, lim_axis, ncon,
-                con_pair, con_active, con_J, search, lim_v, con_v,
+                w, limits, 0, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, lim_active,
+                lim_axis, lim_aref, ncon, con_pair, con_active, con_J, con_aref, search, lim_v, con_v,
             )  # fmt: skip
             alpha = line_search(
-                w, cpair_dim, elliptic, impratio, ls_iterations, enough * ls_tolerance / scale, dof_frictionloss,
-                lim_active, lim_D, floss_active, floss_aref, floss_D, ncon, con_pair, con_active, con_friction, con_D,
-                qfrc_smooth, qacc_constrained, Ma, search, Mv, lim_y, lim_v, con_ya, con_v,
+                w, limits, losses, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic, impratio, ls_iterations,
+                enough * ls_tolerance / scale, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref, floss_D,
+                ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, search, Mv, lim_y,
+                lim_v, con_ya, con_v,
             )  # fmt: skip
-            moved2 = real(0.0)
-            size2 = real(0.0)
-            for i in range(nv):
-                moved2 += alpha * search[w, i] * alpha * search[w, i]
-                size2 += qacc_constrained[w, i] * qacc_constrained[w, i]
-                qacc_constrained[w, i] += alpha * search[w, i]
-                Ma[w, i] += alpha * Mv[w, i]
             # a step that qacc cannot hold
-            if moved2 <= ROUNDING * ROUNDING * size2:
+            if alpha * alpha * squared_norm(w, search) <= ROUNDING * ROUNDING * squared_norm(w, qacc_constrained):
                 stalled = 1
-            for slot in range(lim_active.shape[1]):
+            add_scaled(w, alpha, search, qacc_constrained)
+            add_scaled(w, alpha, Mv, Ma)
+            for slot in range(limits):
                 if lim_active[w, slot] == 1:
                     lim_y[w, slot] += alpha * lim_v[w, slot]
-            for c in range(ncon[w, 1]):
-                if con_active[w, c] == 1:
-                    for r in range(cpair_dim[con_pair[w, c]]):
-                        con_ya[w, c, r] += alpha * con_v[w, c, r]
-            new_cost = total_cost(
-                w, cpair_dim, elliptic, impratio, dof_frictionloss, lim_active, lim_D, floss_active, floss_aref,
-                floss_D, ncon, con_pair, con_active, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y,
-                con_ya,
+            add_scaled_slots(w, ncon[w, 1], alpha, con_v, con_ya)
+            new_cost, gradient2 = evaluate(
+                w, limits, losses, jnt_type, jnt_dofadr, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, elliptic,
+                impratio, dof_frictionloss, lim_active, lim_axis, lim_D, floss_active, floss_aref, floss_D, ncon,
+                con_pair, con_active, con_J, con_friction, con_D, qfrc_smooth, qacc_constrained, Ma, lim_y, con_ya,
+                search,
             )  # fmt: skip
             improvement = scale * (cost - new_cost)
             if cost - new_cost <= ROUNDING * wp.abs(cost):
@@ -353,6 +348,7 @@ def constraint_adjoint(
     jnt_dofadr: wp.array(dtype=int),
     M_colind: wp.array(dtype=int),
     M_colind_adr: wp.array(dtype=int),
+    skip_none: wp.array(dtype=int),
     cpair_dim: wp.array(dtype=int),
     cpair_chain: wp.array(dtype=int),
     chain_dof: wp.array(dtype=int),
@@ -410,29 +406,12 @@ def constraint_adjoint(
                     w, slot, jnt_type, jnt_dofadr, lim_axis, adj_qfrc_constraint
                 )
                 limit_add(w, slot, jnt_type, jnt_dofadr, lim_axis, -lim_D[w, slot] * weight, search)
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            dim = cpair_dim[con_pair[w, c]]
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            end = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1]
-            C = contact_hessian(w, c, dim, elliptic, impratio, con_friction, con_D, con_y)
-            outer = vec6()
-            for r in range(dim):
-                outer[r] = adj_con_force[w, c, r] + contact_mul(
-                    w, c, r, start, end, chain_dof, con_J, adj_qfrc_constraint
-                )
-            for r in range(dim):
-                value = real(0.0)
-                for s in range(dim):
-                    value += C[r, s] * outer[s]
-                for e in range(start, end):
-                    search[w, chain_dof[e]] -= con_J[w, c, r, e - start] * value
+    contact_curvatures(
+        w, elliptic, impratio, cpair_dim, cpair_chain, chain_dof, chain_dof_adr, ncon, con_pair, con_active, con_J,
+        con_friction, con_D, con_y, adj_con_force, adj_qfrc_constraint, search,
+    )  # fmt: skip
     envelope_solve(w, nv, row_start, dof_place, H, placed, search)
     for i in range(nv):
         adj_qfrc_smooth[w, i] += search[w, i]
         adj_qfrc_constraint[w, i] += search[w, i]
-        diagonal = M_colind_adr[i + 1] - 1
-        for e in range(M_colind_adr[i], diagonal):
-            j = M_colind[e]
-            adj_qM[w, e] -= search[w, i] * qacc_constrained[w, j] + search[w, j] * qacc_constrained[w, i]
-        adj_qM[w, diagonal] -= search[w, i] * qacc_constrained[w, i]
+    subtract_outer_product(w, M_colind, M_colind_adr, skip_none, search, qacc_constrained, adj_qM)

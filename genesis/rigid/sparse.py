@@ -18,18 +18,42 @@ from genesis.types import real
 
 _REAL = "double" if runtime.precision == "64" else "float"
 
-# ``run(stride)`` with a stride that the compiler knows to be one, where it is.
-_DISPATCH = """
+# Numbers that the compiler knows.
+_NUMBERS = """
     typedef int Count;  // Warp defines int(x) as a macro
     struct One { CUDA_CALLABLE operator Count() const { return 1; } };
-    const int stride = STRIDED.strides[1] / (int)sizeof(REAL);
+    struct Three { CUDA_CALLABLE operator Count() const { return 3; } };
+"""
+# ``run(stride)`` with a stride that the compiler knows to be one, where it is.
+_DISPATCH = """
+    const int stride = STRIDED.strides[AXIS] / (int)sizeof(REAL);
+#if defined(__CUDA_ARCH__)
+    run(stride);
+#else
     if (stride == 1) run(One()); else run(stride);
+#endif
 """
 _SHORT_LOOP = '_Pragma("clang loop vectorize_width(4) interleave_count(1)")'
+_ROW = "(REAL*)((char*){0}.data + (size_t)w * {0}.strides[0])"
+_SLOT = "(REAL*)((char*){0}.data + (size_t)w * {0}.strides[0] + (size_t)c * {0}.strides[1])"
+_INTEGERS = "(int*)((char*){0}.data + (size_t)w * {0}.strides[0])"
 
 
-def _snippet(body: str, strided: str) -> str:
-    text = body + _DISPATCH.replace("STRIDED", strided)
+def snippet(body: str, strided: str, axis: int = 1, result: str = "") -> str:
+    """Text of a native function that defines ``run``, a function of the stride between neighbours in a row.
+
+    In ``body``, REAL is the type of numbers, ``ROW(x)`` points to row w of x, ``SLOT(x)`` to its slot c, and
+    ``INTEGERS(k)`` to a row of integers, which are neighbours on every device.
+
+    Args:
+        strided: an array whose stride along ``axis``, its last, is that of every row in ``body``
+        result: what the function returns
+    """
+    text = _NUMBERS + body + _DISPATCH.replace("STRIDED", strided).replace("AXIS", str(axis))
+    if result:
+        text += f"    return {result};\n"
+    for word, meaning in (("ROW", _ROW), ("SLOT", _SLOT), ("INTEGERS", _INTEGERS)):
+        text = re.sub(rf"\b{word}\((\w+)\)", lambda match, meaning=meaning: meaning.format(match[1]), text)
     return text.replace("SHORT_LOOP", _SHORT_LOOP).replace("REAL", _REAL)
 
 
@@ -155,3 +179,72 @@ def subtract_outer_product(
     adj_matrix: wp.array2d(dtype=real),
 ):
     """adj_matrix -= z x' on the pattern, both mirror images of an off-diagonal entry in one place."""
+
+
+_MASS_MUL = """
+    const int nv = M_colind_adr.shape[0] - 1;
+    const int* colind = M_colind.data;
+    const int* adr = M_colind_adr.data;
+    auto run = [&](auto s) {
+        const REAL* M = ROW(qM);
+        const REAL* from = ROW(x);
+        REAL* __restrict to = ROW(y);
+        for (int i = 0; i < nv; ++i) {
+            const int diagonal = adr[i + 1] - 1;
+            const REAL x_i = from[i * s];
+            REAL sum = M[diagonal * s] * x_i;
+            for (int e = adr[i]; e < diagonal; ++e) {
+                const int j = colind[e];
+                sum += M[e * s] * from[j * s];
+                to[j * s] += M[e * s] * x_i;
+            }
+            to[i * s] = sum;
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_MASS_MUL, "y"))
+def mass_mul(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    qM: wp.array2d(dtype=real),
+    x: wp.array2d(dtype=real),
+    y: wp.array2d(dtype=real),
+):
+    """y = M x."""
+
+
+_PLACE = """
+    const int nv = M_colind_adr.shape[0] - 1;
+    const int* colind = M_colind.data;
+    const int* adr = M_colind_adr.data;
+    const int* first_of = INTEGERS(row_start);
+    const int* place = INTEGERS(dof_place);
+    auto run = [&](auto s) {
+        const REAL* M = ROW(qM);
+        REAL* to = ROW(H);
+        for (int p = 0; p < nv; ++p)
+            for (int q = first_of[p]; q < p; ++q)
+                to[(p * nv + q) * s] = 0;
+        for (int i = 0; i < nv; ++i) {
+            const int q = place[i];
+            for (int e = adr[i]; e < adr[i + 1]; ++e)
+                to[(place[colind[e]] * nv + q) * s] = M[e * s];
+        }
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(_PLACE, "qM"))
+def place_mass_matrix(
+    w: int,
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    qM: wp.array2d(dtype=real),
+    row_start: wp.array2d(dtype=int),
+    dof_place: wp.array2d(dtype=int),
+    H: wp.array3d(dtype=real),
+):
+    """H = M inside the envelope, lower triangle; rows and columns in the order of ``dof_place``, ancestors later."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import mujoco
+import warp as wp
 
 from genesis.model.arrays import Model
 from genesis.rigid import (
@@ -16,11 +17,13 @@ from genesis.rigid import (
     bias,
     constraint,
     envelope,
+    free_body,
     inertia,
     integrate,
     kinematics,
     observe,
     passive,
+    runge_kutta,
     solve,
     solver,
 )
@@ -288,20 +291,20 @@ FORWARD: tuple[Stage, ...] = (
 
 # Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.
 FREE_BODIES: tuple[Stage, ...] = (
-    Stage("free body matrix", (solve.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
+    Stage("free body matrix", (free_body.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
     Stage(
         "free body acceleration",
-        (solve.free_body_solve,),
+        (free_body.free_body_solve,),
         ("free_lu", "qacc"),
         adjoint="implicit",
-        adjoint_kernels=(solve.free_body_solve_adjoint,),
+        adjoint_kernels=(free_body.free_body_solve_adjoint,),
         needed=_has_free_blocks,
     ),
 )
 
 ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
-RK_STAGE = Stage("RK stage", (integrate.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
-RK_ADVANCE = Stage("RK advance", (integrate.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
+RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
+RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
 
 OBSERVE: tuple[Stage, ...] = (
     Stage("link velocity", (observe.link_velocity,), ("xvel",)),
@@ -322,3 +325,16 @@ def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
             if stage.needed(model):
                 chosen.append(stage)
     return tuple(reversed(chosen))
+
+
+# Files that take longest to compile, in this order; each of the others takes a second or two.
+_SLOWEST = (geometry.contact_geometry, detect.narrow_phase, constraint.contact_rows, solver.constraint_solve)
+
+
+def kernels_of(model: Model) -> list[wp.Kernel]:
+    """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
+    stages = [stage for stage in (*FORWARD, *FREE_BODIES) if stage.needed(model)]
+    stages += [RK_STAGE, RK_ADVANCE] if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else [ADVANCE]
+    stages += OBSERVE
+    kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
+    return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]

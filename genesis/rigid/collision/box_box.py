@@ -101,7 +101,7 @@ def _line(
     return m1, m2, r
 
 
-@wp.func
+@wp.func(inline=False)
 def _face_point(
     b: int,
     f1: int,
@@ -137,7 +137,7 @@ def _face_point(
     return dist, pos_ref + mat_ref * point - normal * (real(0.5) * dist), normal
 
 
-@wp.func
+@wp.func(inline=False)
 def _edges_point(
     axes: int,
     f1: int,

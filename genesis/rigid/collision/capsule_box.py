@@ -151,7 +151,7 @@ def _sphere_at(region: int, center: vec3, radius: real, size: vec3):
     return gap - radius, center + real(0.5) * (gap + radius) * normal, normal
 
 
-@wp.func
+@wp.func(inline=False)
 def capsule_box(
     f0: int,
     f1: int,

@@ -90,7 +90,7 @@ def collide_plane_sphere(
         add_contact(w, pair, 0, 0, 0, 0, ncon, con_pair, con_feature)
 
 
-@wp.func
+@wp.func(inline=False)
 def plane_capsule(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -124,7 +124,7 @@ def collide_plane_capsule(
             add_contact(w, pair, end, 0, 0, 0, ncon, con_pair, con_feature)
 
 
-@wp.func
+@wp.func(inline=False)
 def plane_cylinder(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -204,7 +204,7 @@ def collide_plane_cylinder(
             add_contact(w, pair, 3, 0, 0, 0, ncon, con_pair, con_feature)
 
 
-@wp.func
+@wp.func(inline=False)
 def plane_ellipsoid(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -248,7 +248,7 @@ def box_corner(k: int, mat: mat33, size: vec3) -> vec3:
     )
 
 
-@wp.func
+@wp.func(inline=False)
 def plane_box(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -278,7 +278,8 @@ def collide_plane_box(
     """The first four of the near corners that do not lie above the box's centre."""
     normal = column(mat1, 2)
     count = int(0)
-    for k in range(8):
+    corners = int(8)  # a variable: the loop stays a loop
+    for k in range(corners):
         dist, _pos, _normal, _tangent = plane_box(k, 0, 0, 0, pos1, mat1, size1, pos2, mat2, size2)
         if dist <= margin and wp.dot(normal, box_corner(k, mat2, size2)) <= real(0.0) and count < MAX_BOX_CONTACTS:
             add_contact(w, pair, k, 0, 0, 0, ncon, con_pair, con_feature)

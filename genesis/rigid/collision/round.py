@@ -52,7 +52,7 @@ def arbitrary_normal(mat1: mat33, mat2: mat33) -> vec3:
     return constant(wp.where(length < MIN_LENGTH, unit(0), normal / wp.max(length, MIN_LENGTH)))
 
 
-@wp.func
+@wp.func(inline=False)
 def two_spheres(center1: vec3, mat1: mat33, radius1: real, center2: vec3, mat2: mat33, radius2: real):
     """Distance, position and normal of two spheres (mjraw_SphereSphere).
 
@@ -101,7 +101,7 @@ def collide_sphere_sphere(
         add_contact(w, pair, 0, 0, 0, 0, ncon, con_pair, con_feature)
 
 
-@wp.func
+@wp.func(inline=False)
 def sphere_capsule(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -151,7 +151,7 @@ def cylinder_part(x: real, rho_squared: real, radius: real, half_length: real) -
     return wp.where(is_cap, CAP, wp.where(beside, SIDE, RIM))
 
 
-@wp.func
+@wp.func(inline=False)
 def sphere_cylinder(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -219,7 +219,7 @@ def nearest_face(center: vec3, size: vec3) -> int:
     return face
 
 
-@wp.func
+@wp.func(inline=False)
 def sphere_box(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
@@ -307,7 +307,7 @@ def nearest_of_segments(pos1: vec3, axis1: vec3, pos2: vec3, axis2: vec3):
     return x1, x2, interior
 
 
-@wp.func
+@wp.func(inline=False)
 def capsule_capsule(
     f0: int, f1: int, f2: int, f3: int, pos1: vec3, mat1: mat33, size1: vec3, pos2: vec3, mat2: mat33, size2: vec3
 ):
