@@ -39,6 +39,9 @@ num_threads: int
 EPS: float
 """Smallest number that counts as non-zero: the larger of ``eps`` given to ``init`` and the machine epsilon."""
 
+any_stride = False
+"""Whether kernels on the CPU can work on envs adjacent in memory, as on CUDA; for tests, to be set before `init`."""
+
 STATE_NAMES = ("backend", "device", "precision", "tc_float", "tc_int", "np_float", "np_int", "num_threads", "EPS")
 
 logger = logging.getLogger("genesis")

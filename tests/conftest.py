@@ -14,6 +14,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import genesis as gs  # noqa: E402
+from genesis import runtime  # noqa: E402
 
 PROGRAM_TIMEOUT = 300.0  # seconds; a program that compiles kernels into an empty cache takes most of a minute
 
@@ -21,6 +22,7 @@ PROGRAM_TIMEOUT = 300.0  # seconds; a program that compiles kernels into an empt
 def pytest_configure():
     """Start the runtime before any test module is imported: those that name kernels need the precision."""
     torch.set_num_threads(1)
+    runtime.any_stride = True  # tests/rigid/test_graph.py runs the layout of GPUs on the CPU
     gs.init(backend=gs.cpu, precision="64", seed=0, logging_level="warning")
 
 

@@ -73,10 +73,20 @@ def constraint_envelope(
     head = int(0)
     tail = int(0)
     place = int(0)
+    # 1: has its place; 0: not yet; -1: not yet, and it touches another tree
     for t in range(tree_seen.shape[1]):
         tree_seen[w, t] = 0
+    for c in range(ncon[w, 1]):
+        if con_active[w, c] == 1:
+            row = cpair_chain[con_pair[w, c]]
+            one = dof_treeid[chain_dof[chain_dof_adr[row]]]
+            two = dof_treeid[chain_dof[chain_dof_adr[row + 1] - 1]]
+            if one != two:
+                tree_seen[w, one] = -1
+                tree_seen[w, two] = -1
     for t in range(tree_seen.shape[1]):
-        if tree_seen[w, t] == 0:
+        if tree_seen[w, t] <= 0:
+            touches = tree_seen[w, t]
             tree_seen[w, t] = 1
             tree_queue[w, tail] = t
             tail += 1
@@ -86,7 +96,7 @@ def constraint_envelope(
                 place += tree_dofnum[current]
                 for d in range(tree_dofnum[current]):
                     dof_place[w, tree_dofadr[current] + d] = place - 1 - d
-                if tail < tree_seen.shape[1]:
+                if touches < 0 and tail < tree_seen.shape[1]:
                     for c in range(ncon[w, 1]):
                         if con_active[w, c] == 1:
                             row = cpair_chain[con_pair[w, c]]
@@ -98,7 +108,7 @@ def constraint_envelope(
                             elif two == current:
                                 other = one
                             if other >= 0:
-                                if tree_seen[w, other] == 0:
+                                if tree_seen[w, other] <= 0:
                                     tree_seen[w, other] = 1
                                     tree_queue[w, tail] = other
                                     tail += 1

@@ -33,6 +33,7 @@ class GraphDynamics(Dynamics):
     def _forget_programs(self) -> None:
         n, m, device = self.n_worlds, self.model, self.device
         self._wp_device = wp.device_from_torch(device)
+        assert device.type == "cuda" or runtime.any_stride, "on the CPU kernels know the stride"
         self.space = Workspace(m, n, self.substeps, self.rk4, device, rows_adjacent=True)
         self._needed = self.space.integers["ncon_needed"][:, 0]
         self._modes = {

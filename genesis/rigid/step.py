@@ -328,7 +328,7 @@ def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
 
 
 # Files that take longest to compile, in this order; each of the others takes a second or two.
-_SLOWEST = (geometry.contact_geometry, detect.narrow_phase, constraint.contact_rows, solver.constraint_solve)
+_SLOWEST = (solver.constraint_solve, constraint.contact_rows, geometry.contact_geometry, detect.narrow_phase)
 
 
 def kernels_of(model: Model) -> list[wp.Kernel]:
