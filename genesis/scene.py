@@ -288,7 +288,7 @@ class Scene:
 
         `memory_limit` [bytes, or text as "512MB"]: what may be kept for the backward pass. Without it, and if all
         fits, every state is kept. Else the backward pass computes the steps twice, and the trajectory is not kept; the
-        gradient is the same, bit by bit.
+        gradient is the same, bit by bit. With a limit the controls are not copied: leave them as they are until then.
 
         Raises GenesisException, and keeps state and commands, as `step()` does, and for controls that do not fit.
         """
@@ -300,7 +300,7 @@ class Scene:
 
         owner = "scene.rollout"
         limit = rollout.read_memory_limit(memory_limit, owner)
-        given = read_controls(self, controls, control, n_steps, owner)
+        given = read_controls(self, controls, control, n_steps, owner, sparing=limit is not None)
         if limit is not None and self._commands.has_wrench:
             limit //= 2  # the first step is a run of its own, and the states of both are put together
         plan = rollout.plan(self._dynamics, given.n_steps, limit, owner)

@@ -284,6 +284,9 @@ def test_bad_input_is_refused_and_nothing_changes():
         "entities of this scene as keys": {"controls": {"robot": torch.zeros(3, n)}},
         "memory_limit` is 'much'": {"n_steps": 3, "memory_limit": "much"},
         "memory_limit` is 100 bytes": {"n_steps": 3000, "memory_limit": 100},
+        "expected a number of bytes": {"n_steps": 3, "memory_limit": 10**400},
+        "below 2147483648": {"n_steps": 10**30},
+        "more than this machine has": {"n_steps": 2**31 - 1},
         "0 entities have actuators": {"controls": torch.zeros(3, n), "control": "actuators"},
         "diverged: after step": {"controls": torch.full((50, n), 1e200)},
     }
@@ -308,7 +311,7 @@ def test_a_limited_trajectory_says_that_it_is_not_kept():
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("512MB", 512_000_000), ("2 GiB", 2**31), ("1.5k", 1500), (4096, 4096), ("300b", 300)]
+    ("text", "size"), [("512MB", 512_000_000), ("2 GiB", 2**31), ("1.5k", 1500), (np.int64(4096), 4096), ("300b", 300)]
 )
 def test_memory_limits_are_bytes_or_text(text, size):
     from genesis.grad.rollout import read_memory_limit
@@ -375,6 +378,44 @@ def test_a_forked_process_rolls_out():
         scene.rollout(u)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_interrupt_ends_a_long_rollout_at_once_and_safely(run_python):
+    """Threads still write to the states when Python sees it; nothing is freed under them."""
+    said = run_python(
+        f"""
+import os, signal, threading, time
+import torch
+import genesis as gs
+gs.init(backend=gs.cpu, precision="64", logging_level="warning", num_threads=2)
+scene = gs.Scene(gs.options.SimOptions(), gs.options.RigidOptions(disable_constraint=True))
+robot = scene.add_entity(gs.morphs.URDF(file={PANDA!r}, fixed=True))
+scene.build(n_envs=70)
+robot.set_dofs_damping(torch.full((robot.n_dofs,), 20.0))
+scene.rollout(n_steps=2)
+for n_steps in (3000, 100_000):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    try:
+        scene.rollout(n_steps=n_steps)
+        time.sleep(5)
+        print("not interrupted")
+    except KeyboardInterrupt:
+        print("interrupted" if time.monotonic() - start < 4 else "late")
+    scene.reset()
+    scene.rollout(n_steps=20)
+"""
+    )
+    assert said.split() == ["interrupted", "interrupted"]
+
+
+def test_a_batch_of_gradients_is_refused_by_name():
+    scene, robot = arm()
+    u = torch.zeros(3, robot.n_dofs, requires_grad=True)
+    scene.rollout(u)
+    q = robot.get_qpos().sceneless()
+    with pytest.raises(gs.GenesisException, match="batch of gradients"):
+        torch.autograd.grad(q, u, torch.eye(robot.n_qs), is_grads_batched=True)
 
 
 def test_the_step_of_a_divergence_is_told_with_a_wrench_too():

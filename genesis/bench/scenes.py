@@ -275,6 +275,7 @@ def balls(count: int) -> Spec:
     return Spec(f"balls-{count}", f"{count} balls on the ground", mjcf, 0.005, acceleration=0.0, options=_CONTACT)
 
 
+_LARGEST = 1000  # joints or bodies; MuJoCo's own cost grows with the cube beyond
 _FAMILIES = {"chain": chain, "balls": balls}
 
 
@@ -283,9 +284,11 @@ def spec_of(name: str) -> Spec:
     if name in SPECS:
         return SPECS[name]
     family, _, size = name.partition("-")
-    if family in _FAMILIES and size.isdigit() and int(size) > 0:
+    if family in _FAMILIES and size.isdigit() and 0 < int(size) <= _LARGEST:
         return _FAMILIES[family](int(size))
-    raise GenesisException(f"there is no scene {name!r}. Scenes: {', '.join(SPECS)}, chain-N, balls-N.")
+    raise GenesisException(
+        f"there is no scene {name!r}. Scenes: {', '.join(SPECS)}, chain-N, balls-N with N up to {_LARGEST}."
+    )
 
 
 def check_file(spec: Spec) -> None:

@@ -213,8 +213,14 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     """
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
-    if value.layout is not torch.strided or value.is_meta:
-        kind = "a meta tensor" if value.is_meta else f"a sparse tensor ({value.layout})"
+    if value.layout is not torch.strided or value.is_meta or value.is_nested:
+        kind = (
+            "a nested tensor"
+            if value.is_nested
+            else "a meta tensor"
+            if value.is_meta
+            else f"a sparse tensor ({value.layout})"
+        )
         raise GenesisException(f"{owner}: `{argument}` is {kind}; expected a dense one, as tensor.to_dense() gives.")
     if value.dtype is not runtime.tc_float or value.device != runtime.device:
         if value.dtype.is_complex or value.dtype is torch.bool:

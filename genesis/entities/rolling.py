@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
 ACTUATORS = "actuators"
+_MOST_STEPS = 2**31
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,11 @@ class Controls:
         return replace(command, blocks=command.blocks | sequences, sequences=frozenset(sequences))
 
 
-def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str) -> Controls:
-    """Check the arguments of `scene.rollout`; raises GenesisException for what does not fit."""
+def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str, sparing: bool = False) -> Controls:
+    """Check the arguments of `scene.rollout`; raises GenesisException for what does not fit.
+
+    `sparing`: the tensors themselves are kept, not copies.
+    """
     if kind not in (*_MODES, ACTUATORS):
         raise GenesisException(
             f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
@@ -78,7 +82,7 @@ def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: s
                 f"{owner}: the controls name {entity!r}; expected entities of this scene as keys, as "
                 "scene.rollout({robot: u})."
             )
-        given.append((entity, _sequence(scene, entity, value, kind, owner)))
+        given.append((entity, _sequence(scene, entity, value, kind, owner, sparing)))
     lengths = {len(values) for _, values in given} | ({n_steps} if n_steps is not None else set())
     if len(lengths) != 1:
         raise GenesisException(
@@ -94,8 +98,10 @@ def _count(n_steps: Any, owner: str) -> int:
         count = operator.index(n_steps)
     except TypeError:
         count = 0
-    if count < 1 or isinstance(n_steps, bool):
-        raise GenesisException(f"{owner}: `n_steps` is {n_steps!r}; expected a whole number from 1 on.")
+    if not 1 <= count < _MOST_STEPS or isinstance(n_steps, bool):
+        raise GenesisException(
+            f"{owner}: `n_steps` is {repr(n_steps)[:60]}; expected a whole number from 1 on, below {_MOST_STEPS}."
+        )
     return count
 
 
@@ -114,17 +120,22 @@ def _only_entity(scene: Scene, kind: str, owner: str) -> RigidEntity:
     return able[0]
 
 
-def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: str) -> torch.Tensor:
+def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: str, sparing: bool) -> torch.Tensor:
     """(T, n) or (T, n_envs, n), finite, with its graph."""
-    argument = f"controls of {entity.name!r}"
-    tensor = read_tensor(scene, value, argument, owner)
+    tensor = read_tensor(scene, value, "controls", owner)
     n, shape = _width(entity, kind), tuple(tensor.shape)
     fits = (len(shape) == 2 and shape[1] == n) or (
         scene.n_envs > 0 and len(shape) == 3 and shape[1:] == (scene.n_envs, n)
     )
     if not fits or not shape[0]:
         expected = f"(T, {n})" + (f" or (T, {scene.n_envs}, {n})" if scene.n_envs else "")
-        raise GenesisException(f"{owner}: the {argument} have shape {shape}; expected {expected} with T from 1 on.")
-    require_finite(tensor, argument, owner, command=True)
-    with plain_tensors():
-        return tensor.clone()  # as each step of a loop does: what was given may be changed afterwards
+        raise GenesisException(
+            f"{owner}: the controls of {entity.name!r} have shape {shape}; expected {expected} with T from 1 on."
+        )
+    require_finite(tensor, "controls", owner, command=True)
+    if tensor.is_inference() or not (sparing or tensor.requires_grad):
+        # As each step of a loop does: what was given may be changed afterwards. Torch notices when a tensor with
+        # gradient is.
+        with plain_tensors():
+            return tensor.clone()
+    return tensor

@@ -17,7 +17,16 @@ from genesis.rigid.dynamics import Dynamics, Gradients
 _FIELD_OF = {"qM": "qM_dense"}
 
 
-def refuse_double_backward(what: str) -> None:
+def refuse_double_backward(what: str, *grads: torch.Tensor | None) -> None:
+    try:
+        for grad in grads:
+            if grad is not None:
+                grad.data_ptr()
+    except RuntimeError:  # it has no memory of its own
+        raise GenesisException(
+            f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call autograd.grad "
+            "for one after the other, or use torch.autograd.functional.jacobian."
+        ) from None
     if torch.is_grad_enabled():
         raise GenesisException(
             f"double backward through {what} is not supported: its gradient cannot be differentiated again. "
@@ -39,7 +48,7 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, adj_state, _adj_solution=None):
-        refuse_double_backward("scene.step()")
+        refuse_double_backward("scene.step()", adj_state)
         dynamics = ctx.dynamics
         command, solution, state, theta = load_saved(ctx)
         with dynamics.lock:
@@ -65,7 +74,7 @@ class _Observe(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        refuse_double_backward("a state getter")
+        refuse_double_backward("a state getter", *grads)
         if ctx.spent is not None:
             ctx.spent()
         dynamics = ctx.dynamics

@@ -8,7 +8,9 @@ with 7 joints 2000 states, or 200 kB. The binomial schedule of Griewank and Walt
 states and repeat more steps; as long as two levels fit, nothing is cheaper than repeating each step once.
 """
 
+import contextlib
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,11 @@ from genesis.grad import bridge
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_UNITS = {"": 1} | {
+    prefix + i: base ** (k + 1) for k, prefix in enumerate("kmgt") for i, base in (("", 10**3), ("i", 2**10))
+}
+# Env-steps that one call of the native loop makes at most, some tenths of a second: between calls Ctrl-C takes effect.
+_STEPS_PER_CALL = 20_000
 
 
 def read_memory_limit(value: Any, owner: str) -> int | None:
@@ -33,15 +39,16 @@ def read_memory_limit(value: Any, owner: str) -> int | None:
     if value is None:
         return None
     limit = 0.0
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        limit = float(value)
-    elif isinstance(value, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmg]i?)?b?\s*", value.lower())
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]i?)?b?\s*", value.lower())
         if found:
             limit = float(found[1]) * _UNITS[found[2] or ""]
+    elif not isinstance(value, bool):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            limit = float(value)
     if not (math.isfinite(limit) and limit >= 1):
         raise GenesisException(
-            f'{owner}: `memory_limit` is {value!r}; expected a number of bytes, or text as "512MB" or "2GiB".'
+            f'{owner}: `memory_limit` is {repr(value)[:60]}; expected a number of bytes, or text as "512MB" or "2GiB".'
         )
     return int(limit)
 
@@ -72,7 +79,13 @@ def plan(dynamics: Dynamics, n_steps: int, limit: int | None, owner: str) -> Pla
     """
     number = torch.empty(0, dtype=runtime.tc_float, device="cpu").element_size()
     per_state = dynamics.n_worlds * (dynamics.state_size + dynamics.solution_size) * number
-    if limit is None or (n_steps + 1) * per_state <= limit:
+    everything = (n_steps + 1) * per_state
+    if limit is None and everything > _physical_memory():
+        raise GenesisException(
+            f"{owner}: the states of {n_steps} steps take {everything} bytes, more than this machine has. Pass "
+            "`memory_limit`, with which they are not all kept."
+        )
+    if limit is None or everything <= limit:
         return Plan(n_steps, n_steps)
     piece = math.isqrt(n_steps - 1) + 1
     needed = (math.ceil(n_steps / piece) + piece + 1) * per_state
@@ -82,6 +95,14 @@ def plan(dynamics: Dynamics, n_steps: int, limit: int | None, owner: str) -> Pla
             "Raise it, or cut the horizon with scene.detach()."
         )
     return Plan(n_steps, piece)
+
+
+def _physical_memory() -> float:
+    """Bytes; infinite where it is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 class _Rollout(torch.autograd.Function):
@@ -99,7 +120,7 @@ class _Rollout(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, adj_final, adj_states, _adj_solution):
-        bridge.refuse_double_backward("scene.rollout()")
+        bridge.refuse_double_backward("scene.rollout()", adj_final, adj_states)
         dynamics, plan = ctx.dynamics, ctx.plan
         command, solutions, states, theta = bridge.load_saved(ctx)
         if solutions.shape[-1] != dynamics.solution_size:  # recorded before there were constraints
@@ -117,26 +138,27 @@ class _Rollout(torch.autograd.Function):
                 piece_states, piece_solutions = _buffers(dynamics, plan.piece)
             for k, first in reversed(list(enumerate(plan.starts()))):
                 count = min(plan.piece, plan.n_steps - first)
-                part = _piece(command, first, count)
                 if not plan.keeps_all:
                     piece_states[0], piece_solutions[0] = states[k], solutions[k]
+                    part = _piece(command, first, count)
                     _advance(dynamics, theta, part, piece_states[: count + 1], piece_solutions[: count + 1])
-                seed = None if adj_states is None else adj_states[first + 1 : first + 1 + count]
-                gradients = dynamics.run_adjoint(
-                    theta,
-                    part,
-                    piece_states[:count],
-                    piece_solutions[1 : count + 1],
-                    adj,
-                    seed,
-                    needs_theta,
-                    needs_blocks,
-                    count,
-                    totals,
-                    first,
-                )
-                adj = gradients.state
-                unconverged |= set(dynamics.unconverged_envs)
+                for begin, end in reversed(_calls(dynamics, count)):
+                    # Steps of the piece; those of the whole rollout come after `first`.
+                    seed = None if adj_states is None else adj_states[first + begin + 1 : first + end + 1]
+                    adj = dynamics.run_adjoint(
+                        theta,
+                        _piece(command, first + begin, end - begin),
+                        piece_states[begin:end],
+                        piece_solutions[begin + 1 : end + 1],
+                        adj,
+                        seed,
+                        needs_theta,
+                        needs_blocks,
+                        end - begin,
+                        totals,
+                        first + begin,
+                    ).state
+                    unconverged |= set(dynamics.unconverged_envs)
             if adj_states is not None:
                 adj = adj + adj_states[0]
             gradients = dynamics.gradients(adj, totals, theta, command, needs_blocks)
@@ -164,12 +186,26 @@ def _buffers(dynamics: Dynamics, n_steps: int) -> tuple[torch.Tensor, torch.Tens
     return states, torch.empty((n_steps + 1, n, dynamics.solution_size), dtype=dtype, device=device)
 
 
+def _calls(dynamics: Dynamics, n_steps: int) -> list[tuple[int, int]]:
+    """First and end of the steps of each call."""
+    size = max(1, _STEPS_PER_CALL // dynamics.n_worlds)
+    return [(begin, min(begin + size, n_steps)) for begin in range(0, n_steps, size)]
+
+
 def _advance(
-    dynamics: Dynamics, theta: torch.Tensor, command: Command, states: torch.Tensor, solutions: torch.Tensor
+    dynamics: Dynamics,
+    theta: torch.Tensor,
+    command: Command,
+    states: torch.Tensor,
+    solutions: torch.Tensor,
+    first: int = 0,
 ) -> None:
     """From the first row of both to all others."""
-    count = states.shape[0] - 1
-    dynamics.run(theta, command, states[:-1], states[1:], solutions[0], solutions[1:], count)
+    for begin, end in _calls(dynamics, states.shape[0] - 1):
+        part = _piece(command, begin, end - begin)
+        at, after = slice(begin, end), slice(begin + 1, end + 1)
+        dynamics.run(theta, part, states[at], states[after], solutions[begin], solutions[after], end - begin)
+        _check(dynamics, states[begin : end + 1], first + begin)
 
 
 def _piece(command: Command, first: int, count: int) -> Command:
@@ -189,8 +225,7 @@ def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):
     if plan.keeps_all:
         states, solutions = _buffers(dynamics, plan.n_steps)
         states[0], solutions[0] = state, guess
-        _advance(dynamics, theta, command, states, solutions)
-        _check(dynamics, states, plan.first)
+        _advance(dynamics, theta, command, states, solutions, plan.first)
         return states[-1].clone(), states, solutions[-1].clone(), (states, solutions)
     n_pieces = len(plan.starts())
     kept_states, kept_solutions = _buffers(dynamics, n_pieces - 1)
@@ -199,8 +234,8 @@ def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):
     for k, first in enumerate(plan.starts()):
         count = min(plan.piece, plan.n_steps - first)
         kept_states[k], kept_solutions[k] = states[0], solutions[0]
-        _advance(dynamics, theta, _piece(command, first, count), states[: count + 1], solutions[: count + 1])
-        _check(dynamics, states[: count + 1], plan.first + first)
+        part = _piece(command, first, count)
+        _advance(dynamics, theta, part, states[: count + 1], solutions[: count + 1], plan.first + first)
         states[0], solutions[0] = states[count].clone(), solutions[count].clone()
     return states[0].clone(), states.new_empty(0), solutions[0].clone(), (kept_states, kept_solutions)
 

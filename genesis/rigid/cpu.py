@@ -6,7 +6,7 @@ possible.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from genesis.types import load_kernels, real
 
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
+_MOST_PER_CORE = 4
 
 
 class CpuDynamics(Dynamics):
@@ -31,7 +32,8 @@ class CpuDynamics(Dynamics):
 
     def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1, num_threads: int = 1):
         super().__init__(model, n_worlds, device, substeps)
-        self._n_threads = max(1, min(num_threads, n_worlds))
+        # More threads than cores help nobody, and each has programs of its own to make.
+        self._n_threads = max(1, min(num_threads, n_worlds, _MOST_PER_CORE * (os.cpu_count() or 1)))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0
         self._gradients_checked = True
@@ -202,9 +204,10 @@ class CpuDynamics(Dynamics):
             for k, program in enumerate(programs)
             if k > 0
         ]
-        programs[0].run(bounds[0], bounds[1], *steps)
-        for other in others:
-            other.result()
+        try:
+            programs[0].run(bounds[0], bounds[1], *steps)
+        finally:
+            _wait_for(others)
 
     def _prepared(self, program: Program) -> Program:
         """With what is in one place for good."""
@@ -379,6 +382,21 @@ class CpuDynamics(Dynamics):
         if spec.dtype is not real:
             shape = (*shape, COMPONENTS[spec.dtype])
         return (self.model.nconmax, *shape) if spec.per_contact else shape
+
+
+def _wait_for(others: list[Future]) -> None:
+    """Wait until all are done, and only then pass an interrupt on: until then they write to the caller's tensors."""
+    interrupt: KeyboardInterrupt | None = None
+    for other in others:
+        while not other.done():
+            try:
+                other.exception()
+            except KeyboardInterrupt as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
+    for other in others:
+        other.result()
 
 
 def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
