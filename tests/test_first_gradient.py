@@ -32,6 +32,8 @@ def test_another_robot_compiles_nothing(run_python, tmp_path):
     before = sorted(os.listdir(mine))
     program = """
 import torch, genesis as gs
+from genesis import runtime
+runtime.any_stride = True  # as in conftest.py: kernels for it are other kernels
 gs.init(backend=gs.cpu, precision="64", logging_level="error")
 from tests import models, scenes
 scene, robot = scenes.build(models.BALL_CHAIN, constraints=True, integrator="implicitfast")
