@@ -257,7 +257,7 @@ def chain(n_joints: int) -> Spec:
     )
     mjcf = f"<mujoco><worldbody>{opened}{'</body>' * n_joints}</worldbody></mujoco>"
     title = f"a chain of {n_joints} hinges"
-    return Spec(f"chain-{n_joints}", title, mjcf, 0.002, acceleration=1.0, rest=(0.0,) * n_joints, contact=False)
+    return Spec(f"chain-{n_joints}", title, mjcf, 0.002, acceleration=0.02, rest=(0.0,) * n_joints, contact=False)
 
 
 def balls(count: int) -> Spec:
