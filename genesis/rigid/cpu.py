@@ -273,17 +273,6 @@ class CpuDynamics(Dynamics):
                 return False
         return True
 
-    def totals(self, theta, command, needs_theta, needs_blocks, n_steps=1) -> Totals:
-        n = self.n_worlds
-        totals = Totals(self._empty(n, theta.shape[1]) if needs_theta else None)
-        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
-            name, width = key[0], self._control_sizes[key[0]]
-            if need and key in command.sequences:
-                totals.each[name] = torch.empty((n_steps, n, width), dtype=runtime.tc_float, device=self.device)
-            elif need:
-                totals.sum[name] = self._empty(n, width)
-        return totals
-
     def _adjoint(
         self,
         programs: list[Program],

@@ -160,11 +160,19 @@ class Dynamics(ABC):
         are added there.
         """
 
-    @abstractmethod
     def totals(
         self, theta: torch.Tensor, command: Command, needs_theta: bool, needs_blocks: list[bool], n_steps: int = 1
     ) -> Totals:
         """Nothing yet, for the adjoint of ``n_steps`` steps."""
+        n = self.n_worlds
+        totals = Totals(self._empty(n, theta.shape[1]) if needs_theta else None)
+        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
+            name, width = key[0], self._control_sizes[key[0]]
+            if need and key in command.sequences:
+                totals.each[name] = torch.empty((n_steps, n, width), dtype=runtime.tc_float, device=self.device)
+            elif need:
+                totals.sum[name] = self._empty(n, width)
+        return totals
 
     def gradients(
         self,

@@ -284,17 +284,6 @@ class GraphDynamics(Dynamics):
     def _observed(self, view: torch.Tensor, name: str) -> torch.Tensor:
         return view[:, : self.model.nbody] if name in step.OF_BODIES else view
 
-    def totals(self, theta, command, needs_theta, needs_blocks, n_steps=1) -> Totals:
-        n = self.n_worlds
-        totals = Totals(self._empty(*theta.shape) if needs_theta else None)
-        for (key, _), need in zip(command.blocks.items(), needs_blocks, strict=True):
-            name, width = key[0], self._control_sizes[key[0]]
-            if need and key in command.sequences:
-                totals.each[name] = torch.empty((n_steps, n, width), dtype=runtime.tc_float, device=self.device)
-            elif need:
-                totals.sum[name] = self._empty(n, width)
-        return totals
-
     def _gather(self, totals: Totals, t: int) -> None:
         """Add what a step's adjoint has left. Parameters that are shared have one gradient, in the first row."""
         if totals.theta is not None:

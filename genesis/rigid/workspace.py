@@ -65,7 +65,7 @@ class Block:
         self.item = self.data.element_size()
 
     def start(self, name: str) -> int:
-        """Where a field begins, in numbers from the row's beginning (rows not adjacent) ..."""
+        """Where a field begins: in numbers from the beginning of its row, or of the block where rows are adjacent."""
         return self._starts[name] * (self.rows if self._rows_adjacent else 1)
 
     def _strides(self, name: str) -> tuple[int, int, list[int], int]:
