@@ -234,25 +234,37 @@ def test_trajectories_are_the_states_and_carry_gradients():
     torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-9)  # the sum is in another order
 
 
-def test_a_rollout_s_gradient_against_differences():
-    scene, robot = ant()
+@pytest.mark.parametrize("moving", [True, False], ids=["in motion", "at rest, no controls"])
+@pytest.mark.parametrize("name", SCENES)
+def test_a_rollout_s_gradient_against_differences(name, moving):
+    """By controls, initial velocities and damping, through the trajectory; the arm at rest is also stretched out."""
+    scene, robot = SCENES[name]()
     first = beginning(scene, robot)
-    u = controls(robot, 0, "actuators").detach()[:8]
+    u = moving * controls(robot, 0, "force").detach()[:8]
+    first["qvel"], first["damping"] = moving * first["qvel"], first["damping"] + 0.1  # damping is not negative
+    inputs = [x.detach().requires_grad_() for x in (u, first["qvel"], first["damping"])]
 
-    def loss(u):
-        start_from(scene, robot, first)
-        trajectory = scene.rollout({robot: u}, control="actuators", memory_limit=None)
-        return (trajectory.links_pos(robot)[:, 1:] ** 2).sum() + trajectory.dofs_velocity(robot)[-1].sum()
+    def loss(u, qvel, damping):
+        scene.reset(first["state"])
+        robot.set_qpos(first["qpos"])
+        robot.set_dofs_velocity(qvel)
+        robot.set_dofs_damping(damping)
+        trajectory = scene.rollout({robot: u})
+        return (trajectory.links_pos(robot)[:, 1:] ** 2).sum() + trajectory.dofs_velocity(robot)[-1].square().sum()
 
-    u.requires_grad_()
-    (grad,) = torch.autograd.grad(loss(u), u)
+    grads = torch.autograd.grad(loss(*inputs), inputs)
     rng = np.random.default_rng(5)
-    for _ in range(4):
-        direction = torch.tensor(rng.standard_normal(u.shape))
-        h = 1e-6
+    for k, grad in enumerate(grads):
+        direction = torch.tensor(rng.standard_normal(grad.shape))
+        h, moved = 1e-6, [x.detach().clone() for x in inputs]
         with torch.no_grad():
-            difference = (loss(u + h * direction) - loss(u - h * direction)) / (2 * h)
-        assert float((grad * direction).sum()) == pytest.approx(float(difference), rel=2e-5)
+            values = []
+            for sign in (1, -1):
+                moved[k] = inputs[k].detach() + sign * h * direction
+                values.append(float(loss(*moved)))
+        difference = (values[0] - values[1]) / (2 * h)
+        size = float((grad * direction).abs().sum())  # of what is summed: the sum itself may be nearly zero
+        assert abs(float((grad * direction).sum()) - difference) < 2e-5 * size + 1e-8, k
 
 
 def test_horizons_and_envs_change_from_call_to_call():
