@@ -317,7 +317,7 @@ class Scene:
         self._cur_step += given.n_steps
         self._observer.clear()
         self._commands.end_step()
-        return Trajectory(self, states, self._parameters.theta(), given.n_steps)
+        return Trajectory(self, self._dynamics, states, self._parameters.theta(), given.n_steps, command)
 
     def _roll(self, command: Command, plan: Plan) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Final state, every state if they are kept, and the constraint solver's solution."""
@@ -337,6 +337,33 @@ class Scene:
         if not plan.keeps_all:
             return state, None, guess
         return state, kept[0] if len(kept) == 1 else torch.cat([kept[0], kept[1][1:]]), guess
+
+    def linearize(self, control: str = "actuators") -> tuple[Tensor, Tensor]:
+        """Exact derivatives `A, B` of the next step at the present state and commands: dx' = A dx + B du.
+
+        `A`: ([n_envs,] 2 nv + na, 2 nv + na), `B`: ([n_envs,] 2 nv + na, nu), of all entities together. A change of
+        state is (dq, dv, dact) as `mjd_transitionFD` orders it: rotations of free and ball joints change by a rotation
+        vector in the link's frame. `control`: what `B` is the derivative by: "actuators" (`ctrl`, nu columns), or the
+        "force", "position" or "velocity" that dofs are commanded (nv columns). Columns of what is not in force (an
+        actuator that was never commanded, a dof that is idle or under another command) are zero. At the limit of a
+        clipped control or a contact that is about to open, the derivative is the one-sided one of a backward pass.
+
+        Neither has a graph. Steps with substeps or RK4 cost more: one adjoint of the whole step per row.
+
+        Raises GenesisException when the step diverges, or an env has more contacts than room.
+        """
+        self._require_built("linearize")
+        from genesis.entities.rolling import field_of
+        from genesis.grad import bridge
+
+        field = field_of(control, "scene.linearize")
+        dynamics = self._dynamics
+        with torch.no_grad(), plain_tensors(), dynamics.lock:
+            found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
+            bridge.require_slots(dynamics, "")
+            if rows := bridge.rows_not_finite(found.after):
+                raise bridge.diverged(rows, "the step that was linearised")
+        return self._wrap(found.state), self._wrap(found.control)
 
     def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.

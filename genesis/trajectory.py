@@ -6,23 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genesis.entities.indexing import plain_tensors
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.grad.tensor import Tensor
+    from genesis.rigid.command import Command
+    from genesis.rigid.dynamics import Dynamics
     from genesis.scene import Scene
 
 
 class Trajectory:
     """The states of a rollout, the first one included, each differentiable with respect to all that led to it.
 
+    Every tensor is (T + 1, [n_envs,] ...), velocities and accelerations are those of the links' origins.
+
     Attributes:
         n_steps: T; every tensor has T + 1 states along its first axis
+        dt: duration of a step [s]
     """
 
-    def __init__(self, scene: Scene, states: torch.Tensor | None, theta: torch.Tensor, n_steps: int) -> None:
-        self._scene, self._states, self._theta, self.n_steps = scene, states, theta, n_steps
+    def __init__(
+        self,
+        scene: Scene,
+        dynamics: Dynamics,
+        states: torch.Tensor | None,
+        theta: torch.Tensor,
+        n_steps: int,
+        command: Command,
+        always_envs: bool = False,
+    ) -> None:
+        self._scene, self._dynamics, self._states, self._theta = scene, dynamics, states, theta
+        self._command, self.n_steps, self.dt = command, n_steps, scene.dt
+        self._has_envs = always_envs or scene.n_envs > 0
 
     def __repr__(self) -> str:
         kept = "" if self._states is not None else ", states not kept"
@@ -38,20 +55,93 @@ class Trajectory:
         start, count = self._range("dofs_velocity", entity, "dof")
         return self._wrap(torch.narrow_copy(self._kept("dofs_velocity"), 2, self._scene._nq + start, count))
 
+    def dofs_position(self, entity: RigidEntity | None = None) -> Tensor:
+        """Positions of the dofs [m, rad], (T + 1, [n_envs,] n_dofs); rotations as Euler angles."""
+        start, count = self._range("dofs_position", entity, "q")
+        qpos = torch.narrow_copy(self._kept("dofs_position"), 2, start, count)
+        entity = entity or self._scene.entities[0]
+        with plain_tensors():
+            return self._wrap(entity._dof_layout.position(qpos))
+
     def links_pos(self, entity: RigidEntity | None = None) -> Tensor:
         """Positions of the links' origins [m], world frame, (T + 1, [n_envs,] n_links, 3)."""
-        return self._links("links_pos", entity, 0)
+        return self._links("links_pos", entity, "xpos", slice(None))
 
     def links_quat(self, entity: RigidEntity | None = None) -> Tensor:
         """Orientations of the links (w, x, y, z), unit, world frame, (T + 1, [n_envs,] n_links, 4)."""
-        return self._links("links_quat", entity, 1)
+        return self._links("links_quat", entity, "xquat", slice(None))
+
+    def links_vel(self, entity: RigidEntity | None = None) -> Tensor:
+        """Velocities of the links' origins [m/s], world frame, (T + 1, [n_envs,] n_links, 3)."""
+        return self._links("links_vel", entity, "xvel", slice(0, 3))
+
+    def links_ang(self, entity: RigidEntity | None = None) -> Tensor:
+        """Angular velocities of the links [rad/s], world frame, (T + 1, [n_envs,] n_links, 3)."""
+        return self._links("links_ang", entity, "xvel", slice(3, 6))
+
+    def links_acc(self, entity: RigidEntity | None = None) -> Tensor:
+        """Accelerations of the links' origins [m/s^2], world frame, (T + 1, [n_envs,] n_links, 3).
+
+        Each under the controls of its step, the last under the last controls; as `entity.get_links_acc()`.
+        """
+        start, count = self._range("links_acc", entity, "link")
+        values = self._observe_acceleration()
+        return self._wrap(torch.narrow_copy(values, 2, start + 1, count)[..., :3].clone())
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _links(self, method: str, entity: RigidEntity | None, which: int) -> Tensor:
+    def _links(self, method: str, entity: RigidEntity | None, name: str, part: slice) -> Tensor:
         start, count = self._range(method, entity, "link")
-        values = self._scene._observe_at(("xpos", "xquat"), self._kept(method), self._theta)[which]
-        return self._wrap(torch.narrow_copy(values, 2, start + 1, count))
+        values = self._observe((name,), self._kept(method))[0]
+        return self._wrap(torch.narrow_copy(values, 2, start + 1, count)[..., part].clone())
+
+    def _observe(self, names: tuple[str, ...], states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """At states of the rows of the dynamics, without commands."""
+        from genesis.grad import bridge
+        from genesis.rigid.command import Command
+
+        idle, dynamics = self._command, self._dynamics
+        idle = Command(torch.zeros_like(idle.mode), torch.zeros_like(idle.actuators_on))
+        with plain_tensors():
+            return bridge.observe(dynamics, names, states, self._theta, idle, None, torch.is_grad_enabled())
+
+    def _observe_acceleration(self) -> torch.Tensor:
+        """(T + 1, N, nbody, 6): every state is a row of its own, for each has its own controls."""
+        from genesis.grad import bridge
+        from genesis.rigid.command import Command
+
+        states = self._kept("links_acc")
+        count, n = states.shape[:2]
+        blocks, rows = {}, torch.arange(count, device=states.device).clamp(max=self.n_steps - 1)
+        for key, block in self._command.blocks.items():
+            if key in self._command.sequences:
+                block = block[rows]
+            elif key[0] == "xfrc":  # acts in the first step only
+                first = block.new_zeros((count, *[1] * block.dim()))
+                first[0] = 1.0
+                block = first * block
+            else:
+                block = block.expand(count, *block.shape)
+            if block.dim() == 2:
+                block = block.unsqueeze(1)
+            blocks[key] = block.expand(count, n, -1).reshape(count * n, -1)
+
+        def of_rows(values: torch.Tensor) -> torch.Tensor:
+            return values.expand(count, n, -1).reshape(count * n, -1)
+
+        command = Command(of_rows(self._command.mode), of_rows(self._command.actuators_on), blocks)
+        theta = self._theta if self._theta.shape[0] == 1 else of_rows(self._theta)
+        with plain_tensors():
+            values = bridge.observe(
+                self._dynamics.resized(count * n),
+                ("xacc",),
+                states.reshape(count * n, -1),
+                theta,
+                command,
+                None,
+                torch.is_grad_enabled(),
+            )[0]
+        return values.unflatten(0, (count, n))
 
     def _kept(self, method: str) -> torch.Tensor:
         if self._states is None:
@@ -75,4 +165,4 @@ class Trajectory:
         return start, getattr(entity, f"{kind}_end") - start
 
     def _wrap(self, values: torch.Tensor) -> Tensor:
-        return self._scene._label(values.squeeze(1) if self._scene.n_envs == 0 else values)
+        return self._scene._label(values if self._has_envs else values.squeeze(1))

@@ -240,7 +240,7 @@ def measure_linearize(subject: Subject, settings: Settings) -> Figures:
     def run() -> dict[str, float]:
         start = time.perf_counter()
         for _ in range(LINEARIZATIONS):
-            subject.scene.linearize()  # type: ignore[attr-defined]
+            subject.scene.linearize()
         synchronize()
         return {"linearize": (time.perf_counter() - start) / LINEARIZATIONS}
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.math.rotation import quat_to_xyz
 
 if TYPE_CHECKING:
     import mujoco
@@ -52,6 +53,14 @@ class DofLayout:
     def is_plain(self) -> bool:
         """Whether dof positions and qpos are the same numbers."""
         return not self.rotations
+
+    def position(self, qpos: torch.Tensor) -> torch.Tensor:
+        """Positions of the dofs (..., n_dofs) [m, rad] of the entity's qpos (..., n_qs)."""
+        if self.is_plain:
+            return qpos
+        parts = [qpos.index_select(-1, self.linear_index)]
+        parts += [quat_to_xyz(qpos.narrow(-1, rotation.q, 4)) for rotation in self.rotations]
+        return torch.cat(parts, -1).index_select(-1, self.order)
 
 
 def dof_layout(mj_model: mujoco.MjModel, joint_start: int, joint_end: int, joint_names: tuple[str, ...]) -> DofLayout:

@@ -10,7 +10,7 @@ from genesis.entities.base import EntityBase
 from genesis.entities.contacts import contacts_of, net_forces
 from genesis.entities.indexing import Selection, gather, select_range
 from genesis.errors import GenesisException
-from genesis.math.rotation import quat_rotate, quat_to_xyz
+from genesis.math.rotation import quat_rotate
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -113,11 +113,7 @@ class StateReader(EntityBase):
         if layout.is_plain:
             return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, entity.q_start))
         qpos = gather(self._scene._read_state(), envs, select_range(self.n_qs, 0, self.n_qs), entity.q_start)
-        parts = [qpos.index_select(1, layout.linear_index)]
-        for rotation in layout.rotations:
-            quat = qpos.narrow(1, rotation.q, 4)
-            parts.append(quat_to_xyz(quat))
-        position = torch.cat(parts, 1).index_select(1, layout.order)
+        position = layout.position(qpos)
         return self._scene._wrap(position if chosen.is_all else position.index_select(1, chosen.tensor()))
 
     def get_dofs_velocity(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:

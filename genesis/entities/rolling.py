@@ -58,15 +58,21 @@ class Controls:
         return replace(command, blocks=command.blocks | sequences, sequences=frozenset(sequences))
 
 
+def field_of(kind: Any, owner: str) -> str:
+    """The control field of a kind of controls; raises GenesisException for an unknown one."""
+    if kind not in (*_MODES, ACTUATORS):
+        raise GenesisException(
+            f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
+        )
+    return "ctrl" if kind == ACTUATORS else MODE_FIELDS[_MODES[kind]][0]
+
+
 def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str, sparing: bool = False) -> Controls:
     """Check the arguments of `scene.rollout`; raises GenesisException for what does not fit.
 
     `sparing`: the tensors themselves are kept, not copies.
     """
-    if kind not in (*_MODES, ACTUATORS):
-        raise GenesisException(
-            f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
-        )
+    field_of(kind, owner)
     if n_steps is not None:
         n_steps = _count(n_steps, owner)
     if controls is None:

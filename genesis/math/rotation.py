@@ -18,6 +18,9 @@ from genesis.errors import GenesisException
 
 MIN_NORM_SQUARED = 1e-30  # a quaternion shorter than this has no direction: MuJoCo's mjMINVAL, squared
 
+# Below this squared angle [rad^2] sine and arc tangent are replaced by their series: their own gradient divides by it.
+_SMALL_SQUARED = 1e-12
+
 
 def _components(value: Tensor, size: int, name: str) -> tuple[Tensor, ...]:
     if not isinstance(value, Tensor) or value.ndim == 0 or value.shape[-1] != size:
@@ -62,6 +65,27 @@ def quat_normalize(q: Tensor) -> Tensor:
     _components(q, 4, "quat_normalize")
     q = _nonzero(q)
     return q / torch.linalg.vector_norm(q, dim=-1, keepdim=True)
+
+
+def quat_exp(v: Tensor) -> Tensor:
+    """Unit quaternion of the rotation vector ``v`` (..., 3) [rad]; smooth at zero."""
+    squared = (v * v).sum(-1, keepdim=True)
+    small = squared < _SMALL_SQUARED
+    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    scale = torch.where(small, 0.5 - squared / 48.0, torch.sin(0.5 * angle) / angle)
+    cosine = torch.where(small, 1.0 - squared / 8.0, torch.cos(0.5 * angle))
+    return torch.cat([cosine, scale * v], -1)
+
+
+def quat_log(q: Tensor) -> Tensor:
+    """Rotation vector (..., 3) [rad], of angle up to pi, of the unit quaternion ``q`` or ``-q``; smooth at zero."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    w, xyz = q[..., :1], q[..., 1:]
+    squared = (xyz * xyz).sum(-1, keepdim=True)
+    small = squared < _SMALL_SQUARED
+    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    scale = torch.where(small, 2.0 / torch.where(small, w, torch.ones_like(w)), 2.0 * torch.atan2(sine, w) / sine)
+    return scale * xyz
 
 
 def quat_rotate(q: Tensor, v: Tensor) -> Tensor:

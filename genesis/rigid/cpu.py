@@ -6,6 +6,7 @@ possible.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 
 from genesis import runtime
 from genesis.model.arrays import Model
-from genesis.rigid import step
+from genesis.rigid import jacobian, step
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
+from genesis.rigid.jacobian import Jacobians
 from genesis.rigid.native import Program, native_loop
 from genesis.rigid.programs import CpuExecutor
 from genesis.rigid.step import kernels_of
@@ -25,15 +27,25 @@ from genesis.types import load_kernels, real
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
 _MOST_PER_CORE = 4
+# Bases of programs under which they tell how a run went.
+_COUNTERS = ("needed", "finite", "unconverged")
 
 
 class CpuDynamics(Dynamics):
     """Envs are shared out among ``num_threads`` threads; results do not depend on how many there are."""
 
-    def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1, num_threads: int = 1):
+    def __init__(
+        self,
+        model: Model,
+        n_worlds: int,
+        device: torch.device,
+        substeps: int = 1,
+        num_threads: int = 1,
+        executors: list[CpuExecutor] | None = None,
+    ):
         super().__init__(model, n_worlds, device, substeps)
         # More threads than cores help nobody, and each has programs of its own to make.
-        self._n_threads = max(1, min(num_threads, n_worlds, _MOST_PER_CORE * (os.cpu_count() or 1)))
+        self._n_threads = max(1, min(num_threads, _MOST_PER_CORE * (os.cpu_count() or 1)))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0
         self._gradients_checked = True
@@ -43,10 +55,18 @@ class CpuDynamics(Dynamics):
         self._finite_values = self._finite.numpy()
         self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._unconverged_values = self._unconverged.numpy()
-        self._forget_programs()
+        self.executors = executors if executors is not None else [CpuExecutor(model, substeps, self.rk4)]
+
+    def resized(self, n_worlds: int) -> "CpuDynamics":
+        """It shares the programs, which are the same for any number of envs, and so the lock as well."""
+        resized = CpuDynamics(self.model, n_worlds, self.device, self.substeps, self._n_threads, self.executors)
+        resized.lock = self.lock
+        return resized
 
     def _forget_programs(self) -> None:
-        self.executors = [CpuExecutor(self.model, self.substeps, self.rk4)]
+        # In place, for all who share them. Those who come later find them made.
+        if self.executors[0].constrained != self.model.constrained:
+            self.executors[:] = [CpuExecutor(self.model, self.substeps, self.rk4)]
 
     def _load_kernels(self) -> None:
         load_kernels("cpu", [*kernels_of(self.model), native_loop])
@@ -76,7 +96,7 @@ class CpuDynamics(Dynamics):
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
                 _place_steps(program, "solution", solution, solution.dim() == 3)
-        self._execute(programs, n_steps)
+        self._execute(programs, self.n_worlds, n_steps)
         del kept
 
     def run_adjoint(
@@ -125,7 +145,7 @@ class CpuDynamics(Dynamics):
                 _place_steps(program, f"out{i}", output, state.dim() == 3)
             if self.model.constrained:
                 _place_rows(program, "guess", guess)
-        self._execute(programs, n_states)
+        self._execute(programs, self.n_worlds, n_states)
         del kept
         return outputs
 
@@ -171,6 +191,51 @@ class CpuDynamics(Dynamics):
         del kept
         return gradients
 
+    def jacobians(self, theta, command, state, field, parameters=None) -> Jacobians:
+        return jacobian.on_cpu(self, theta, command, state, field, parameters)
+
+    def run_rows(
+        self,
+        program_of: Callable[[CpuExecutor], Program],
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        places: dict[str, torch.Tensor | None],
+        n_steps: int,
+    ) -> None:
+        """Run a program over the rows of ``state`` (M, nx), which need not be as many as there are envs.
+
+        ``theta`` and the blocks of ``command`` have 1 or M rows. ``places``: where the other bases are, (M, ...), or
+        with an axis of steps (M, n_steps, ...); None: nowhere.
+        """
+        m = state.shape[0]
+        needed = torch.zeros(m, dtype=torch.int32, device="cpu")
+        programs = [program_of(executor) for executor in self._executors_for(m, n_steps)]
+        kept = self._place_inputs([self._prepared(program) for program in programs], theta, command, state, 1, m)
+        for program in programs:
+            program.owner = None  # the places of counters are those of these rows
+            for name in _COUNTERS:
+                program.place(name, 0)
+            program.place("needed", needed.data_ptr(), needed.element_size())
+            for name in self._control_sizes:
+                program.place(f"{name}_grad", 0)
+            for name, values in places.items():
+                if values is None:
+                    program.place(name, 0)
+                elif values.dim() == 3:
+                    item = values.element_size()
+                    program.place(name, values.data_ptr(), values.stride(0) * item, values.stride(1) * item)
+                else:
+                    _place_rows(program, name, values)
+        self._execute(programs, m, n_steps)
+        del kept
+        if self.model.has_contacts and int(needed.max()) > self.model.nconmax:
+            self._needed_values[0] = int(needed.max())
+
+    def _zero_solution(self) -> torch.Tensor:
+        """One row, for all."""
+        return self.no_solution()[:1]
+
     def non_finite_after(self) -> int:
         return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
 
@@ -182,15 +247,17 @@ class CpuDynamics(Dynamics):
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _executors(self, n_steps: int) -> list[CpuExecutor]:
-        """As many as a run of so many steps is worth."""
-        share = 1 if self.n_worlds * n_steps < _WORTH_A_THREAD else self._n_threads
+        """As many as a run of so many steps of every env is worth."""
+        return self._executors_for(self.n_worlds, n_steps)
+
+    def _executors_for(self, n_rows: int, n_steps: int) -> list[CpuExecutor]:
+        share = 1 if n_rows * n_steps < _WORTH_A_THREAD else min(self._n_threads, n_rows)
         while len(self.executors) < share:
             self.executors.append(CpuExecutor(self.model, self.substeps, self.rk4))
         return self.executors if share == len(self.executors) else self.executors[:share]
 
-    def _execute(self, programs: list[Program], n_steps: int, backwards: bool = False) -> None:
-        """Every env, shared out among the programs."""
-        n = self.n_worlds
+    def _execute(self, programs: list[Program], n: int, n_steps: int, backwards: bool = False) -> None:
+        """``n`` rows, shared out among the programs."""
         steps = (n_steps - 1, n_steps, -1) if backwards else (0, n_steps, 1)
         if len(programs) == 1:
             programs[0].run(0, n, *steps)
@@ -210,8 +277,10 @@ class CpuDynamics(Dynamics):
             _wait_for(others)
 
     def _prepared(self, program: Program) -> Program:
-        """With what is in one place for good."""
-        if program.layout is None:
+        """With what is in one place for good, or until others who share the program have used it."""
+        if program.owner is not self:
+            program.owner = self
+            program.wanted = None
             for name, values in (
                 ("needed", self._needed),
                 ("finite", self._finite),
@@ -238,12 +307,18 @@ class CpuDynamics(Dynamics):
         return None
 
     def _place_inputs(
-        self, programs: list[Program], theta: torch.Tensor, command: Command, state: torch.Tensor, n_steps: int
+        self,
+        programs: list[Program],
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        n_steps: int,
+        n_rows: int | None = None,
     ) -> object:
         """Tell the programs where what they read is. What is returned must outlive the run."""
         controls = None
         if not self._commands_whole_fields(command):
-            controls = self._controls(command, n_steps)
+            controls = self._controls(command, n_steps, n_rows)
         for program in programs:
             if theta.shape[0] > 1:
                 _place_rows(program, "theta", theta)
@@ -311,7 +386,7 @@ class CpuDynamics(Dynamics):
                 else:
                     program.place(f"{name}_total", 0)
             program.wanted = None
-        self._execute(programs, n_steps, backwards=True)
+        self._execute(programs, self.n_worlds, n_steps, backwards=True)
         self._gradients_checked = not observed or n_steps == 1  # of several states, the program checks the last
         self._ask_convergence()
         if not own:

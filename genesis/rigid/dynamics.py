@@ -16,8 +16,10 @@ import warp as wp
 
 from genesis import runtime
 from genesis.model.arrays import Model
+from genesis.rigid import jacobian
 from genesis.rigid.command import Command
 from genesis.rigid.step import kernels_of
+from genesis.rigid.tangent import Tangent
 from genesis.rigid.workspace import RK_STAGES, control_sizes, evaluations
 from genesis.types import load_kernels
 
@@ -83,6 +85,7 @@ class Dynamics(ABC):
         self.state_size = self.nq + self.nv + self.na
         self.rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._control_sizes = control_sizes(model)
+        self.tangent = Tangent(model.mj_model)
         self.warned_of_gradient = self.warned_of_solver = False
         # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
@@ -91,6 +94,18 @@ class Dynamics(ABC):
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._zero_controls = self._empty(max(self._control_sizes.values()))
         self._load_kernels()
+
+    def resized(self, n_worlds: int) -> "Dynamics":
+        """The same physics for another number of envs. It shares the model; see `follow_model`."""
+        return type(self)(self.model, n_worlds, self.device, self.substeps)
+
+    def follow_model(self) -> None:
+        """Take over constraints that another who shares the model has added since this was made."""
+        if self._sized_for_constraints != self.model.constrained:
+            with self.lock:
+                self._load_kernels()
+                self._size_solutions()
+                self._forget_programs()
 
     def _empty(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=runtime.tc_float, device=self.device)
@@ -101,6 +116,7 @@ class Dynamics(ABC):
 
     def _size_solutions(self) -> None:
         # Length of an env's solution of the constraint solver, as far as the model has constraints.
+        self._sized_for_constraints = self.model.constrained
         self.solution_size = evaluations(self.model, self.substeps, self.rk4) * self.nv
         self.largest_solution = self.substeps * (RK_STAGES if self.rk4 else 1) * self.nv  # once there are constraints
         self._no_solution = self._empty(self.n_worlds, self.solution_size)
@@ -110,9 +126,7 @@ class Dynamics(ABC):
         with self.lock:
             if not self.model.constrained:
                 self.model.constrained = True
-                self._load_kernels()
-                self._size_solutions()
-                self._forget_programs()
+                self.follow_model()
 
     def _load_kernels(self) -> None:
         """Compile what the model needs, or fetch it from the cache on disk."""
@@ -211,6 +225,19 @@ class Dynamics(ABC):
     ) -> Gradients:
         """Gradients of the inputs from the gradients of the fields ``names`` (None: zero)."""
 
+    def jacobians(
+        self,
+        theta: torch.Tensor,
+        command: Command,
+        state: torch.Tensor,
+        field: str,
+        parameters: torch.Tensor | None = None,
+    ) -> jacobian.Jacobians:
+        """Of a step from each row of ``state``, by state, by the control field ``field`` and by ``parameters``
+        (ntheta, p), combinations of the parameters. On the CPU at any number of points, with ``theta`` and the blocks
+        of ``command`` of 1 or as many rows; elsewhere at as many as there are envs."""
+        return jacobian.of_rows(self, theta, command, state, field, parameters)
+
     @abstractmethod
     def non_finite_after(self) -> int:
         """Of the last run: the number of steps after which the first env was not finite any more."""
@@ -247,7 +274,7 @@ class Dynamics(ABC):
 
     # -- what the executors share -------------------------------------------------------------------------------------
 
-    def _controls(self, command: Command, n_steps: int) -> dict[str, Control]:
+    def _controls(self, command: Command, n_steps: int, n_rows: int | None = None) -> dict[str, Control]:
         """Each commanded field in full width; what no block covers is zero."""
         controls: dict[str, Control] = {}
         by_field: dict[str, list[tuple[int, torch.Tensor, bool]]] = {}
@@ -261,7 +288,7 @@ class Dynamics(ABC):
                 continue
             sequence = any(s for _, _, s in blocks)
             rows = any(b.dim() == 2 + s for _, b, s in blocks)
-            lead = ([n_steps] if sequence else []) + ([self.n_worlds] if rows else [])
+            lead = ([n_steps] if sequence else []) + ([n_rows or self.n_worlds] if rows else [])
             full = block.new_zeros((*lead, width))
             for start, block, s in blocks:
                 if sequence and not s:

@@ -314,6 +314,7 @@ class Program:
         self.cell_of = collections.defaultdict(lambda: 3 * len(names), {name: 3 * i for i, name in enumerate(names)})
         self.layout: object = None  # the caller's notes of what it has placed before
         self.wanted: object = None
+        self.owner: object = None  # the caller whose notes these are
 
     def place(self, name: str, address: int, row_stride: int = 0, step_stride: int = 0) -> None:
         """Where the base ``name`` begins (0: it is not there), and the bytes from row to row and from step to step."""

@@ -19,6 +19,10 @@ from genesis.types import real
 _OF_STEPS = frozenset(
     {"state", "next", "solution", "seed", *CONTROL_FIELDS, *(f"{name}_grad" for name in CONTROL_FIELDS)}
 )
+# Likewise of the programs of Jacobians, whose steps are the rows of the matrix.
+_OF_SEEDS = frozenset(
+    {"seed", "state_grad", "qacc_grad", "act_dot_grad", "theta_grad", *(f"{name}_grad" for name in CONTROL_FIELDS)}
+)
 
 
 class CpuExecutor:
@@ -36,6 +40,7 @@ class CpuExecutor:
 
     def __init__(self, model: Model, substeps: int, rk4: bool):
         self._model, self._substeps = model, substeps
+        self.constrained = model.constrained  # whether these are programs with constraints
         self.space = Workspace(model, 1, substeps, rk4, torch.device("cpu"), rows_adjacent=False)
         self._item = self.space.block.item
         self._theta_grad = torch.zeros(model.ntheta, dtype=self.space.block.data.dtype, device="cpu")
@@ -99,6 +104,25 @@ class CpuExecutor:
         stepping = frozenset({"state", "state_grad", *(f"in{i}" for i in range(len(names)))})
         return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names), stepping)
 
+    def acceleration_jacobian(self) -> Program:
+        """Rows are points, steps are the rows of the Jacobian of (qacc, act_dot); of a step of one segment.
+
+        Bases beside those of a step: ``qacc`` and ``act_dot``, written; ``seed`` (nv + na), what a row of the Jacobian
+        is of; ``state_grad``, ``<control>_grad`` and ``theta_grad``, the row itself (the last is added to).
+        """
+        return self._program("acceleration Jacobian", self._build_acceleration_jacobian, _OF_SEEDS)
+
+    def advance_jacobian(self) -> Program:
+        """The same of the state after, as a function of the state and of ``qacc`` and ``act_dot``, which are read.
+
+        ``seed``: (nq + nv + na). The row: ``state_grad``, ``qacc_grad``, ``act_dot_grad`` and ``theta_grad``.
+        """
+        return self._program("advance Jacobian", self._build_advance_jacobian, _OF_SEEDS)
+
+    def step_jacobian(self) -> Program:
+        """The same of the state after a whole step; for steps of several segments, whose work fields they share."""
+        return self._program("step Jacobian", self._build_step_jacobian, _OF_SEEDS)
+
     def _program(self, key, build, stepping: frozenset[str]) -> Program:
         if key not in self._programs:
             self._programs[key] = Program(*build(), stepping, self.space)
@@ -140,15 +164,78 @@ class CpuExecutor:
         ]
         for segment in segments:
             body += _forward(segment)
+        body += self._adjoint_of_segments(segments, work, end)
+        body += self._parameter_gradients()
+        after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
+        return before, body, after
+
+    def _build_acceleration_jacobian(self):
+        model, item = self._model, self._item
+        first, end = self._gradient_of("qpos@0"), self._gradient_of(self.space.first_observed_field)
+        (launches,) = self._binder.segments(True)
+        before = [copy(self._solution(), At("guess"), self._solution_bytes()), *_forward(launches)]
+        before.append(copy(At("next"), self._data_of("qpos@1"), self._state_size * item))
+        for name, size in (("qacc", model.nv), ("act_dot", model.na)):
+            before.append(copy(At(name), self._data_of(name), size * item))
+        if model.has_contacts:
+            before[:0] = [zero(self._integer("ncon_needed"), 4)]
+            before.append(copy(At("needed"), self._integer("ncon_needed"), 4))
+        body = [
+            zero(first, end - first),
+            copy(self._gradient_of("qacc"), At("seed"), model.nv * item),
+            copy(self._gradient_of("act_dot"), At("seed", model.nv * item), model.na * item),
+        ]
+        if model.has_contacts:
+            body.append(self._zero_contacts())
+        body += [*_adjoint(launches[:-1]), *self._rows()]
+        return before, body, []
+
+    def _build_advance_jacobian(self):
+        model, item = self._model, self._item
+        advance = self._binder.segments(False)[0][-1]
+        sizes = {"qacc": model.nv, "act_dot": model.na}
+        before = [copy(self._data_of(name), At(name), size * item) for name, size in sizes.items()]
+        before += _forward([advance])
+        body: list = [copy(self._gradient_of("qpos@1"), At("seed"), self._state_size * item)]
+        body.append(zero(self._gradient_of("qpos@0"), self._state_size * item))
+        body += [zero(self._gradient_of(name), size * item) for name, size in sizes.items()]
+        body += _adjoint([advance])
+        body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * item))
+        body += [copy(At(f"{name}_grad"), self._gradient_of(name), size * item) for name, size in sizes.items()]
+        return before, body, []
+
+    def _build_step_jacobian(self):
+        space = self.space
+        first, work = self._gradient_of("qpos@0"), self._gradient_of(space.first_work_field)
+        end, state_bytes = self._gradient_of(space.first_observed_field), self._state_size * self._item
+        segments = self._binder.segments(True)
+        body = [
+            copy(self._gradient_of(f"qpos@{self._substeps}"), At("seed"), state_bytes),
+            zero(first, end - first),
+            copy(self._solution(), At("solution"), self._solution_bytes()),
+        ]
+        for segment in segments:
+            body += _forward(segment)
+        body += self._adjoint_of_segments(segments, work, end)
+        return [], [*body, *self._rows()], []
+
+    def _adjoint_of_segments(self, segments: list[list[Launch]], work: int, end: int) -> list:
+        """Of all, after all have run forward: those before the last once more, each before its adjoint."""
+        body: list = []
         for k, segment in reversed(list(enumerate(segments))):
             if k < len(segments) - 1:
                 body += [*_forward(segment), zero(work, end - work)]
             if self._model.has_contacts:
                 body.append(self._zero_contacts())
             body += _adjoint(segment)
-        body += self._parameter_gradients()
-        after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
-        return before, body, after
+        return body
+
+    def _rows(self) -> list:
+        """Hand out what an adjoint has left, as a row of a Jacobian."""
+        rows = [copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item)]
+        for name, size in control_sizes(self._model).items():
+            rows.append(copy(At(f"{name}_grad"), self._gradient_of(name), size * self._item))
+        return rows
 
     def _build_observation(self, names: tuple[str, ...]):
         body = [copy(self._solution(), At("guess"), self._solution_bytes())]

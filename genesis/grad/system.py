@@ -1,0 +1,302 @@
+"""The step of a scene as a pure function: next state of state, controls and parameters, for any number of rows.
+
+The tools stand on it: what they need is not one motion of the scene but many, from states and under parameters of their
+own choosing, and the Jacobians of every step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from genesis import runtime
+from genesis.entities.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
+from genesis.entities.indexing import plain_tensors
+from genesis.errors import GenesisException
+from genesis.grad import bridge, rollout
+from genesis.rigid.command import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from genesis.entities.rigid_entity import RigidEntity
+    from genesis.scene import Scene
+    from genesis.trajectory import Trajectory
+
+_MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
+ACTUATORS = "actuators"
+KINDS = (*_MODES, ACTUATORS)
+
+
+class Linearization(NamedTuple):
+    """Exact derivatives of steps in the tangent space: dx' = A dx + B du + F dp.
+
+    Attributes:
+        A: (T, N, ndx, ndx)
+        B: (T, N, ndx, nu)
+        F: (T, N, ndx, p), or None
+    """
+
+    A: torch.Tensor
+    B: torch.Tensor
+    F: torch.Tensor | None
+
+
+class System:
+    """The step of a built scene as a function of tensors.
+
+    A state x is (qpos, qvel, act), nx = nq + nv + na numbers, and a small change of it dx is (dq, dv, dact),
+    ndx = 2 nv + na numbers, as `mjd_transitionFD` orders them. Rows are copies of the scene that know nothing of each
+    other; there may be more or fewer than the scene has envs, whose state and commands stay as they are.
+
+    Args:
+        scene: built
+        n_rows: N
+        control: what a row of controls is: "force", "position", "velocity" or "actuators"
+        entities: those that are controlled (None: all that have dofs, or actuators); the others' dofs are idle
+
+    Attributes:
+        nq, nv, na, nx, ndx: sizes, of all entities together
+        nu: numbers of a row of controls, entity after entity
+        lower, upper: (nu,) limits of the controls: force range, joint limits, `ctrlrange`; infinite where none is
+
+    Raises GenesisException for a scene that is not built, an unknown `control`, and entities without any.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        n_rows: int = 1,
+        control: str = "force",
+        entities: RigidEntity | Iterable[RigidEntity] | None = None,
+    ) -> None:
+        scene._require_built("System")
+        if control not in KINDS:
+            raise GenesisException(f"`control` is {control!r}; expected one of {', '.join(map(repr, KINDS))}.")
+        if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
+            raise GenesisException(f"`n_rows` is {n_rows!r}; expected a whole number from 1 on.")
+        self.scene, self.n_rows, self.control = scene, n_rows, control
+        self.entities = _controlled(scene, control, entities)
+        self._dynamics = scene._dynamics.resized(n_rows)
+        tangent = self._dynamics.tangent
+        self.nq, self.nv, self.na, self.nx, self.ndx = tangent.nq, tangent.nv, tangent.na, tangent.nx, tangent.ndx
+        self.integrate, self.difference, self.tangent = tangent.integrate, tangent.difference, tangent.tangent
+        self.dt: float = scene.dt
+        self._field = "ctrl" if control == ACTUATORS else MODE_FIELDS[_MODES[control]][0]
+        self._width = self._dynamics._control_sizes[self._field]
+        columns = [np.arange(*_columns(entity, control)) for entity in self.entities]
+        found = np.concatenate(columns) if columns else np.arange(0)
+        self.nu = len(found)
+        self._columns = torch.as_tensor(found, device=runtime.device)
+        self._whole = self.nu == self._width and bool((found == np.arange(self._width)).all())
+        self.lower, self.upper = self._limits()
+
+    def __repr__(self) -> str:
+        return f"<System of {self.scene!r}: {self.n_rows} rows, nx {self.nx}, ndx {self.ndx}, nu {self.nu}>"
+
+    # -- the scene's --------------------------------------------------------------------------------------------------
+
+    def state(self) -> torch.Tensor:
+        """The scene's present state with its graph, (n_envs or 1, nx)."""
+        return self.scene._read_state()
+
+    def put(self, x: torch.Tensor) -> None:
+        """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay."""
+        with plain_tensors():
+            state = x.expand(max(self.scene.n_envs, 1), self.nx).contiguous()
+        self.scene._solution = None
+        self.scene._set_state(state)
+
+    def theta(self) -> torch.Tensor:
+        """The packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
+        return self.scene._parameters.theta()
+
+    # -- motion -------------------------------------------------------------------------------------------------------
+
+    def rollout(
+        self,
+        x0: torch.Tensor,
+        u: torch.Tensor | None,
+        theta: torch.Tensor | None = None,
+        n_steps: int | None = None,
+    ) -> torch.Tensor:
+        """States (T + 1, N, nx) of T steps from ``x0`` (N, nx) or (nx,), under ``u`` (T, N, nu) or (T, nu).
+
+        Differentiable in all three. ``u`` None: no commands, for ``n_steps`` steps. ``theta``: (1 or N, ntheta); None:
+        what is in force in the scene.
+
+        Raises GenesisException when a state is not finite, or a row has more contacts than room.
+        """
+        with plain_tensors():
+            self._dynamics.follow_model()
+            x0 = x0.expand(self.n_rows, self.nx).contiguous()
+            theta = self._theta(theta)
+            steps = n_steps if u is None else u.shape[0]
+            if steps is None:
+                raise GenesisException("System.rollout: neither controls nor `n_steps` are given; pass one of them.")
+            command = self._command(u)
+            record = torch.is_grad_enabled()
+            plan = rollout.Plan(steps, steps)
+            if torch.is_grad_enabled() and theta.requires_grad:
+                theta = theta.expand(self.n_rows, -1)  # gradients are summed over the steps of a row first
+            return rollout.rollout(self._dynamics, x0, theta, command, None, plan, record)[1]
+
+    def linearize(
+        self,
+        x: torch.Tensor,
+        u: torch.Tensor | None,
+        theta: torch.Tensor | None = None,
+        parameters: torch.Tensor | None = None,
+    ) -> Linearization:
+        """Exact derivatives of the steps from ``x`` (T, N, nx) under ``u`` (T, N, nu), without graph.
+
+        ``theta``: (1 or N, ntheta), None: in force; ``parameters``: (ntheta, p), the derivative of theta by p, for F.
+        """
+        with torch.no_grad(), plain_tensors(), self._dynamics.lock:
+            self._dynamics.follow_model()
+            x, n_steps = x.detach(), x.shape[0]
+            theta = self._theta(theta).detach().contiguous()
+            u = None if u is None else u.detach().expand(n_steps, self.n_rows, self.nu)
+            x = x.expand(n_steps, self.n_rows, self.nx)
+            on_cpu = self._dynamics.device.type == "cpu"
+            if on_cpu and theta.shape[0] == 1:  # every point a row
+                flat = None if u is None else u.reshape(-1, self.nu)
+                found = self._jacobians(x.reshape(-1, self.nx), flat, theta, parameters)
+                shape = (n_steps, self.n_rows)
+                of_theta = None if found.F is None else found.F.unflatten(0, shape)
+                return Linearization(found.A.unflatten(0, shape), found.B.unflatten(0, shape), of_theta)
+            # Rows of parameters and points must match: go along the shorter axis.
+            along = 1 if on_cpu and self.n_rows < n_steps else 0
+            parts = []
+            for k in range((n_steps, self.n_rows)[along]):
+                point = (slice(None), k) if along else (k,)
+                at = theta[k : k + 1] if along else theta
+                parts.append(self._jacobians(x[point], None if u is None else u[point], at, parameters))
+            of_theta = (
+                None if parameters is None else torch.stack([part.F for part in parts if part.F is not None], along)
+            )
+            return Linearization(
+                torch.stack([part.A for part in parts], along), torch.stack([part.B for part in parts], along), of_theta
+            )
+
+    def trajectory(
+        self, x: torch.Tensor, u: torch.Tensor | None = None, theta: torch.Tensor | None = None
+    ) -> Trajectory:
+        """States (T + 1, N, nx) as a trajectory, each reading of which is differentiable in ``x`` and ``theta``.
+
+        ``u`` (T, N, nu): what accelerations depend on; None: no commands. The axis N is always there.
+        """
+        from genesis.trajectory import Trajectory
+
+        with plain_tensors():
+            self._dynamics.follow_model()
+            command = self._command(u)
+            return Trajectory(
+                self.scene, self._dynamics, x, self._theta(theta), x.shape[0] - 1, command, always_envs=True
+            )
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _jacobians(
+        self, x: torch.Tensor, u: torch.Tensor | None, theta: torch.Tensor, parameters: torch.Tensor | None
+    ) -> Linearization:
+        full = {} if u is None else {(self._field, 0): self._full(u)}
+        command = Command(*self._modes(u is not None), full)
+        found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
+        bridge.require_slots(self._dynamics, "")
+        if rows := bridge.rows_not_finite(found.after):
+            raise bridge.diverged(rows, "a step that was linearised")
+        control = found.control if self._whole else found.control[..., self._columns]
+        return Linearization(found.state, control, found.theta)
+
+    def _theta(self, theta: torch.Tensor | None) -> torch.Tensor:
+        theta = self.theta() if theta is None else theta
+        if theta.shape[0] not in (1, self.n_rows):
+            raise GenesisException(
+                f"System: the parameters have {theta.shape[0]} rows, one for each env of the scene; expected 1 or "
+                f"{self.n_rows}, as many as this system has."
+            )
+        return theta
+
+    def _command(self, u: torch.Tensor | None) -> Command:
+        if u is None:
+            return Command(*self._modes(False))
+        fits = u.shape[-1] == self.nu and (u.dim() == 2 or (u.dim() == 3 and u.shape[1] in (1, self.n_rows)))
+        if not fits or not u.shape[0]:
+            raise GenesisException(
+                f"System: the controls have shape {tuple(u.shape)}; expected (T, {self.n_rows}, {self.nu}) or "
+                f"(T, {self.nu}) with T from 1 on."
+            )
+        if u.dim() == 2:
+            u = u.unsqueeze(1)
+        key = (self._field, 0)
+        full = self._full(u.expand(u.shape[0], self.n_rows, self.nu))
+        return Command(*self._modes(True), {key: full}, frozenset([key]))
+
+    def _full(self, u: torch.Tensor) -> torch.Tensor:
+        """Controls in the columns of their field; the others zero."""
+        if self._whole:
+            return u.contiguous()
+        full = u.new_zeros((*u.shape[:-1], self._width))
+        return full.index_copy(-1, self._columns, u)
+
+    def _modes(self, commanded: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        # One row for all, where kernels can read it so.
+        n, nu = 1 if self._dynamics.device.type == "cpu" else self.n_rows, self._dynamics.nu
+        mode = torch.zeros((n, self.nv), dtype=torch.int32, device=runtime.device)
+        actuators_on = torch.zeros((n, nu), dtype=torch.int32, device=runtime.device)
+        if commanded and self.control == ACTUATORS:
+            actuators_on[:, self._columns] = 1
+        elif commanded:
+            mode[:, self._columns] = _MODES[self.control]
+        return mode, actuators_on
+
+    def _limits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of each control, as the scene has them now (those of its first env)."""
+        model = self.scene.mj_model
+        low, high = np.full(self._width, -np.inf), np.full(self._width, np.inf)
+        if self.control == ACTUATORS:
+            limited = model.actuator_ctrllimited.astype(bool)
+            low[limited], high[limited] = model.actuator_ctrlrange[limited].T
+        elif self.control != "velocity":
+            for entity in self.scene.entities:
+                if not entity.n_dofs:
+                    continue
+                both = entity.get_dofs_force_range() if self.control == "force" else entity.get_dofs_limit()
+                place = slice(entity.dof_start, entity.dof_end)
+                low[place], high[place] = (
+                    value.detach().as_subclass(torch.Tensor).reshape(-1, entity.n_dofs)[0].cpu().numpy()
+                    for value in both
+                )
+        columns = self._columns.cpu().numpy()
+        lower, upper = (torch.as_tensor(v[columns], dtype=runtime.tc_float, device=runtime.device) for v in (low, high))
+        return lower, upper
+
+
+def _columns(entity: RigidEntity, control: str) -> tuple[int, int]:
+    """First column of a control field that is an entity's, and the one behind its last."""
+    if control == ACTUATORS:
+        start = entity._built("System").actuator_start
+        return start, start + entity.n_actuators
+    return entity.dof_start, entity.dof_end
+
+
+def _controlled(scene: Scene, control: str, entities: Any) -> list[RigidEntity]:
+    if entities is not None:
+        chosen = list(entities) if isinstance(entities, list | tuple | set | frozenset) else [entities]
+        strangers = [entity for entity in chosen if entity not in scene.entities]
+        if strangers or not chosen:
+            raise GenesisException(
+                f"`entities` are {chosen!r}; expected entities of this scene: "
+                f"{', '.join(repr(entity.name) for entity in scene.entities)}."
+            )
+    else:
+        chosen = scene.entities
+    able = [e for e in scene.entities if e in chosen and np.ptp(_columns(e, control)) > 0]
+    what = "actuators" if control == ACTUATORS else "dofs"
+    if entities is not None and len(able) != len(set(map(id, chosen))):
+        idle = [e.name for e in chosen if e not in able]
+        raise GenesisException(f"{', '.join(map(repr, idle))} has no {what} to control.")
+    return able

@@ -1,0 +1,233 @@
+"""Jacobians of a step at many points at once: what a small change of state, controls and parameters does to the next
+state (MuJoCo: mjd_transitionFD, there by differences).
+
+A row of a Jacobian is an adjoint. A step of Euler's or implicitfast integrator is
+
+    (qacc, act_dot) = a(x, u, theta),   x' = g(x, qacc, act_dot)
+
+where only `a` is expensive; so `a` has nv + na rows instead of the 2 nv + na of x', and all share one forward pass:
+
+    dx'/d(x, u, theta) = dg/d(x, theta) + dg/d(qacc, act_dot) da/d(x, u, theta).
+
+Steps of several segments (RK4, substeps) take one whole adjoint for each row of x'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from genesis import runtime
+from genesis.rigid.command import Command
+
+if TYPE_CHECKING:
+    from genesis.rigid.cpu import CpuDynamics
+    from genesis.rigid.dynamics import Dynamics
+
+# Of numbers: points are taken so many at a time that what is computed on the way fits in it.
+_LARGEST_BUFFER = 2**24
+
+
+@dataclass
+class Jacobians:
+    """Of the state after a step, at M points.
+
+    Attributes:
+        after: the states after, (M, nx)
+        state: in the tangent space, (M, ndx, ndx)
+        control: by one control field, (M, ndx, width)
+        theta: by combinations of the parameters, (M, ndx, p), or None
+    """
+
+    after: torch.Tensor
+    state: torch.Tensor
+    control: torch.Tensor
+    theta: torch.Tensor | None
+
+
+def on_cpu(
+    dynamics: CpuDynamics,
+    theta: torch.Tensor,
+    command: Command,
+    state: torch.Tensor,
+    field: str,
+    parameters: torch.Tensor | None,
+) -> Jacobians:
+    """At the points ``state`` (M, nx) under ``command``, whose blocks, as ``theta``, have 1 or M rows.
+
+    ``field``: the control field that the Jacobian is by; ``parameters``: (ntheta, p), combinations of parameters.
+    """
+    width = dynamics._control_sizes[field]
+    per_point = dynamics.nv * (dynamics.state_size + width + (dynamics.model.ntheta if parameters is not None else 0))
+    chunk = max(1, _LARGEST_BUFFER // max(per_point, 1))
+    compute = _of_one_segment if dynamics.substeps == 1 and not dynamics.rk4 else _of_segments
+    parts = []
+    for first in range(0, state.shape[0], chunk):
+        rows = slice(first, first + chunk)
+        parts.append(compute(dynamics, _rows_of(theta, rows), _piece(command, rows), state[rows], field, parameters))
+    if len(parts) == 1:
+        return parts[0]
+    return Jacobians(
+        torch.cat([part.after for part in parts]),
+        torch.cat([part.state for part in parts]),
+        torch.cat([part.control for part in parts]),
+        None if parameters is None else torch.cat([part.theta for part in parts]),  # type: ignore[misc]
+    )
+
+
+def _rows_of(values: torch.Tensor, rows: slice) -> torch.Tensor:
+    return values[rows] if values.dim() == 2 and values.shape[0] > 1 else values
+
+
+def _piece(command: Command, rows: slice) -> Command:
+    blocks = {key: _rows_of(block, rows) for key, block in command.blocks.items()}
+    return Command(_rows_of(command.mode, rows), _rows_of(command.actuators_on, rows), blocks)
+
+
+def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacobians:
+    model, m = dynamics.model, state.shape[0]
+    nv, na, nx, width = dynamics.nv, dynamics.na, dynamics.state_size, dynamics._control_sizes[field]
+    after, qacc, act_dot = (_empty(dynamics, m, size) for size in (nx, nv, na))
+    by_state, by_control = _empty(dynamics, m, nv + na, nx), _empty(dynamics, m, nv + na, width)
+    by_theta = None if parameters is None else _zeros(dynamics, m, nv + na, model.ntheta)
+    seeds = torch.eye(nv + na, dtype=runtime.tc_float, device=dynamics.device)
+    dynamics.run_rows(
+        lambda executor: executor.acceleration_jacobian(),
+        theta,
+        command,
+        state,
+        {
+            "guess": dynamics._zero_solution(),
+            "next": after,
+            "qacc": qacc,
+            "act_dot": act_dot,
+            "seed": seeds.expand(m, -1, -1),
+            "state_grad": by_state,
+            f"{field}_grad": by_control,
+            "theta_grad": by_theta,
+        },
+        nv + na,
+    )
+    tangent = dynamics.tangent
+    if tangent.flat and not na:  # qvel' = qvel + h qacc, qpos' = qpos + h qvel'
+        h = model.timestep
+        velocity = h * by_state
+        velocity[:, :, dynamics.nq :].diagonal(dim1=-2, dim2=-1).add_(1.0)
+        position = h * velocity
+        position[:, :, : dynamics.nq].diagonal(dim1=-2, dim2=-1).add_(1.0)
+        of_state, scale = torch.cat([position, velocity], 1), h * h
+        of_control = torch.cat([scale * by_control, h * by_control], 1)
+        of_theta = None
+        if by_theta is not None:
+            combined = by_theta @ parameters
+            of_theta = torch.cat([scale * combined, h * combined], 1)
+        return Jacobians(after, of_state, of_control, of_theta)
+    direct, by_acceleration, direct_theta = _of_advance(
+        dynamics, theta, command, state, after, qacc, act_dot, parameters is not None
+    )
+    of_state = (direct + by_acceleration @ by_state) @ tangent.tangent(state)
+    of_theta = None
+    if by_theta is not None:
+        of_theta = by_acceleration @ (by_theta @ parameters) + direct_theta @ parameters
+    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta)
+
+
+def _of_advance(
+    dynamics, theta, command, state, after, qacc, act_dot, with_theta: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Jacobians of the state after, in its tangent space: by the state (M, ndx, nx), by (qacc, act_dot), by theta."""
+    m, nv, na, ndx = state.shape[0], dynamics.nv, dynamics.na, dynamics.tangent.ndx
+    by_state = _empty(dynamics, m, ndx, dynamics.state_size)
+    by_qacc, by_act_dot = _empty(dynamics, m, ndx, nv), _empty(dynamics, m, ndx, na)
+    by_theta = _zeros(dynamics, m, ndx, dynamics.model.ntheta) if with_theta else None
+    dynamics.run_rows(
+        lambda executor: executor.advance_jacobian(),
+        theta,
+        command,
+        state,
+        {
+            "qacc": qacc,
+            "act_dot": act_dot,
+            "seed": dynamics.tangent.cotangent(after),
+            "state_grad": by_state,
+            "qacc_grad": by_qacc,
+            "act_dot_grad": by_act_dot,
+            "theta_grad": by_theta,
+        },
+        ndx,
+    )
+    return by_state, torch.cat([by_qacc, by_act_dot], -1), by_theta
+
+
+def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobians:
+    m, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
+    after, solution = _empty(dynamics, m, nx), _empty(dynamics, m, dynamics.solution_size)
+    dynamics.run_rows(
+        lambda executor: executor.step(),
+        theta,
+        command,
+        state,
+        {"guess": dynamics._zero_solution(), "next": after, "solution": solution},
+        1,
+    )
+    by_state, by_control = _empty(dynamics, m, ndx, nx), _empty(dynamics, m, ndx, width)
+    by_theta = None if parameters is None else _zeros(dynamics, m, ndx, dynamics.model.ntheta)
+    dynamics.run_rows(
+        lambda executor: executor.step_jacobian(),
+        theta,
+        command,
+        state,
+        {
+            "solution": solution,
+            "seed": dynamics.tangent.cotangent(after),
+            "state_grad": by_state,
+            f"{field}_grad": by_control,
+            "theta_grad": by_theta,
+        },
+        ndx,
+    )
+    of_theta = None if by_theta is None else by_theta @ parameters
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta)
+
+
+def of_rows(
+    dynamics: Dynamics,
+    theta: torch.Tensor,
+    command: Command,
+    state: torch.Tensor,
+    field: str,
+    parameters: torch.Tensor | None,
+) -> Jacobians:
+    """The same by the adjoint of a step, row by row of the Jacobian: for any device, at as many points as envs."""
+    n, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
+    full = dynamics._controls(command, 1).get(field)
+    control = _zeros(dynamics, n, width) if full is None else full.values.expand(n, width).contiguous()
+    blocks = {key: block for key, block in command.blocks.items() if key[0] != field} | {(field, 0): control}
+    command = Command(command.mode, command.actuators_on, blocks)
+    needs = [key[0] == field for key in blocks]
+    after, guess = torch.empty_like(state), dynamics.no_solution()
+    solution = torch.empty_like(guess)
+    dynamics.run(theta, command, state, after, guess, solution)
+    seeds = dynamics.tangent.cotangent(after)
+    by_state, by_control = _empty(dynamics, n, ndx, nx), _empty(dynamics, n, ndx, width)
+    of_theta = None if parameters is None else _empty(dynamics, n, ndx, parameters.shape[1])
+    rows = theta.expand(n, -1).contiguous()
+    for i in range(ndx):
+        gradients = dynamics.run_adjoint(
+            rows, command, state, solution, seeds[:, i].contiguous(), None, of_theta is not None, needs
+        )
+        by_state[:, i] = gradients.state
+        by_control[:, i] = gradients.blocks[-1]
+        if of_theta is not None:
+            of_theta[:, i] = gradients.theta @ parameters
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta)
+
+
+def _empty(dynamics: Dynamics, *shape: int) -> torch.Tensor:
+    return torch.empty(shape, dtype=runtime.tc_float, device=dynamics.device)
+
+
+def _zeros(dynamics: Dynamics, *shape: int) -> torch.Tensor:
+    return torch.zeros(shape, dtype=runtime.tc_float, device=dynamics.device)
