@@ -102,6 +102,10 @@ class SimOptions(Options):
         Height of the floor of particle solvers in Genesis [m]. Rigid bodies do not know it: no effect.
     requires_grad
         Whether steps record gradients.
+    gradient_clip
+        Largest norm of an env's gradient of the loss by the state (qpos, qvel, act) that a backward pass carries from a
+        step to the one before; a larger one is scaled to it. Over long or chaotic horizons the gradient then keeps its
+        recent part instead of overflowing, and is no longer that of the loss. ``None``: exact.
     """
 
     refused: ClassVar[dict[str, str]] = {"substeps_local": "a step keeps its state only, leave it out"}
@@ -111,6 +115,7 @@ class SimOptions(Options):
     gravity: Vec3 = (0.0, 0.0, -9.81)
     floor_height: Number = 0.0
     requires_grad: StrictBool = False
+    gradient_clip: Positive | None = None
 
 
 class RigidOptions(Options):

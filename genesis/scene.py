@@ -208,10 +208,11 @@ class Scene:
         model = Model(composed.mj_model, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
         dynamics: Dynamics
+        clip = self.sim_options.gradient_clip
         if runtime.device.type == "cpu":
-            dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, runtime.num_threads)
+            dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, clip, runtime.num_threads)
         else:
-            dynamics = GraphDynamics(model, n_worlds, runtime.device, self.substeps)
+            dynamics = GraphDynamics(model, n_worlds, runtime.device, self.substeps, clip)
         start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
 

@@ -40,10 +40,12 @@ class CpuDynamics(Dynamics):
         n_worlds: int,
         device: torch.device,
         substeps: int = 1,
+        gradient_clip: float | None = None,
         num_threads: int = 1,
         executors: list[CpuExecutor] | None = None,
     ):
-        super().__init__(model, n_worlds, device, substeps)
+        super().__init__(model, n_worlds, device, substeps, gradient_clip)
+        self._clip = torch.full((1,), gradient_clip or 0.0, dtype=runtime.tc_float, device=device)
         # More threads than cores help nobody, and each has programs of its own to make.
         self._n_threads = max(1, min(num_threads, _MOST_PER_CORE * (os.cpu_count() or 1)))
         self._pool: ThreadPoolExecutor | None = None
@@ -59,7 +61,7 @@ class CpuDynamics(Dynamics):
 
     def resized(self, n_worlds: int) -> "CpuDynamics":
         """It shares the programs, which are the same for any number of envs, and so the lock as well."""
-        resized = CpuDynamics(self.model, n_worlds, self.device, self.substeps, self._n_threads, self.executors)
+        resized = CpuDynamics(self.model, n_worlds, self.device, self.substeps, None, self._n_threads, self.executors)
         resized.lock = self.lock
         return resized
 
@@ -287,6 +289,7 @@ class CpuDynamics(Dynamics):
                 ("unconverged", self._unconverged),
             ):
                 program.place(name, values.data_ptr(), values.element_size())
+            program.place("clip", self._clip.data_ptr() if self.gradient_clip is not None else 0)
             program.layout = ()
             for name in self._control_sizes:
                 program.place(name, self._zero_controls.data_ptr())
@@ -320,10 +323,7 @@ class CpuDynamics(Dynamics):
         if not self._commands_whole_fields(command):
             controls = self._controls(command, n_steps, n_rows)
         for program in programs:
-            if theta.shape[0] > 1:
-                _place_rows(program, "theta", theta)
-            else:
-                program.place("theta", theta.data_ptr())
+            _place_rows(program, "theta", theta)
             _place_rows(program, "ctrl_mode", command.mode)
             _place_rows(program, "actuator_on", command.actuators_on)
             _place_steps(program, "state", state, state.dim() == 3)
@@ -464,11 +464,9 @@ def _wait_for(others: list[Future]) -> None:
 
 
 def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
-    """(N, ...)."""
-    if values.shape[0] == 1:
-        program.cells[program.cell_of[name]] = values.data_ptr()
-    else:
-        program.place(name, values.data_ptr(), values.stride(0) * values.element_size())
+    """(N, ...), or one row for all."""
+    stride = values.stride(0) * values.element_size() if values.shape[0] > 1 else 0
+    program.place(name, values.data_ptr(), stride)
 
 
 def _place_steps(program: Program, name: str, values: torch.Tensor, steps: bool) -> None:

@@ -74,13 +74,23 @@ class Dynamics(ABC):
         n_worlds: number of envs N (at least 1)
         device: torch device
         substeps: integration steps of ``model.timestep`` per step
+        gradient_clip: largest norm of an env's gradient by the state, (qpos, qvel, act), that leaves the adjoint of a
+            step; a larger one is scaled to it. None: as it is
 
     States are (N, nq + nv + na), or (T, N, nq + nv + na) for the steps of a run; parameters (1 or N, ntheta); the
     constraint solver's solutions (N, solution_size), or (T, N, solution_size).
     """
 
-    def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1):
+    def __init__(
+        self,
+        model: Model,
+        n_worlds: int,
+        device: torch.device,
+        substeps: int = 1,
+        gradient_clip: float | None = None,
+    ):
         self.model, self.n_worlds, self.device, self.substeps = model, n_worlds, device, substeps
+        self.gradient_clip = gradient_clip
         self.nq, self.nv, self.na, self.nu, self.nbody = model.nq, model.nv, model.na, model.nu, model.nbody
         self.state_size = self.nq + self.nv + self.na
         self.rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
@@ -96,7 +106,7 @@ class Dynamics(ABC):
         self._load_kernels()
 
     def resized(self, n_worlds: int) -> "Dynamics":
-        """The same physics for another number of envs. It shares the model; see `follow_model`."""
+        """The same physics for another number of envs, gradients not clipped. It shares the model (`follow_model`)."""
         return type(self)(self.model, n_worlds, self.device, self.substeps)
 
     def follow_model(self) -> None:

@@ -26,8 +26,15 @@ _capturing = threading.Lock()
 class GraphDynamics(Dynamics):
     """Forward dynamics by captured graphs; for CUDA, and for the CPU in tests of this very code."""
 
-    def __init__(self, model: Model, n_worlds: int, device: torch.device, substeps: int = 1):
-        super().__init__(model, n_worlds, device, substeps)
+    def __init__(
+        self,
+        model: Model,
+        n_worlds: int,
+        device: torch.device,
+        substeps: int = 1,
+        gradient_clip: float | None = None,
+    ):
+        super().__init__(model, n_worlds, device, substeps, gradient_clip)
         self._forget_programs()
 
     def _forget_programs(self) -> None:
@@ -224,12 +231,19 @@ class GraphDynamics(Dynamics):
                 after.add_(seed[t])
             self._theta_grad.zero_()
             self._replay(graph)
-            gradient = self._state(gradient=True)
+            gradient = self._clipped(self._state(gradient=True))
             self._gather(totals, first_step + t)
         self._note_convergence()
         if own:
             return self.gradients(gradient.clone(), totals, theta, command, needs_blocks)
         return Gradients(gradient.clone(), None, [])
+
+    def _clipped(self, gradient: torch.Tensor) -> torch.Tensor:
+        if self.gradient_clip is None:
+            return gradient
+        largest = gradient.abs().amax(1, keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
+        norm = largest * torch.linalg.vector_norm(gradient / largest, dim=1, keepdim=True)
+        return gradient * torch.where(norm.isfinite(), (self.gradient_clip / norm).clamp(max=1.0), 1.0)
 
     def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
         self._load(theta, command, 1)

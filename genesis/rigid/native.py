@@ -22,7 +22,7 @@ from genesis import runtime
 from genesis.types import untaped
 
 # Operations other than a kernel; a kernel's operation is its address.
-_ZERO, _COPY, _ADD, _ZERO_COUNTED, _COUNT_FINITE = 1, 2, 3, 4, 5
+_ZERO, _COPY, _ADD, _ZERO_COUNTED, _COUNT_FINITE, _CLIP = 1, 2, 3, 4, 5, 6
 _SMALLEST_ADDRESS = 16
 _REAL_NAME = "double" if runtime.precision == "64" else "float"
 
@@ -49,6 +49,26 @@ _LOOP = """
                 for (u64 k = 0; k < n; ++k)
                     to[k] += from[k];
         }
+        static void clip(REAL* __restrict x, const REAL* __restrict bound, u64 n)
+        {
+            // Through the largest number: squares overflow long before norms do. What is not finite stays so.
+            if (!x || !bound)
+                return;
+            REAL largest = 0, sum = 0;
+            for (u64 k = 0; k < n; ++k) {
+                REAL size = x[k] < 0 ? -x[k] : x[k];
+                if (!(size <= largest))
+                    largest = size;
+            }
+            if (!(largest > 0) || largest - largest != 0)
+                return;
+            for (u64 k = 0; k < n; ++k)
+                sum += (x[k] / largest) * (x[k] / largest);
+            REAL norm = largest * sqrt(sum);
+            if (norm > *bound)
+                for (u64 k = 0; k < n; ++k)
+                    x[k] *= *bound / norm;
+        }
         static void operations(const u64* op, int n)
         {
             for (int i = 0; i < n; ++i, op += 4) {
@@ -65,6 +85,8 @@ _LOOP = """
                     add((REAL*)op[1], (const REAL*)op[2], op[3]);
                 } else if (op[0] == ZERO_COUNTED) {
                     zero((char*)op[1], op[3] * (u64)(*(const int*)op[2]));
+                } else if (op[0] == CLIP) {
+                    clip((REAL*)op[1], (const REAL*)op[2], op[3]);
                 } else if (op[0] == COUNT_FINITE) {
                     const REAL* x = (const REAL*)op[2];
                     REAL sum = 0;
@@ -103,6 +125,7 @@ for _name, _value in {
     "ZERO": _ZERO,
     "COUNT_FINITE": _COUNT_FINITE,
     "COPY": _COPY,
+    "CLIP": _CLIP,
     "ADD": _ADD,
     "REAL": _REAL_NAME,
 }.items():
@@ -257,6 +280,11 @@ def zero_counted(to: int, count: int, size: int) -> tuple:
 def count_finite(to: int, source: int | At, count: int) -> tuple:
     """Add one to the int ``to`` if all of ``count`` real numbers are finite."""
     return _COUNT_FINITE, to, source, count
+
+
+def clip(to: int, bound: At, count: int) -> tuple:
+    """Scale ``count`` real numbers to the norm ``bound`` where theirs is larger."""
+    return _CLIP, to, bound, count
 
 
 class Program:

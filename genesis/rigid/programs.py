@@ -10,7 +10,7 @@ import warp as wp
 from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS
-from genesis.rigid.native import At, Kernel, Moving, Program, add, copy, count_finite, zero, zero_counted
+from genesis.rigid.native import At, Kernel, Moving, Program, add, clip, copy, count_finite, zero, zero_counted
 from genesis.rigid.step import OF_BODIES
 from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
 from genesis.types import real
@@ -33,9 +33,10 @@ class CpuExecutor:
     contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``, ...
 
     Of adjoints: ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps
-    give), ``in0``, ``in1``, ... (of an observation's fields). Results: ``state_grad``; ``<control>_grad`` (of each
-    step) and ``<control>_total`` (summed over steps); ``theta_total`` (likewise; with ``theta_grad``, which holds one
-    step's); ``unconverged``; ``finite``, 2 if the gradients are.
+    give), ``clip`` (the largest norm of the gradient that leaves a step, if any), ``in0``, ``in1``, ... (of an
+    observation's fields). Results: ``state_grad``; ``<control>_grad`` (of each step) and ``<control>_total`` (summed
+    over steps); ``theta_total`` (likewise; with ``theta_grad``, which holds one step's); ``unconverged``; ``finite``, 2
+    if the gradients are.
     """
 
     def __init__(self, model: Model, substeps: int, rk4: bool):
@@ -165,7 +166,7 @@ class CpuExecutor:
         for segment in segments:
             body += _forward(segment)
         body += self._adjoint_of_segments(segments, work, end)
-        body += self._parameter_gradients()
+        body += [*self._parameter_gradients(), clip(first, At("clip"), self._state_size)]
         after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
         return before, body, after
 
