@@ -9,7 +9,7 @@ where only `a` is expensive; so `a` has nv + na rows instead of the 2 nv + na of
 
     dx'/d(x, u, theta) = dg/d(x, theta) + dg/d(qacc, act_dot) da/d(x, u, theta).
 
-Steps of several segments (RK4, substeps) take one whole adjoint for each row of x'.
+Steps of several segments (RK4, substeps) take one whole adjoint for each row of x', after one forward pass for all.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from genesis.rigid.cpu import CpuDynamics
     from genesis.rigid.dynamics import Dynamics
 
-# Of numbers: points are taken so many at a time that what is computed on the way fits in it.
-_LARGEST_BUFFER = 2**24
+# Of numbers: points are taken so many at a time that what is computed on the way fits in it, and in the cache.
+_LARGEST_BUFFER = 2**19
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
         of_control = torch.cat([scale * by_control, h * by_control], 1)
         of_theta = None
         if by_theta is not None:
-            combined = by_theta @ parameters
+            combined = _combined(by_theta, parameters)
             of_theta = torch.cat([scale * combined, h * combined], 1)
         return Jacobians(after, of_state, of_control, of_theta)
     direct, by_acceleration, direct_theta = _of_advance(
@@ -130,7 +130,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     of_state = (direct + by_acceleration @ by_state) @ tangent.tangent(state)
     of_theta = None
     if by_theta is not None:
-        of_theta = by_acceleration @ (by_theta @ parameters) + direct_theta @ parameters
+        of_theta = by_acceleration @ _combined(by_theta, parameters) + _combined(direct_theta, parameters)
     return Jacobians(after, of_state, by_acceleration @ by_control, of_theta)
 
 
@@ -188,8 +188,16 @@ def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobian
         },
         ndx,
     )
-    of_theta = None if by_theta is None else by_theta @ parameters
+    of_theta = None if by_theta is None else _combined(by_theta, parameters)
     return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta)
+
+
+def _combined(by_theta: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
+    """``by_theta @ parameters``; of the many parameters of a model, few are asked for."""
+    used = parameters.ne(0).any(1).nonzero()[:, 0]
+    if 2 * len(used) > len(parameters):
+        return by_theta @ parameters
+    return by_theta.index_select(-1, used) @ parameters[used]
 
 
 def of_rows(

@@ -42,13 +42,16 @@ class CpuExecutor:
     def __init__(self, model: Model, substeps: int, rk4: bool):
         self._model, self._substeps = model, substeps
         self.constrained = model.constrained  # whether these are programs with constraints
-        self.space = Workspace(model, 1, substeps, rk4, torch.device("cpu"), rows_adjacent=False)
+        self._rk4 = rk4
+        self.space = self._new_space()
+        self._segment_spaces = [self.space]
         self._item = self.space.block.item
         self._theta_grad = torch.zeros(model.ntheta, dtype=self.space.block.data.dtype, device="cpu")
         self.theta_grad_address = self._theta_grad.data_ptr()
         self._state_size = model.nq + model.nv + model.na
         self._evaluations = evaluations(model, substeps, rk4)
         self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
+        self._n_segments = len(self._binder.segments(True))
         self._programs: dict[object, Program] = {}
         self._finite = torch.zeros(1, dtype=torch.int32, device="cpu")
 
@@ -73,10 +76,23 @@ class CpuExecutor:
             return Moving(shape, dtype, At("theta", offset), At("theta_grad", offset))
         return self.space.arrays[name]
 
+    def _new_space(self) -> Workspace:
+        return Workspace(self._model, 1, self._substeps, self._rk4, torch.device("cpu"), rows_adjacent=False)
+
+    def _binder_in(self, space: Workspace) -> Binder:
+        """Binds stages to the fields of ``space``, and to this one's slots: what goes from segment to segment."""
+        shared = (*CONTROL_FIELDS, "ctrl_mode", "actuator_on", *self._model.theta_fields)
+
+        def array(name: str) -> wp.array | Moving:
+            return self._array(name) if "@" in name or name in shared else space.arrays[name]
+
+        def gradient(name: str) -> wp.array:
+            return (self.space if "@" in name else space).arrays[name].grad
+
+        return Binder(self._model, self._substeps, array, gradient)
+
     def _gradient_of(self, name: str) -> int:
-        block = self.space.block_of(name)
-        assert block.grad is not None
-        return block.grad.data_ptr() + block.start(name) * self._item
+        return self.space.gradient_address(name)
 
     def _data_of(self, name: str) -> int:
         block = self.space.block_of(name)
@@ -121,12 +137,12 @@ class CpuExecutor:
         return self._program("advance Jacobian", self._build_advance_jacobian, _OF_SEEDS)
 
     def step_jacobian(self) -> Program:
-        """The same of the state after a whole step; for steps of several segments, whose work fields they share."""
+        """The same of the state after a whole step, for steps of several segments; ``seed``: (nq + nv + na)."""
         return self._program("step Jacobian", self._build_step_jacobian, _OF_SEEDS)
 
     def _program(self, key, build, stepping: frozenset[str]) -> Program:
         if key not in self._programs:
-            self._programs[key] = Program(*build(), stepping, self.space)
+            self._programs[key] = Program(*build(), stepping, self._segment_spaces)
         return self._programs[key]
 
     def _solution(self) -> int:
@@ -165,7 +181,12 @@ class CpuExecutor:
         ]
         for segment in segments:
             body += _forward(segment)
-        body += self._adjoint_of_segments(segments, work, end)
+        for k, segment in reversed(list(enumerate(segments))):
+            if k < len(segments) - 1:
+                body += [*_forward(segment), zero(work, end - work)]
+            if self._model.has_contacts:
+                body.append(_zero_contacts(self.space))
+            body += _adjoint(segment)
         body += [*self._parameter_gradients(), clip(first, At("clip"), self._state_size)]
         after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
         return before, body, after
@@ -187,7 +208,7 @@ class CpuExecutor:
             copy(self._gradient_of("act_dot"), At("seed", model.nv * item), model.na * item),
         ]
         if model.has_contacts:
-            body.append(self._zero_contacts())
+            body.append(_zero_contacts(self.space))
         body += [*_adjoint(launches[:-1]), *self._rows()]
         return before, body, []
 
@@ -206,30 +227,24 @@ class CpuExecutor:
         return before, body, []
 
     def _build_step_jacobian(self):
-        space = self.space
-        first, work = self._gradient_of("qpos@0"), self._gradient_of(space.first_work_field)
-        end, state_bytes = self._gradient_of(space.first_observed_field), self._state_size * self._item
-        segments = self._binder.segments(True)
-        body = [
-            copy(self._gradient_of(f"qpos@{self._substeps}"), At("seed"), state_bytes),
-            zero(first, end - first),
-            copy(self._solution(), At("solution"), self._solution_bytes()),
-        ]
+        # Each segment works in a space of its own, so that all rows share one forward pass.
+        while len(self._segment_spaces) < self._n_segments:
+            self._segment_spaces.append(self._new_space())
+        spaces = self._segment_spaces
+        first, work = self._gradient_of("qpos@0"), self._gradient_of(self.space.first_work_field)
+        state_bytes = self._state_size * self._item
+        segments = [self._binder_in(space).segments(True)[k] for k, space in enumerate(spaces)]
+        before = [copy(self._solution(), At("guess"), self._solution_bytes())]
         for segment in segments:
-            body += _forward(segment)
-        body += self._adjoint_of_segments(segments, work, end)
-        return [], [*body, *self._rows()], []
-
-    def _adjoint_of_segments(self, segments: list[list[Launch]], work: int, end: int) -> list:
-        """Of all, after all have run forward: those before the last once more, each before its adjoint."""
-        body: list = []
-        for k, segment in reversed(list(enumerate(segments))):
-            if k < len(segments) - 1:
-                body += [*_forward(segment), zero(work, end - work)]
+            before += _forward(segment)
+        body = [copy(self._gradient_of(f"qpos@{self._substeps}"), At("seed"), state_bytes), zero(first, work - first)]
+        for segment, space in zip(reversed(segments), reversed(spaces), strict=True):
+            start, end = (space.gradient_address(f) for f in (space.first_work_field, space.first_observed_field))
+            body.append(zero(start, end - start))
             if self._model.has_contacts:
-                body.append(self._zero_contacts())
+                body.append(_zero_contacts(space))
             body += _adjoint(segment)
-        return body
+        return before, [*body, *self._rows()], []
 
     def _rows(self) -> list:
         """Hand out what an adjoint has left, as a row of a Jacobian."""
@@ -268,13 +283,6 @@ class CpuExecutor:
         body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item))
         before = [*self._reset_convergence(), self._reset_finite()]
         return before, body, [*self._tell_convergence(), *self._check_gradients()]
-
-    def _zero_contacts(self) -> tuple:
-        """Gradients of the contacts there are; the others' are not read."""
-        contacts = self.space.contacts
-        assert contacts.grad is not None
-        count = self._integer("ncon") + 4  # those that have a slot
-        return zero_counted(contacts.grad.data_ptr(), count, contacts.width * self._item)
 
     def _parameter_gradients(self) -> list:
         """Hand out what a step's adjoint has left for controls and parameters."""
@@ -318,6 +326,14 @@ class CpuExecutor:
             return [(0, view.data_ptr(), view.numel() * self._item)]
         size = view[0, 0].numel() * self._item if block.slots else 0
         return [(k * size, view[0, k].data_ptr(), size) for k in range(block.slots)]
+
+
+def _zero_contacts(space: Workspace) -> tuple:
+    """Gradients of the contacts there are; the others' are not read."""
+    contacts = space.contacts
+    assert contacts.grad is not None
+    count = space.integers["ncon"].data_ptr() + 4  # those that have a slot
+    return zero_counted(contacts.grad.data_ptr(), count, contacts.width * contacts.item)
 
 
 def _forward(launches: list[Launch]) -> list[Kernel]:

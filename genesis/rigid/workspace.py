@@ -189,6 +189,12 @@ class Workspace:
         """The block that holds a field."""
         return next(b for b in self._blocks() if name in b.fields)
 
+    def gradient_address(self, name: str) -> int:
+        """Where the gradient of a field begins."""
+        block = self.block_of(name)
+        assert block.grad is not None
+        return block.grad.data_ptr() + block.start(name) * block.item
+
     def view(self, name: str, gradient: bool = False) -> torch.Tensor:
         """A field as a tensor, (rows, ...)."""
         return self.block_of(name).view(name, gradient)
