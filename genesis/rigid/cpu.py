@@ -53,6 +53,7 @@ class CpuDynamics(Dynamics):
         self._gradients_checked = True
         self._needed_values = self._needed.numpy()
         self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
+        self.one_point: dict[str, jacobian.OnePoint] = {}
         self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._finite_values = self._finite.numpy()
         self._unconverged = torch.zeros(n_worlds, dtype=torch.int32, device=device)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from genesis import runtime
@@ -25,9 +26,12 @@ from genesis.rigid.command import Command
 if TYPE_CHECKING:
     from genesis.rigid.cpu import CpuDynamics
     from genesis.rigid.dynamics import Dynamics
+    from genesis.rigid.native import Program
+    from genesis.rigid.programs import CpuExecutor
 
 # Of numbers: points are taken so many at a time that what is computed on the way fits in it, and in the cache.
 _LARGEST_BUFFER = 2**19
+_SHORTEST = 1e-15  # quaternion (mjMINVAL)
 
 
 @dataclass
@@ -59,10 +63,13 @@ def on_cpu(
 
     ``field``: the control field that the Jacobian is by; ``parameters``: (ntheta, p), combinations of parameters.
     """
+    one_segment = dynamics.substeps == 1 and not dynamics.rk4
+    if state.shape[0] == 1 and one_segment and parameters is None:
+        return _one_point(dynamics, field).jacobians(theta, command, state)
     width = dynamics._control_sizes[field]
     per_point = dynamics.nv * (dynamics.state_size + width + (dynamics.model.ntheta if parameters is not None else 0))
     chunk = max(1, _LARGEST_BUFFER // max(per_point, 1))
-    compute = _of_one_segment if dynamics.substeps == 1 and not dynamics.rk4 else _of_segments
+    compute = _of_one_segment if one_segment else _of_segments
     parts = []
     for first in range(0, state.shape[0], chunk):
         rows = slice(first, first + chunk)
@@ -159,6 +166,105 @@ def _of_advance(
         ndx,
     )
     return by_state, torch.cat([by_qacc, by_act_dot], -1), by_theta
+
+
+def _one_point(dynamics: CpuDynamics, field: str) -> OnePoint:
+    executor = dynamics.executors[0]
+    known = dynamics.one_point.get(field)
+    if known is None or known.executor is not executor:
+        known = dynamics.one_point[field] = OnePoint(dynamics, executor, field)
+    return known
+
+
+class OnePoint:
+    """The same at one point and without parameters, where a call takes as long as the physics: with buffers that are
+    kept, and numpy, whose calls cost a fraction of torch's."""
+
+    def __init__(self, dynamics: CpuDynamics, executor: CpuExecutor, field: str) -> None:
+        self._dynamics, self.executor = dynamics, executor
+        nv, na, nx = dynamics.nv, dynamics.na, dynamics.state_size
+        rows, width = nv + na, dynamics._control_sizes[field]
+        tangent = dynamics.tangent
+        self._simple = tangent.flat and not na
+        made: dict[str, torch.Tensor] = {}
+
+        def buffer(name: str, *shape: int) -> np.ndarray:
+            made[name] = _zeros(dynamics, *shape)
+            return made[name].numpy()
+
+        self._after = buffer("next", 1, nx)[0]
+        buffer("qacc", 1, nv), buffer("act_dot", 1, na)
+        self._by_state, self._by_control = buffer("state_grad", rows, nx), buffer(f"{field}_grad", rows, width)
+        made["seed"] = torch.eye(rows, dtype=runtime.tc_float, device="cpu")
+        self._of_acceleration = dict(made)
+        given = {name: made[name] for name in ("qacc", "act_dot")}
+        made.clear()
+        self._direct = buffer("state_grad", nx, nx)
+        self._by_qacc, self._by_act_dot = buffer("qacc_grad", nx, nv), buffer("act_dot_grad", nx, na)
+        made["seed"] = torch.eye(nx, dtype=runtime.tc_float, device="cpu")
+        self._of_advance = {**made, **given}
+        self._x, self._dx = tangent._x.numpy(), tangent._dx.numpy()
+        self._rotations = list(zip(tangent._quat.tolist(), tangent._turn.tolist(), strict=True))
+        diagonal = np.arange(nv) * (2 * nv + 1)
+        self._position_diagonal, self._velocity_diagonal = diagonal, diagonal + 2 * nv * nv + nv
+
+    def _run(self, program: Program, places: dict[str, torch.Tensor], inputs: tuple, n_rows: int) -> None:
+        dynamics = self._dynamics
+        if program.owner is not self:
+            dynamics._prepared(program)
+            program.owner = self
+            for name in (*(f"{name}_grad" for name in dynamics._control_sizes), "theta_grad"):
+                program.place(name, 0)
+            for name, values in places.items():
+                # One point, so steps only have a stride: rows of the Jacobian.
+                program.place(name, values.data_ptr(), 0, values.stride(0) * values.element_size())
+            if dynamics.model.constrained:
+                program.place("guess", dynamics.no_solution().data_ptr())
+        kept = dynamics._aim(program, *inputs)
+        program.run(0, 1, 0, n_rows)
+        del kept
+
+    def jacobians(self, theta: torch.Tensor, command: Command, state: torch.Tensor) -> Jacobians:
+        dynamics, inputs = self._dynamics, (theta, command, state)
+        nv, na, n = dynamics.nv, dynamics.na, dynamics.tangent.ndx
+        self._run(self.executor.acceleration_jacobian(), self._of_acceleration, inputs, nv + na)
+        kind = self._by_state.dtype
+        of_state, of_control = np.empty((n, n), kind), np.empty((n, self._by_control.shape[1]), kind)
+        if self._simple:  # see `_of_one_segment`
+            h = kind.type(dynamics.model.timestep)
+            flat = of_state.reshape(-1)
+            np.multiply(self._by_state, h, out=of_state[nv:])
+            flat[self._velocity_diagonal] += 1
+            np.multiply(of_state[nv:], h, out=of_state[:nv])
+            flat[self._position_diagonal] += 1
+            np.multiply(self._by_control, h, out=of_control[nv:])
+            np.multiply(of_control[nv:], h, out=of_control[:nv])
+        else:
+            self._run(self.executor.advance_jacobian(), self._of_advance, inputs, dynamics.state_size)
+            by_acceleration = np.concatenate([self._by_qacc, self._by_act_dot], 1) if na else self._by_qacc
+            raw = by_acceleration @ self._by_state
+            raw += self._direct
+            self._into_tangent(by_acceleration @ self._by_control, of_control)
+            turned = np.empty((len(raw), n), kind)
+            turned[:, self._dx] = raw[:, self._x]
+            x = state[0].numpy()
+            for quat, turn in self._rotations:
+                turned[:, turn[0] : turn[-1] + 1] = raw[:, quat[0] : quat[-1] + 1] @ (0.5 * _products(x[quat]))
+            self._into_tangent(turned, of_state)
+        after, both = self._after.copy(), (torch.from_numpy(of_state)[None], torch.from_numpy(of_control)[None])
+        return Jacobians(torch.from_numpy(after)[None], *both, None)
+
+    def _into_tangent(self, raw: np.ndarray, out: np.ndarray) -> None:
+        """Rows of a Jacobian of the state after, (nx, k), as rows in its tangent space, (ndx, k)."""
+        out[self._dx] = raw[self._x]
+        for quat, turn in self._rotations:
+            out[turn[0] : turn[-1] + 1] = 2.0 * _products(self._after[quat]).T @ raw[quat[0] : quat[-1] + 1]
+
+
+def _products(quat: np.ndarray) -> np.ndarray:
+    """q (0, e_k) for the three axes e_k, (4, 3); see `Tangent`."""
+    w, a, b, c = (quat / max(float(np.sqrt(quat @ quat)), _SHORTEST)).tolist()
+    return np.array([(-a, -b, -c), (w, -c, b), (c, w, -a), (-b, a, w)], dtype=quat.dtype)
 
 
 def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobians:
