@@ -14,7 +14,7 @@ from genesis.errors import GenesisException
 from genesis.garbage import not_collected as _not_collected
 
 if TYPE_CHECKING:
-    from genesis import grad, materials, morphs, options, states, surfaces
+    from genesis import grad, materials, morphs, options, parameters, states, surfaces, tools
     from genesis.grad.creation_ops import (
         arange,
         as_tensor,
@@ -62,7 +62,7 @@ cpu = _Backend.cpu
 gpu = _Backend.gpu
 cuda = _Backend.cuda
 
-_SUBMODULES = ("grad", "materials", "morphs", "options", "states", "surfaces")
+_SUBMODULES = ("grad", "materials", "morphs", "options", "parameters", "states", "surfaces", "tools")
 # Change with init and destroy: asked of the runtime each time.
 _RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "num_threads", "precision", "tc_float", "tc_int")
 _HOME = {
@@ -94,6 +94,7 @@ _CREATION_OPS = (
     "randn_like",
     "randperm",
     "tensor",
+    "tools",
     "zeros",
     "zeros_like",
 )
@@ -136,6 +137,7 @@ __all__ = [
     "ones",
     "ones_like",
     "options",
+    "parameters",
     "precision",
     "rand",
     "rand_like",
@@ -149,6 +151,7 @@ __all__ = [
     "tc_float",
     "tc_int",
     "tensor",
+    "tools",
     "zeros",
     "zeros_like",
 ]

@@ -1,4 +1,4 @@
-"""The command line: `genesis demo`, `genesis bench`, `genesis --version`."""
+"""The command line: `genesis demo`, `genesis bench`, `genesis check-grad`, `genesis identify`, `genesis --version`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import genesis
 from genesis.errors import GenesisException
@@ -91,7 +92,86 @@ def _parser() -> argparse.ArgumentParser:
         help="where results go (default: genesis-bench)",
     )
     bench.set_defaults(run=_bench)
+    _add_identify(commands)
+    _add_check_grad(commands)
     return parser
+
+
+def _add_identify(commands: Any) -> None:
+    identify = commands.add_parser(
+        "identify",
+        help="find physical parameters of a scene from recorded motion",
+        description="Finds physical parameters of a scene from recorded motion, with standard errors, and says which "
+        "of them the recording does not determine. Prints a table and writes the result (result.json) and plots of "
+        "the residuals (residuals.png).",
+    )
+    identify.add_argument(
+        "program", type=Path, metavar="scene.py", help="program that makes the scene: `scene`, or `build()` returns it"
+    )
+    identify.add_argument("logs", type=Path, nargs="+", metavar="log", help=".csv or .npz files, one recording each")
+    identify.add_argument(
+        "--parameters",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="arm.links_mass[hand], arm.dofs_damping, gravity, ... (default: `parameters` of the program)",
+    )
+    identify.add_argument(
+        "--window",
+        type=_positive_float,
+        metavar="S",
+        help="length of the pieces that the motion is cut into [s] (default: chosen from the log)",
+    )
+    identify.add_argument(
+        "--method", choices=("lm", "gauss-newton", "adam", "lbfgs"), default="lm", help="(default: lm)"
+    )
+    identify.add_argument(
+        "--iterations", type=_positive_int, metavar="N", help="most iterations (default: the method's)"
+    )
+    identify.add_argument(
+        "--noise",
+        nargs="+",
+        default=[],
+        metavar="NAME=S",
+        help="standard deviation of a measured quantity (default: the log's, else estimated)",
+    )
+    identify.add_argument(
+        "--trust-units", action="store_true", help="only warn of units that look wrong, instead of refusing the log"
+    )
+    identify.add_argument(
+        "--out",
+        type=Path,
+        default=Path("genesis-identify"),
+        metavar="DIR",
+        help="where results go (default: genesis-identify)",
+    )
+    identify.set_defaults(run=_identify)
+
+
+def _add_check_grad(commands: Any) -> None:
+    check_grad = commands.add_parser(
+        "check-grad",
+        help="compare the gradients of a program's loss with differences",
+        description="Compares the gradients of a loss through a scene with central differences, in 64 bits, and says "
+        "which are wrong, since which step and why. Exit code 1 if there is a fault.",
+    )
+    check_grad.add_argument(
+        "program",
+        type=Path,
+        metavar="scene.py",
+        help="program with `scene`, `loss()` and `inputs` (name -> tensor), or `build()` that returns them in a "
+        "dictionary; without the latter two, a default loss over forces, initial state and masses is checked",
+    )
+    check_grad.add_argument("--steps", type=_positive_int, metavar="N", help="steps of the default loss (default: 50)")
+    check_grad.add_argument(
+        "--coordinates",
+        type=_positive_int,
+        default=6,
+        metavar="N",
+        help="how many numbers of each input are moved one by one (default: 6)",
+    )
+    check_grad.add_argument("--plot", type=Path, metavar="FILE", help="also draw gradients and their growth")
+    check_grad.set_defaults(run=_check_grad)
 
 
 def _positive_int(text: str) -> int:
@@ -101,6 +181,16 @@ def _positive_int(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got '{text}'")
+    return value
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got '{text}'")
     return value
 
 
@@ -132,6 +222,30 @@ def _bench(arguments: argparse.Namespace) -> int:
             quick=arguments.quick,
             sweep=arguments.sweep,
             peers=arguments.peers,
+        )
+    )
+
+
+def _check_grad(arguments: argparse.Namespace) -> int:
+    from genesis.tools.check_grad_command import Request, run
+
+    return run(Request(arguments.program, arguments.steps, arguments.coordinates, arguments.plot))
+
+
+def _identify(arguments: argparse.Namespace) -> int:
+    from genesis.tools.identify_command import Request, run
+
+    return run(
+        Request(
+            program=arguments.program,
+            logs=arguments.logs,
+            parameters=arguments.parameters,
+            directory=arguments.out,
+            window=arguments.window,
+            method=arguments.method,
+            max_iterations=arguments.iterations,
+            noise=arguments.noise,
+            trust_units=arguments.trust_units,
         )
     )
 

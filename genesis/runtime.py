@@ -53,6 +53,9 @@ _FLOATS: dict[str, tuple[torch.dtype, type[np.floating]]] = {
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _THEMES = ("dark", "light", "dumb")
 
+PRECISION_VARIABLE = "GENESIS_PRECISION"
+"""Environment variable that takes the place of ``init``'s ``precision``: a program runs in 64 bits without a change."""
+
 _NO_DRIVER = "Could not find or load the NVIDIA CUDA driver"
 
 _process_precision: str | None = None  # set by the first init: kernels are compiled for one precision only
@@ -101,7 +104,8 @@ def init(
         ``gs.cpu``, ``gs.gpu`` (a CUDA GPU, or the CPU with a warning where there is none) or ``gs.cuda`` (an error
         where there is none). ``None``: a GPU if there is one, else the CPU; the CPU with ``debug=True``.
     precision
-        ``"32"`` or ``"64"`` bits for every float of the engine. The first call decides it for the process.
+        ``"32"`` or ``"64"`` bits for every float of the engine. The first call decides it for the process. The
+        environment variable ``GENESIS_PRECISION``, where it is set, takes its place.
     seed
         Seeds torch, numpy and the standard library, from 0 to 2**32 - 1. ``None``: they are left alone.
     logging_level
@@ -134,6 +138,11 @@ def init(
         raise GenesisException("gs.init() was called a second time: call gs.destroy() first to start afresh.")
     if not isinstance(precision, str) or precision not in _FLOATS:
         raise GenesisException(f'gs.init(precision={precision!r}): expected "32" or "64" (a string).')
+    forced = os.environ.get(PRECISION_VARIABLE)
+    if forced:
+        if forced not in _FLOATS:
+            raise GenesisException(f'{PRECISION_VARIABLE}={forced} in the environment: expected "32" or "64".')
+        precision = forced
     if _process_precision not in (None, precision):
         raise GenesisException(
             f'gs.init(precision="{precision}"): this process runs in {_process_precision} bits since its first '

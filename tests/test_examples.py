@@ -66,6 +66,16 @@ def test_stand_up_stands(tmp_path):
     assert losses[-1] < 0.05 * losses[0]
 
 
+def test_mpc_follows_the_target_in_time(tmp_path):
+    output = run_example("mpc.py", tmp_path)
+    by_clock, possible = re.search(r"Rate: (\S+) Hz by the clock, (\S+) Hz by the computing time", output).groups()
+    error, pushed = re.search(r"error: (\S+) mm \(root mean square\), (\S+) mm at most", output).groups()
+    assert max(float(by_clock), float(possible)) >= 50.0
+    assert float(error) < 1.0
+    # Nothing told the controller of the push; it has an effect, and not for long.
+    assert 2.0 < float(pushed) < 30.0
+
+
 # Published figures, written down a second time: mass [kg] of the moving links, and where the hand is when every joint is
 # at zero, from the arm's Denavit-Hartenberg lengths [m].
 PANDA_MASSES = (4.970684, 0.646926, 3.228604, 3.587895, 1.225946, 1.666555, 0.735522, 0.73, 0.015, 0.015)

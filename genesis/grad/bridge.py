@@ -3,8 +3,11 @@
 Each saves its inputs only. Its backward pass loads them again, recomputes, and walks the stages in reverse.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,6 +15,9 @@ from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics, Gradients
+
+if TYPE_CHECKING:
+    from genesis.grad.non_finite import Origin
 
 # Names under which an observation is asked for, where they differ from the field of the work space.
 _FIELD_OF = {"qM": "qM_dense"}
@@ -53,11 +59,17 @@ class _Step(torch.autograd.Function):
         command, solution, state, theta = load_saved(ctx)
         with dynamics.lock:
             needs = ctx.needs_input_grad
-            gradients = dynamics.run_adjoint(
-                theta, command, state, fitting(dynamics, solution), adj_state, None, needs[5], needs[6:]
-            )
+            solution = fitting(dynamics, solution)
+            gradients = dynamics.run_adjoint(theta, command, state, solution, adj_state, None, needs[5], needs[6:])
             warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
-            return None, None, None, None, *input_grads(dynamics, gradients, "scene.step()")
+
+            def origin() -> Origin | None:
+                from genesis.grad import non_finite
+
+                envs = rows_not_finite(adj_state) or rows_not_finite(gradients.state) or [*range(dynamics.n_worlds)]
+                return non_finite.in_step(dynamics, theta, command, state, solution, adj_state, envs, ctx.index)
+
+            return None, None, None, None, *input_grads(dynamics, gradients, "scene.step()", origin)
 
 
 class _Observe(torch.autograd.Function):
@@ -85,7 +97,13 @@ class _Observe(torch.autograd.Function):
                 ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[6], needs[7:]
             )
             warn_of_unconverged_solver(dynamics, "a state getter")
-            return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter")
+
+            def origin() -> Origin | None:
+                from genesis.grad import non_finite
+
+                return non_finite.in_observation(ctx.names, grads, state.dim() == 3)
+
+            return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter", origin)
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
@@ -159,10 +177,12 @@ def load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
     return Command(ctx.mode, ctx.actuators_on, blocks, ctx.sequences), guess, state, theta
 
 
-def input_grads(dynamics: Dynamics, gradients: Gradients, what: str) -> tuple:
-    """Gradients of (state, theta, *blocks)."""
+def input_grads(
+    dynamics: Dynamics, gradients: Gradients, what: str, origin: Callable[[], Origin | None] | None = None
+) -> tuple:
+    """Gradients of (state, theta, *blocks). ``origin`` finds out, slowly, where one stopped being finite."""
     if dynamics.device.type == "cpu":
-        _warn_of_non_finite_gradient(dynamics, gradients, what)
+        _warn_of_non_finite_gradient(dynamics, gradients, what, origin)
     return gradients.state, gradients.theta, *gradients.blocks
 
 
@@ -174,20 +194,37 @@ def rows_not_finite(values: torch.Tensor) -> list[int]:
     return torch.nonzero(~(finite.all(0) if finite.dim() == 2 else finite)).flatten().tolist()
 
 
-def _warn_of_non_finite_gradient(dynamics: Dynamics, gradients: Gradients, what: str) -> None:
-    if dynamics.warned_of_gradient:
-        return
-    if dynamics.gradients_are_finite():
+def _warn_of_non_finite_gradient(
+    dynamics: Dynamics, gradients: Gradients, what: str, origin: Callable[[], Origin | None] | None
+) -> None:
+    if dynamics.warned_of_gradient or dynamics.gradients_are_finite():
         return
     rows = rows_not_finite(gradients.state)
     if not rows and (gradients.theta is None or not rows_not_finite(gradients.theta)):
         return
-    dynamics.warned_of_gradient = True
-    place = f"state's, in env(s) {rows[:8]}" if rows else "parameters'"
+    warn_of_non_finite_gradient(dynamics, what, rows, origin)
+
+
+def warn_of_non_finite_gradient(
+    dynamics: Dynamics, what: str, envs: list[int], origin: Callable[[], Origin | None] | None
+) -> None:
+    """Say once per scene that a gradient is NaN or infinite, and where it became so.
+
+    Such a gradient is passed on: what it is summed into becomes NaN as well, so that nobody takes the rest for the
+    whole. Envs do not share anything in the step itself, so the others' gradients are not touched.
+    """
+    dynamics.warned_of_gradient = True  # before the diagnosis, which runs adjoints itself
+    found = None
+    if origin is not None:
+        try:
+            found = origin()
+        except Exception as error:  # a diagnosis that fails must not end the backward pass that it is about
+            runtime.logger.debug("the origin of a gradient that is not finite could not be found: %r", error)
+    place = f"{found}" if found is not None else f"the state's, in env(s) {envs[:8]}" if envs else "the parameters'"
     runtime.logger.warning(
-        f"a gradient is NaN or infinite after the backward pass of {what} (the {place}): the loss has such a gradient "
-        "itself, or the horizon is too long for it. Shorten it, or cut the graph with scene.detach(). This is said "
-        "once per scene."
+        f"a gradient is NaN or infinite in the backward pass of {what} ({place}). It is passed on. Either the loss has "
+        "such a gradient itself, or the horizon is too long for it: shorten it, or cut the graph with scene.detach(). "
+        "gs.grad.check(loss, inputs) says more. This is said once per scene."
     )
 
 

@@ -145,12 +145,15 @@ class _Rollout(torch.autograd.Function):
                 for begin, end in reversed(_calls(dynamics, count)):
                     # Steps of the piece; those of the whole rollout come after `first`.
                     seed = None if adj_states is None else adj_states[first + begin + 1 : first + end + 1]
+                    part = _piece(command, first + begin, end - begin)
+                    steps, after = slice(begin, end), slice(begin + 1, end + 1)
+                    later = adj
                     adj = dynamics.run_adjoint(
                         theta,
-                        _piece(command, first + begin, end - begin),
-                        piece_states[begin:end],
-                        piece_solutions[begin + 1 : end + 1],
-                        adj,
+                        part,
+                        piece_states[steps],
+                        piece_solutions[after],
+                        later,
                         seed,
                         needs_theta,
                         needs_blocks,
@@ -159,6 +162,18 @@ class _Rollout(torch.autograd.Function):
                         first + begin,
                     ).state
                     unconverged |= set(dynamics.unconverged_envs)
+                    _look_for_non_finite(
+                        dynamics,
+                        theta,
+                        part,
+                        piece_states[steps],
+                        piece_solutions[after],
+                        later,
+                        seed,
+                        adj,
+                        totals.theta,
+                        ctx.index + first + begin,
+                    )
             if adj_states is not None:
                 adj = adj + adj_states[0]
             gradients = dynamics.gradients(adj, totals, theta, command, needs_blocks)
@@ -167,6 +182,36 @@ class _Rollout(torch.autograd.Function):
                 dynamics, f"a rollout from step {ctx.index} to {ctx.index + plan.n_steps - 1}"
             )
             return None, None, None, None, None, *bridge.input_grads(dynamics, gradients, "scene.rollout()")
+
+
+def _look_for_non_finite(
+    dynamics: Dynamics,
+    theta: torch.Tensor,
+    command: Command,
+    states: torch.Tensor,
+    solutions: torch.Tensor,
+    later: torch.Tensor | None,
+    seed: torch.Tensor | None,
+    adj: torch.Tensor,
+    adj_theta: torch.Tensor | None,
+    first: int,
+) -> None:
+    """Warn, once per scene, of a gradient that these steps have left NaN or infinite, and say in which of them.
+
+    On CUDA this would wait for the device, so it is asked on the CPU only.
+    """
+    if dynamics.warned_of_gradient or dynamics.device.type != "cpu" or dynamics.gradients_are_finite():
+        return
+    from genesis.grad import non_finite
+
+    def origin() -> non_finite.Origin | None:
+        return non_finite.in_rollout(
+            dynamics, theta, command, states, solutions, later, seed, first, adj_theta is not None
+        )
+
+    rows = bridge.rows_not_finite(adj)
+    if rows or (adj_theta is not None and bridge.rows_not_finite(adj_theta)):
+        bridge.warn_of_non_finite_gradient(dynamics, "scene.rollout()", rows, origin)
 
 
 def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Plan]]:

@@ -1,0 +1,1 @@
+"""Five motions that an optimiser of trajectories should find, and a program that compares methods on them."""

@@ -1,0 +1,57 @@
+"""What gradients are for: parameters from recorded motion, controls from a cost."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genesis.tools.identification import identify
+    from genesis.tools.identify_result import Identification
+    from genesis.tools.logs import Log
+    from genesis.tools.outputs import Output, resolve
+    from genesis.tools.recording import Recording
+    from genesis.tools.selection import Parameter
+    from genesis.tools.trajectory_optimization import MPC, Cost, OptimizedTrajectory, ResidualCost, optimize_trajectory
+
+# Public name -> module. Loaded when first asked for: one tool needs nothing of another.
+_HOME = {
+    "Log": "genesis.tools.logs",
+    "Output": "genesis.tools.outputs",
+    "Recording": "genesis.tools.recording",
+    "Identification": "genesis.tools.identify_result",
+    "Parameter": "genesis.tools.selection",
+    "identify": "genesis.tools.identification",
+    "resolve": "genesis.tools.outputs",
+    "Cost": "genesis.tools.trajectory_optimization",
+    "MPC": "genesis.tools.trajectory_optimization",
+    "OptimizedTrajectory": "genesis.tools.trajectory_optimization",
+    "ResidualCost": "genesis.tools.trajectory_optimization",
+    "optimize_trajectory": "genesis.tools.trajectory_optimization",
+}
+
+__all__ = [
+    "MPC",
+    "Cost",
+    "Identification",
+    "Log",
+    "OptimizedTrajectory",
+    "Output",
+    "Parameter",
+    "Recording",
+    "identify",
+    "ResidualCost",
+    "optimize_trajectory",
+    "resolve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

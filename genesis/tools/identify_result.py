@@ -1,0 +1,359 @@
+"""What identification found, how sure it is, and what it cannot know."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genesis.errors import GenesisException
+from genesis.tools.identifiability import Combination
+from genesis.tools.least_squares import Iteration
+
+if TYPE_CHECKING:
+    from genesis.scene import Scene
+    from genesis.tools.selection import Parameter
+
+_FORMAT = "genesis identification"
+_VERSION = 1
+# Reduced chi^2 above which the given noise does not explain the residuals.
+_MISFIT = 1.5
+_MOST_COMBINATIONS = 20
+
+
+@dataclass
+class Estimate:
+    """One number.
+
+    Attributes:
+        name: as "arm.links_mass[hand]"
+        value: what was found; of one that is not determined, where it was held
+        error: standard error; NaN where it is not determined or not known
+        start: where the fit began
+        determined: whether the data (and priors) tell it
+    """
+
+    name: str
+    value: float
+    error: float
+    start: float
+    determined: bool
+
+
+@dataclass
+class Channel:
+    """How one measured number was fitted.
+
+    Attributes:
+        name, unit: as in the log
+        count: samples
+        sigma: noise's standard deviation, given or estimated
+        estimated: whether it was estimated
+        rms: of the residuals
+        chi2: sum of squared residuals over sigma^2
+        freedom: samples less what the fit spent on them
+        times, residuals: per sample [s] and in the channel's unit, for plots
+    """
+
+    name: str
+    unit: str
+    count: int
+    sigma: float
+    estimated: bool
+    rms: float
+    chi2: float
+    freedom: float
+    times: np.ndarray
+    residuals: np.ndarray
+
+    @property
+    def reduced_chi2(self) -> float:
+        """chi2 / freedom: 1 if sigma explains the residuals."""
+        return self.chi2 / self.freedom if self.freedom > 0 else math.nan
+
+
+@dataclass
+class Identification:
+    """The result of `identify`; prints as a table.
+
+    Attributes:
+        estimates: one per number
+        correlation: (n, n) of the estimates; NaN in rows of what is not determined
+        undetermined: combinations of values of which the data say nothing
+        combinations: those that are determined, with standard errors
+        rank: how many combinations are determined, of `n_coordinates`
+        channels: how each measured number was fitted
+        initial_states: (N, nx) of the windows; window: their length [s]
+        cost: half the weighted sum of squares
+        reason: why it ended: "converged", "no progress", "max_iterations", "callback"
+        history: iterations
+        notes: what the user should know
+        seconds, method: of the computation
+        groups: the names that were asked for, each with those of its estimates
+    """
+
+    estimates: list[Estimate]
+    correlation: np.ndarray
+    undetermined: list[Combination]
+    combinations: list[Combination]
+    rank: int
+    n_coordinates: int
+    channels: list[Channel]
+    initial_states: np.ndarray
+    window: float
+    cost: float
+    reason: str
+    history: list[Iteration]
+    notes: list[str]
+    seconds: float
+    method: str
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    _parameters: list[Parameter] = field(default_factory=list, repr=False)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Estimate:
+        """The estimate of that name; raises GenesisException, with the near ones, if there is none."""
+        from genesis.tools.outputs import near
+
+        for estimate in self.estimates:
+            if estimate.name == name:
+                return estimate
+        raise GenesisException(f"there is no estimate {name!r}; {near(name, [e.name for e in self.estimates])}")
+
+    @property
+    def converged(self) -> bool:
+        """Whether the minimum was reached."""
+        return self.reason == "converged"
+
+    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of a value, by its standard error and the normal distribution.
+
+        Raises GenesisException for a value that is not determined.
+        """
+        from statistics import NormalDist
+
+        found = self[name]
+        if not found.determined or math.isnan(found.error):
+            raise GenesisException(f"{name!r} has no interval: the data do not determine it, or no errors were computed.")
+        if not 0 < level < 1:
+            raise GenesisException(f"`level` is {level!r}; expected a number between 0 and 1, as 0.95.")
+        width = NormalDist().inv_cdf(0.5 + 0.5 * level) * found.error
+        return found.value - width, found.value + width
+
+    def table(self) -> Any:
+        """The estimates as a `rich.table.Table`."""
+        from rich.table import Table
+
+        table = Table(title=self._headline(), title_justify="left")
+        for column in ("parameter", "value", "std. error", "relative", "start"):
+            table.add_column(column, justify="left" if column == "parameter" else "right")
+        for row in self._rows():
+            table.add_row(*row)
+        return table
+
+    def _headline(self) -> str:
+        return (
+            f"{self.rank} of {self.n_coordinates} combinations determined; {self.reason} after {len(self.history)} "
+            f"iterations ({self.method}), {self.seconds:.1f} s, windows of {self.window:.3g} s"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for e in self.estimates:
+            if not e.determined:
+                rows.append((e.name, f"({e.value:.6g})", "not determined", "", f"{e.start:.6g}"))
+                continue
+            relative = f"{100 * e.error / abs(e.value):.2g} %" if e.value and math.isfinite(e.error) else ""
+            error = f"{e.error:.2g}" if math.isfinite(e.error) else "not computed"
+            rows.append((e.name, f"{e.value:.6g}", error, relative, f"{e.start:.6g}"))
+        return rows
+
+    def __str__(self) -> str:
+        lines = [self._headline(), "", *_aligned(("parameter", "value", "std. error", "relative", "start"), self._rows())]
+        lines += ["", *self._text_of_channels()]
+        if self.undetermined:
+            lines += ["", "Not determined by the data (changes of values, each in units of its own size):"]
+            lines += _listed([f"  {c}: not determined" for c in self.undetermined])
+            several = [c for c in self.combinations if len(c.names) > 1]
+            if several:
+                lines += ["Determined although some of their values are not:"]
+                lines += _listed([f"  {c}: standard error {100 * c.error:.2g} %" for c in several])
+        if self.notes:
+            lines += ["", *(f"Note: {note}" for note in self.notes)]
+        return "\n".join(lines)
+
+    def _text_of_channels(self) -> list[str]:
+        rows = []
+        for c in self.channels:
+            unit = f" {c.unit}" if c.unit else ""
+            origin = "estimated" if c.estimated else "given"
+            rows.append((c.name, str(c.count), f"{c.rms:.3g}{unit}", f"{c.sigma:.3g} {origin}", f"{c.reduced_chi2:.2f}"))
+        return _aligned(("channel", "samples", "rms residual", "noise", "chi^2 / freedom"), rows)
+
+    # -- using --------------------------------------------------------------------------------------------------------
+
+    def apply(self, scene: Scene) -> None:
+        """Set what was found in ``scene``, as numbers without gradient: in the scene of the fit, or in another that has
+        entities of the same names. What is not determined is set to where it was held.
+
+        Raises GenesisException for a parameter that the scene has not, and for one that was given by a setter of its own
+        when the result comes from a file.
+        """
+        import torch
+
+        from genesis.tools.selection import Magnitudes, by_name
+
+        scene._require_built("Identification.apply")
+        numbers = {e.name: e.value for e in self.estimates}
+        own = {one.name: one for one in self._parameters}
+        ready = []
+        for name, labels in self.groups.items():
+            one = own.get(name)
+            if one is None or (one.scene is not None and one.scene is not scene):
+                one = by_name(scene, name, Magnitudes())
+            if one.names() != labels:
+                raise GenesisException(
+                    f"Identification.apply: {name!r} has other parts in this scene than in the one of the fit: "
+                    f"{', '.join(one.names()[:6])}; expected {', '.join(labels[:6])}."
+                )
+            values = torch.tensor([numbers[label] for label in labels], dtype=torch.float64, device="cpu")
+            with torch.no_grad():
+                ready.append((one, one.value_of(values)))
+        for one, value in ready:
+            one.setter(value)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write a .json file that `load` reads. Raises GenesisException when it cannot be written."""
+        path = Path(path)
+        if path.suffix.lower() != ".json":
+            raise GenesisException(f"Identification.save: `path` is {str(path)!r}; expected a name that ends in .json.")
+        data = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "estimates": [vars(e) for e in self.estimates],
+            "correlation": self.correlation.tolist(),
+            "undetermined": [vars(c) for c in self.undetermined],
+            "combinations": [vars(c) for c in self.combinations],
+            "rank": self.rank,
+            "n_coordinates": self.n_coordinates,
+            "channels": [
+                {**vars(c), "times": c.times.tolist(), "residuals": c.residuals.tolist()} for c in self.channels
+            ],
+            "initial_states": self.initial_states.tolist(),
+            "window": self.window,
+            "cost": self.cost,
+            "reason": self.reason,
+            "history": [vars(i) for i in self.history],
+            "notes": self.notes,
+            "seconds": self.seconds,
+            "method": self.method,
+            "groups": self.groups,
+        }
+        try:
+            path.write_text(json.dumps(_plain(data), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise GenesisException(f"Identification.save: {path} cannot be written ({error.strerror}).") from None
+
+    @staticmethod
+    def load(path: str | Path) -> Identification:
+        """Read what `save` wrote. Raises GenesisException for a file that is missing, damaged or of another kind."""
+        path = Path(path)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise GenesisException(f"Identification.load: {path} cannot be read ({error.strerror}).") from None
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise GenesisException(f"Identification.load: {path} is no JSON file: {error}.") from None
+        if not isinstance(data, dict) or data.get("format") != _FORMAT or data.get("version") != _VERSION:
+            raise GenesisException(f"Identification.load: {path} was not written by Identification.save.")
+        try:
+            return Identification(
+                estimates=[Estimate(**_numbers(e, "value", "error", "start")) for e in data["estimates"]],
+                correlation=np.array(_restored(data["correlation"]), dtype=np.float64),
+                undetermined=[Combination(**_numbers(c, "error")) for c in data["undetermined"]],
+                combinations=[Combination(**_numbers(c, "error")) for c in data["combinations"]],
+                rank=data["rank"],
+                n_coordinates=data["n_coordinates"],
+                channels=[
+                    Channel(**{**_restored(c), "times": np.array(c["times"]), "residuals": np.array(c["residuals"])})
+                    for c in data["channels"]
+                ],
+                initial_states=np.array(_restored(data["initial_states"]), dtype=np.float64),
+                window=data["window"],
+                cost=data["cost"],
+                reason=data["reason"],
+                history=[Iteration(**_restored(i)) for i in data["history"]],
+                notes=data["notes"],
+                seconds=data["seconds"],
+                method=data["method"],
+                groups=data["groups"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise GenesisException(f"Identification.load: {path} is damaged: {error!r}.") from None
+
+    def plot(self, path: str | Path) -> None:
+        """Draw residuals per channel, estimates with their errors and the correlation to an image file.
+
+        Raises GenesisException without matplotlib, and when the file cannot be written.
+        """
+        from genesis.tools.identify_plot import plot
+
+        plot(self, Path(path))
+
+
+def misfit(channels: Sequence[Channel]) -> list[str]:
+    """Notes on channels whose given noise does not explain their residuals."""
+    bad = [c for c in channels if not c.estimated and c.reduced_chi2 > _MISFIT]
+    if not bad:
+        return []
+    worst = max(bad, key=lambda c: c.reduced_chi2)
+    return [
+        f"the residuals of {len(bad)} of {len(channels)} channels are larger than their given noise explains (most of "
+        f"{worst.name!r}: chi^2 / freedom {worst.reduced_chi2:.3g}): the model lacks something, or the noise is larger. The "
+        "standard errors are too small."
+    ]
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [tuple(header), *map(tuple, rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    return [
+        "  ".join(text.ljust(width) if k == 0 else text.rjust(width) for k, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+        for line in lines
+    ]
+
+
+def _listed(lines: list[str]) -> list[str]:
+    more = len(lines) - _MOST_COMBINATIONS
+    return lines if more <= 0 else [*lines[:_MOST_COMBINATIONS], f"  and {more} more."]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become text."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _restored(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_restored(one) for one in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value
+
+
+def _numbers(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {**row, **{name: float(row[name]) for name in names}}

@@ -1,0 +1,668 @@
+"""The gradient doctor: a healthy scene passes, and each planted fault is called by its name, with its place."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import genesis as gs
+from genesis.grad.check_recording import Recorder
+from tests.scenes import build
+
+PENDULUM = """
+<mujoco>
+  <option timestep="0.01"/>
+  <worldbody>
+    <body name="upper" pos="0 0 1">
+      <joint name="shoulder" axis="0 1 0" damping="{damping}"/>
+      <geom type="capsule" fromto="0 0 0 0 0 -0.3" size="0.02"/>
+      <body name="lower" pos="0 0 -0.3">
+        <joint name="elbow" axis="0 1 0" damping="{damping}"/>
+        <geom type="capsule" fromto="0 0 0 0 0 -0.3" size="0.02"/>
+      </body>
+    </body>
+  </worldbody>
+</mujoco>
+"""
+N_STEPS = 20
+
+
+class Doubled(torch.autograd.Function):
+    """The same numbers, with a gradient that is wrong by a factor of two."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2.0 * grad
+
+
+def pendulum(n_envs=0, damping=0.05, **options):
+    return build(PENDULUM.format(damping=damping), n_envs=n_envs, **options)
+
+
+def random_controls(*shape):
+    return (0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))).requires_grad_()
+
+
+def stepped(scene, robot, controls, before_step=None):
+    """The usual loop; `before_step(t)` may do something on the way."""
+    scene.reset()
+    for t, row in enumerate(controls):
+        if before_step is not None:
+            before_step(t)
+        robot.control_dofs_force(row)
+        scene.step()
+
+
+def only(report, kind):
+    """The one finding of the report that is a fault, which must be of this kind."""
+    faults = [finding for finding in report.findings if finding.fault]
+    assert [finding.kind for finding in faults] == [kind], str(report)
+    assert not report.ok
+    return faults[0]
+
+
+# -- healthy ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["steps", "rollout"])
+@pytest.mark.parametrize("n_envs", [0, 3])
+def test_a_healthy_scene_is_ok(how, n_envs):
+    scene, robot = pendulum(n_envs)
+    u = random_controls(N_STEPS, 2)
+    velocity, mass = torch.tensor([1.0, -1.0], requires_grad=True), torch.tensor(0.7, requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_mass(mass)
+        robot.set_dofs_velocity(velocity)
+        if how == "rollout":
+            place = scene.rollout({robot: u}).links_pos(robot)
+        else:
+            for row in u:
+                robot.control_dofs_force(row)
+                scene.step()
+            place = robot.get_links_pos()
+        return place.square().sum() + robot.get_dofs_velocity().square().sum()
+
+    before = {"u": u.detach().clone(), "velocity": velocity.detach().clone(), "mass": mass.detach().clone()}
+    loss().backward()
+    expected = u.grad.clone()
+    report = gs.grad.check(loss, {"u": u, "velocity": velocity, "mass": mass})
+    assert report.ok, str(report)
+    assert not report.findings
+    assert report.n_steps == N_STEPS
+    assert set(report.inputs) == {"u", "velocity", "mass"}
+    assert np.array_equal(report.inputs["u"].gradient, expected.numpy())
+    assert torch.equal(u.grad, expected)  # nothing was added
+    for name, value in {"u": u, "velocity": velocity, "mass": mass}.items():
+        assert torch.equal(value.detach(), before[name])
+        # Six numbers one by one and two directions, or all of few.
+        assert len(report.inputs[name].comparisons) == min(value.numel(), 8)
+        assert all(c.verdict == "ok" for c in report.inputs[name].comparisons)
+    assert scene.cur_step == N_STEPS
+    assert robot.get_mass().max() == pytest.approx(0.7)  # the parameters in force are the inputs' again
+    assert "ok" in str(report)
+    assert report.growth.norm.shape == (N_STEPS, max(n_envs, 1))
+
+
+def test_contact_on_the_way_is_healthy():
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.005, requires_grad=True))
+    scene.add_entity(gs.morphs.Plane())
+    ball = scene.add_entity(gs.morphs.Sphere(radius=0.1, pos=(0.0, 0.0, 0.2)))
+    scene.build()
+    velocity = torch.tensor([1.0, 0.3, -1.0, 0.0, 2.0, 0.5], requires_grad=True)
+    friction = torch.tensor(0.8, requires_grad=True)
+
+    def loss():
+        scene.reset()
+        ball.set_friction(friction)
+        ball.set_dofs_velocity(velocity)
+        scene.rollout(n_steps=60)
+        return (ball.get_pos() * torch.tensor([1.0, 2.0, 3.0])).sum()
+
+    report = gs.grad.check(loss, {"velocity": velocity, "friction": friction})
+    assert report.ok, str(report)
+    # The solver's tolerance is lifted for the differences, and put back.
+    assert scene.mj_model.opt.tolerance > 0.0
+
+
+def test_a_module_is_taken_by_its_parameters():
+    scene, robot = pendulum()
+    policy = torch.nn.Linear(4, 2)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(torch.tensor([0.4, -0.2]))
+        for _ in range(N_STEPS):
+            seen = torch.cat([robot.get_qpos(), robot.get_dofs_velocity()])
+            robot.control_dofs_force(0.1 * policy(seen))
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, policy, scene)
+    assert report.ok, str(report)
+    assert set(report.inputs) == {"weight", "bias"}
+
+
+# -- detached ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_input_that_is_read_as_numbers():
+    scene, robot = pendulum(n_envs=2)
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u.detach())
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    finding = only(report, "detached")
+    assert finding.inputs == ("u",)
+    assert "before it reaches the scene" in finding.text
+    assert "detach()" in finding.advice
+    assert not report.inputs["u"].reached
+
+
+def test_a_graph_that_is_cut_on_the_way():
+    scene, robot = pendulum(n_envs=2)
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u, lambda t: scene.detach() if t == 10 else None)
+        return robot.get_qpos().square().sum()
+
+    finding = only(gs.grad.check(loss, {"u": u}), "detached")
+    assert finding.step == 10
+    assert "cut before step 10" in finding.text
+
+
+def test_an_initial_state_whose_graph_is_cut():
+    scene, robot = pendulum()
+    start = torch.tensor([0.3, 0.2], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(start)
+        for t in range(N_STEPS):
+            if t == 5:
+                scene.reset(scene.get_state().detach())
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    finding = only(gs.grad.check(loss, {"start": start}), "detached")
+    assert finding.step == 4
+    assert "cut after step 4" in finding.text
+
+
+def test_a_feedback_that_is_detached():
+    scene, robot = pendulum()
+    gain = torch.tensor(0.5, requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(torch.tensor([1.0, 0.5]))
+        for _ in range(N_STEPS):
+            robot.control_dofs_force(-gain * robot.get_dofs_velocity().detach())
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    finding = only(gs.grad.check(loss, {"gain": gain}), "detached")
+    assert "the command 'dof_force' of step 19 follows the state after step 18" in finding.text
+
+
+def test_a_loss_that_reads_the_last_state_as_numbers():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return 1e-3 * u.sum() + robot.get_qpos().detach().square().sum()
+
+    finding = only(gs.grad.check(loss, {"u": u}), "detached")
+    assert "reads the state after the last step" in finding.text
+
+
+# -- saturated --------------------------------------------------------------------------------------------------------
+
+
+def test_a_clamp_in_the_loss():
+    scene, robot = pendulum(n_envs=2)
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return (robot.get_qpos() - 3.0).clamp(-0.5, 0.5).square().sum()
+
+    finding = only(gs.grad.check(loss, {"u": u}), "saturated")
+    assert finding.text.startswith("clamp (test_check.py, line ")
+    assert "all 4 elements" in finding.text
+    assert finding.inputs == ("u",)
+
+
+def test_a_clamp_that_bites_in_part_is_a_note():
+    scene, robot = pendulum(n_envs=4)
+    u = torch.tensor([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1], [1e-4, 1e-4]]).repeat(N_STEPS, 1, 1).requires_grad_()
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().abs().clamp(max=1e-3).sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    assert report.ok, str(report)
+    assert report.kinds() == {"saturated"}
+
+
+def test_a_force_beyond_its_range():
+    scene, robot = pendulum()
+    robot.set_dofs_force_range(torch.tensor([-0.1, -0.1]), torch.tensor([0.1, 0.1]))
+    target = torch.tensor([1.0, -1.0], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        for _ in range(5):
+            robot.control_dofs_position(target)
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    finding = only(gs.grad.check(loss, {"target": target}), "saturated")
+    assert "shoulder" in finding.text
+    assert "elbow" in finding.text
+    assert "range" in finding.text
+
+
+# -- NaN --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_nan_in_one_env_of_64():
+    scene, robot = pendulum(n_envs=64)
+    u = random_controls(N_STEPS, 64, 2).detach()
+    u[:, 17] = 0.0  # it stays where it hangs, at zero, whose norm has no derivative
+    u.requires_grad_()
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum(-1).sqrt().sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    finding = only(report, "nan")
+    assert finding.envs == (17,)
+    assert "env 17" in finding.text
+    assert "Sqrt" in finding.text
+    assert "test_check.py" in finding.text
+    bad = ~np.isfinite(report.inputs["u"].gradient)
+    assert bad[:, 17].all()
+    assert not np.delete(bad, 17, axis=1).any()
+
+
+def test_a_gradient_that_overflows_in_a_step():
+    scene, robot = pendulum(n_envs=3, damping=0.0)
+    velocity = torch.zeros(3, 2, requires_grad=True)
+    weight = torch.tensor([1.0, 1e307, 1.0])
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(torch.tensor([3.1, 0.0]))
+        robot.set_dofs_velocity(velocity)
+        scene.rollout(n_steps=150)
+        return (robot.get_qpos()[:, 0] * weight).sum()
+
+    finding = only(gs.grad.check(loss, {"velocity": velocity}), "nan")
+    assert finding.envs == (1,)
+    assert re.search(r"env 1: .* backward pass of step \d+\. The adjoint of the stage '", finding.text)
+
+
+def test_a_loss_that_is_nan_itself():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return (robot.get_qpos().sum() - 10.0).log()
+
+    assert "the loss itself is nan" in only(gs.grad.check(loss, {"u": u}), "nan").text
+
+
+# -- contacts ---------------------------------------------------------------------------------------------------------
+
+
+def ball_above_ground():
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.005, requires_grad=True))
+    scene.add_entity(gs.morphs.Plane(), name="ground")
+    ball = scene.add_entity(gs.morphs.Sphere(radius=0.1, pos=(0.0, 0.0, 0.5)), name="ball")
+    scene.build()
+    return scene, ball
+
+
+def falling(scene, ball, height, n_steps, speed):
+    def loss():
+        scene.reset()
+        ball.set_pos(torch.stack([torch.zeros(()), torch.zeros(()), height]))
+        ball.set_dofs_velocity(torch.tensor([0.0, 0.0, -speed, 0.0, 0.0, 0.0]))
+        for _ in range(n_steps):
+            scene.step()
+        return ball.get_pos()[2]
+
+    return loss
+
+
+def test_a_contact_that_switches_within_every_difference():
+    scene, ball = ball_above_ground()
+    height = torch.tensor(0.1, requires_grad=True)  # it touches exactly
+    report = gs.grad.check(falling(scene, ball, height, 1, 1.0), {"height": height}, scene)
+    finding = only(report, "contact switch")
+    assert [c.verdict for c in report.inputs["height"].comparisons] == ["kink within the difference"]
+    assert finding.inputs == ("height",)
+    assert finding.step == 0
+    assert "ground" in finding.text
+    assert "ball" in finding.text
+    assert "appears or vanishes" in finding.text
+
+
+def test_a_contact_that_switches_within_large_differences_only():
+    """A ten-thousandth above the ground: the gradient is right, and good for moves that are smaller than that."""
+    scene, ball = ball_above_ground()
+    height = torch.tensor(0.10003, requires_grad=True)
+    report = gs.grad.check(falling(scene, ball, height, 1, 1.0), {"height": height}, scene)
+    assert report.ok, str(report)
+    assert [c.verdict for c in report.inputs["height"].comparisons] == ["ok"]
+    (finding,) = report.findings
+    assert finding.kind == "contact switch"
+    assert not finding.fault
+
+
+def test_a_box_that_begins_to_slide_is_told_from_one_that_sticks():
+    scene = gs.Scene(
+        sim_options=gs.options.SimOptions(dt=0.005, requires_grad=True),
+        rigid_options=gs.options.RigidOptions(friction_cone=gs.friction_cone.elliptic),
+    )
+    scene.add_entity(gs.morphs.Plane(), name="ground")
+    box = scene.add_entity(gs.morphs.Box(size=(0.4, 0.4, 0.1), pos=(0.0, 0.0, 0.0499)), name="box")
+    scene.build()
+    weight = 1000.0 * 0.4 * 0.4 * 0.1 * 9.81
+
+    def pushed(force):
+        with torch.no_grad(), Recorder(scene, watch=True) as recorder:
+            scene.reset()
+            for _ in range(5):
+                box.control_dofs_force(torch.tensor([force, 0.0, 0.0, 0.0, 0.0, 0.0]))
+                scene.step()
+        return recorder.activities
+
+    from genesis.grad.check_contacts import switches
+
+    little, much = pushed(0.3 * weight), pushed(1.5 * weight)
+    assert not switches(scene._model, little, pushed(0.3 * weight))
+    (found,) = switches(scene._model, little, much)
+    assert "ground" in found.what
+    assert "box" in found.what
+    assert "sticks against" in found.change
+    assert found.change.endswith("slides")
+
+
+def test_a_joint_limit_is_named():
+    text = """
+    <mujoco><option timestep="0.01"/><worldbody><body name="arm"><joint name="hinge" axis="0 1 0" range="-30 30"/>
+    <geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02"/></body></worldbody></mujoco>
+    """
+    scene, robot = build(text, constraints=True)
+    angle = torch.tensor(math.radians(30.0), requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(angle.reshape(1))
+        robot.set_dofs_velocity(torch.tensor([1.0]))
+        scene.step()
+        return robot.get_qpos().sum()
+
+    finding = only(gs.grad.check(loss, {"angle": angle}, scene), "contact switch")
+    assert re.search("upper limit of joint '.*hinge'", finding.text)
+
+
+# -- chaos ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_chaotic_double_pendulum():
+    scene, robot = pendulum(damping=0.0)
+    start = torch.tensor([3.0, 3.0], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(start)
+        robot.set_dofs_velocity(torch.tensor([8.0, 0.0]))
+        scene.rollout(n_steps=1200)
+        return robot.get_qpos().sin().sum()
+
+    report = gs.grad.check(loss, {"start": start})
+    finding = only(report, "chaos")
+    growth = report.growth
+    # A double pendulum of this size and energy has an exponent of a few per second.
+    assert 1.0 < growth.exponent < 10.0
+    assert growth.factor > 1e6
+    assert growth.doubling_time == pytest.approx(math.log(2.0) / growth.exponent)
+    assert growth.horizon_of_32_bits < growth.horizon
+    assert "horizon is too long" in finding.advice
+    # The sum of the exponents is the rate at which volumes grow: none, without damping (Liouville).
+    assert abs(growth.exponents.sum()) < 0.3 * growth.exponent
+
+
+def test_exponents_of_a_linear_system():
+    """A body on an unstable spring, v' = k x: the exponents are plus and minus sqrt(k / m)."""
+    text = """
+    <mujoco><option timestep="0.002" integrator="RK4" gravity="0 0 0"/><worldbody><body><joint type="slide"
+    axis="1 0 0"/><geom size="0.1" mass="2"/></body></worldbody></mujoco>
+    """
+    scene, robot = build(text)
+    start, gain = torch.tensor([1e-3], requires_grad=True), torch.tensor(8.0)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(start)
+        robot.set_dofs_kp(-gain.reshape(1))
+        robot.set_dofs_kv(torch.zeros(1))
+        robot.control_dofs_position(torch.zeros(1))
+        scene.rollout(n_steps=1500)
+        return robot.get_qpos().sum()
+
+    growth = gs.grad.check(loss, {"start": start}, scene).growth
+    # The vectors turn into their directions within some tenths of a second, of three.
+    assert growth.exponents == pytest.approx([2.0, -2.0], rel=0.05)
+    assert growth.gradient_exponent == pytest.approx(2.0, rel=0.05)
+
+
+# -- wrong ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_gradient_in_the_loss():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return Doubled.apply(robot.get_qpos()).square().sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    finding = only(report, "wrong")
+    assert "in what the loss computes from the states, not in the simulation" in finding.text
+    for comparison in report.inputs["u"].wrong:
+        assert comparison.gradient == pytest.approx(2.0 * comparison.difference, rel=1e-5)
+    assert report.inputs["u"].wrong
+    assert "2 times" in finding.text
+
+
+def test_a_wrong_gradient_before_the_scene():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, Doubled.apply(u))
+        return robot.get_qpos().square().sum()
+
+    finding = only(gs.grad.check(loss, {"u": u}), "wrong")
+    assert "between the input and the scene" in finding.text
+
+
+def test_a_wrong_gradient_since_a_step():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u, lambda t: robot.set_qpos(Doubled.apply(robot.get_qpos())) if t == 7 else None)
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u}, coordinates=N_STEPS * 2)
+    finding = only(report, "wrong")
+    assert finding.step == 6
+    assert "right from step 7 on and wrong with respect to the state after step 6" in finding.text
+    assert {c.index[0] for c in report.inputs["u"].wrong} == set(range(7))
+
+
+def test_only_the_wrong_input_is_named():
+    scene, robot = pendulum()
+    u, velocity = random_controls(N_STEPS, 2), torch.tensor([0.3, -0.2], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_dofs_velocity(Doubled.apply(velocity))
+        for row in u:
+            robot.control_dofs_force(row)
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u, "velocity": velocity})
+    assert only(report, "wrong").inputs == ("velocity",)
+    assert report.inputs["u"].ok
+    assert not report.inputs["velocity"].ok
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_input_without_effect_is_a_note():
+    scene, robot = pendulum()
+    u, gain = random_controls(N_STEPS, 2), torch.tensor([5.0, 5.0], requires_grad=True)
+
+    def loss():
+        robot.set_dofs_kp(gain)  # matters under position control only
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u, "gain": gain})
+    assert report.ok
+    (finding,) = report.findings
+    assert (finding.kind, finding.inputs) == ("no effect", ("gain",))
+
+
+def test_a_loss_that_does_not_begin_anew():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        scene.detach()
+        for row in u:
+            robot.control_dofs_force(row)
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    assert "not reproducible" in report.kinds(faults_only=True)
+
+
+def test_random_numbers_are_the_same_at_each_call():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return (robot.get_qpos() * torch.randn(2) * np.random.rand()).square().sum()  # noqa: NPY002
+
+    assert gs.grad.check(loss, {"u": u}).ok
+
+
+def test_the_figure(tmp_path):
+    pytest.importorskip("matplotlib")
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    report = gs.grad.check(loss, {"u": u})
+    report.plot(tmp_path / "check.png")
+    assert (tmp_path / "check.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(gs.GenesisException, match="cannot write"):
+        report.plot(tmp_path / "missing" / "check.png")
+
+
+def test_bad_arguments_are_refused():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    for inputs, message in (
+        ({}, "at least one entry"),
+        (u, "expected a dictionary"),
+        ({"u": 3.0}, "'u' is 3.0; expected a tensor"),
+        ({"u": torch.zeros(2)}, "'u' does not require a gradient"),
+        ({"u": 2.0 * u}, "'u' is computed from other tensors"),
+        ({"u": torch.zeros(2, dtype=torch.int32)}, "'u' is of type torch.int32"),
+        ({"u": torch.full((2,), math.nan, requires_grad=True)}, "'u' holds NaN"),
+        ({3: u}, "a name that is no text"),
+    ):
+        with pytest.raises(gs.GenesisException, match=re.escape(message)):
+            gs.grad.check(loss, inputs)
+    with pytest.raises(gs.GenesisException, match="expected a function without arguments"):
+        gs.grad.check(3.0, {"u": u})
+    with pytest.raises(gs.GenesisException, match="expected a built gs"):
+        gs.grad.check(loss, {"u": u}, scene=robot)
+    with pytest.raises(gs.GenesisException, match="refers to no built scene"):
+        gs.grad.check(lambda: u.sum(), {"u": u})
+    with pytest.raises(gs.GenesisException, match="one floating-point number"):
+        gs.grad.check(lambda: robot.get_qpos(), {"u": u}, scene)
+    with pytest.raises(gs.GenesisException, match="`coordinates` is 0"):
+        gs.grad.check(loss, {"u": u}, coordinates=0)
+    with pytest.raises(gs.GenesisException, match="`rtol` is 2"):
+        gs.grad.check(loss, {"u": u}, rtol=2)
+    silent, other = pendulum(requires_grad=False)
+    with pytest.raises(gs.GenesisException, match="records no gradients"):
+        gs.grad.check(loss, {"u": u}, scene=silent)
+    assert other.n_dofs == 2
+
+
+def test_what_the_loss_raises_comes_through():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        robot.control_dofs_force(u)
+        return robot.get_qpos().sum()
+
+    with pytest.raises(gs.GenesisException, match="shape"):
+        gs.grad.check(loss, {"u": u}, scene)
+    scene.step()  # and the scene is its own again
+    assert scene.cur_step == 1
+
+
+def test_the_scene_is_found_in_an_object():
+    class Task:
+        def __init__(self):
+            self.scene, self.robot = pendulum()
+            self.u = random_controls(5, 2)
+
+        def __call__(self):
+            stepped(self.scene, self.robot, self.u)
+            return self.robot.get_qpos().square().sum()
+
+    task = Task()
+    assert gs.grad.check(task, {"u": task.u}).ok
+    assert gs.grad.check(task.__call__, {"u": task.u}).ok
+    assert gs.grad.check(lambda: 2.0 * task(), {"u": task.u}, task.scene).ok
