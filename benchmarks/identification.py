@@ -147,12 +147,14 @@ def record_arm(scene, dt, seconds, rng, noise):
     wanted = middle + 0.7 * (amplitude * np.sin(frequency * t + phase)).sum(2)
     rate = 0.7 * (amplitude * frequency * np.cos(frequency * t + phase)).sum(2)
     data.qpos[:], data.qvel[:] = wanted[0], rate[0]
+    limits = [bound.cpu().numpy() for bound in scene.get_entity("arm").get_dofs_force_range()]
     q, v, u = (np.empty((n + 1, model.nv)) for _ in range(3))
     for k in range(n + 1):
         q[k], v[k] = data.qpos, data.qvel
         mujoco.mj_forward(model, data)
         mujoco.mj_mulM(model, data, data.qfrc_applied, 100 * (wanted[k] - q[k]) + 20 * (rate[k] - v[k]))
         data.qfrc_applied += data.qfrc_bias
+        data.qfrc_applied[:] = np.clip(data.qfrc_applied, *limits)  # what the motors can do
         u[k] = data.qfrc_applied
         mujoco.mj_step(model, data)
     q += noise[0] * rng.standard_normal(q.shape)

@@ -76,6 +76,17 @@ def test_mpc_follows_the_target_in_time(tmp_path):
     assert 2.0 < float(pushed) < 30.0
 
 
+def test_swing_up_stays_up_with_another_pole(tmp_path):
+    output = run_example("swing_up.py", tmp_path)
+    figures = re.findall(r"(\S+) degrees from upright, (\S+) rad/s", output)
+    (planned, rate), (without, _), (with_feedback, _) = [tuple(map(float, pair)) for pair in figures]
+    assert planned < 2.0
+    assert rate < 0.1
+    assert without > 20.0
+    assert with_feedback < 2.0
+    assert (tmp_path / "swing_up.png").stat().st_size > 10_000
+
+
 # Published figures, written down a second time: mass [kg] of the moving links, and where the hand is when every joint is
 # at zero, from the arm's Denavit-Hartenberg lengths [m].
 PANDA_MASSES = (4.970684, 0.646926, 3.228604, 3.587895, 1.225946, 1.666555, 0.735522, 0.73, 0.015, 0.015)

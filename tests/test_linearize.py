@@ -284,10 +284,10 @@ def test_friction_loss_that_is_set_later_is_in_force_in_a_system_made_before():
 
 
 def test_errors_of_systems_and_linearize():
-    scene, ant = ant_scene()
+    scene, _ = ant_scene()
     with pytest.raises(GenesisException, match='expected "force"'):
         scene.linearize(control="torque")
-    with pytest.raises(GenesisException, match="not built|build"):
+    with pytest.raises(GenesisException, match="build"):
         gs.Scene().linearize()
     with pytest.raises(GenesisException, match="`control` is 'torque'"):
         System(scene, control="torque")

@@ -12,7 +12,7 @@ from benchmarks.trajectory_tasks.task import Measure, Task
 
 HOPPER = Path(__file__).resolve().parent / "assets" / "hopper.xml"
 STANDING = 0.66  # height of the hip when the leg is straight [m]
-HIGHER = 0.3  # [m] the hip is to rise above that
+HIGHER = 0.4  # [m] the hip is to rise above that
 CROUCH = (-0.02, 0.0, 0.0, -0.7, 1.3, -0.6)  # x, z (put on the ground below), pitch; hip, knee, ankle
 DT, SUBSTEPS = 0.02, 4
 N_STEPS = 40
@@ -64,7 +64,7 @@ def hopper_jump() -> Task:
 
     return Task(
         name="hopper",
-        aim="hip 0.3 m higher than standing, foot 0.2 m above the ground, upright within 10 degrees, drift below 10 cm",
+        aim="hip 0.4 m higher than standing, foot 0.2 m above the ground, upright within 10 degrees, drift below 10 cm",
         scene=scene,
         entity=robot,
         control="actuators",

@@ -62,7 +62,9 @@ def push_block() -> Task:
         v = trajectory.dofs_velocity(block)[-1]
         return {
             "position": Measure(1e3 * place[-1].norm(dim=-1), 5.0, "mm"),
-            "yaw": Measure(torch.rad2deg(2.0 * torch.asin((turned[-1, ..., 0] / 2.0).clamp(-1, 1))).abs(), 2.0, "degree"),
+            "yaw": Measure(
+                torch.rad2deg(2.0 * torch.asin((turned[-1, ..., 0] / 2.0).clamp(-1, 1))).abs(), 2.0, "degree"
+            ),
             "speed": Measure(1e3 * v[..., :2].norm(dim=-1), 10.0, "mm/s"),
         }
 

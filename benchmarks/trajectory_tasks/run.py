@@ -54,7 +54,9 @@ def main() -> None:
     gs.init(backend=gs.cpu, precision=given.precision, logging_level="error")
     from benchmarks.trajectory_tasks.methods import solve  # it brings the kernels, which need the precision
 
-    print("| task | method | reached | cost | figures at the end | iterations | steps | derivatives | s | reached after s |")
+    print(
+        "| task | method | reached | cost | figures at the end | iterations | steps | derivatives | s | reached after |"
+    )
     print("|---|---|---|---:|---|---:|---:|---:|---:|---:|")
     for name in given.tasks:
         task = make(name)

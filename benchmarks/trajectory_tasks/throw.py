@@ -25,7 +25,7 @@ RINGS = ((SEAT_RADIUS, CUP), (SIDE_RADIUS, CUP + SEAT))
 # The arm reaches back, the cup faces up; and where the first guess swings it, in the plane x, z [rad].
 START = (0.0, -1.35, 0.0, -0.58, 0.0, 2.37, 0.0)
 SWUNG = (0.3, -0.34, 0.0, -1.13, 0.0, 2.7, 0.0)
-# [m] world frame. The shoulder is at (0, 0, 0.333), and the cup never more than 1 m away from it.
+# [m] world frame, 1.22 m from the shoulder at (0, 0, 0.333), from which the cup is never more than 1 m away.
 TARGET = (1.2, 0.2, 0.2)
 DT, SUBSTEPS = 0.02, 4
 N_STEPS = 60
@@ -123,7 +123,8 @@ def throw_ball() -> Task:
 
     return Task(
         name="throw",
-        aim="the ball within 2 cm of a target 1.3 m away, 1.2 s after the beginning",
+        aim="the ball, 1.2 s after the beginning, within 2 cm of a target 1.2 m from the shoulder; no joint faster "
+        "than 1.1 of its limit",
         scene=scene,
         entity=arm,
         control="position",

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from genesis.grad.tensor import Tensor
 
 if TYPE_CHECKING:
-    from genesis.grad.check_gradients import check
-    from genesis.grad.check_report import Report
+    from genesis.doctor.check import check
+    from genesis.doctor.report import Report
     from genesis.grad.smoothing import Smoothed, smooth
 
 # Imported when first used. No module has the name of one of its functions: importing it would hide the function.
 _HOME = {
-    "Report": "genesis.grad.check_report",
-    "check": "genesis.grad.check_gradients",
+    "Report": "genesis.doctor.report",
+    "check": "genesis.doctor.check",
     "Smoothed": "genesis.grad.smoothing",
     "smooth": "genesis.grad.smoothing",
 }

@@ -39,8 +39,8 @@ __all__ = [
     "Output",
     "Parameter",
     "Recording",
-    "identify",
     "ResidualCost",
+    "identify",
     "optimize_trajectory",
     "resolve",
 ]

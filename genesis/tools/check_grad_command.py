@@ -56,8 +56,8 @@ def run(request: Request) -> int:
         else:
             os.environ[runtime.PRECISION_VARIABLE] = before
     # Only now: these know the kernels, whose precision the program's gs.init has fixed.
-    from genesis.grad.check_default import default_loss
-    from genesis.grad.check_gradients import check
+    from genesis.doctor.default import default_loss
+    from genesis.doctor.check import check
 
     own = _own_loss(namespace, request)
     if own is None:

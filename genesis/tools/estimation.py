@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Standard deviation, in units in which 1 is a parameter's own size, of the pull to the start that keeps what the data do
 # not see where it is: a change by a factor e^10. What is known to 10 % is moved by it by a hundredth of that at most per
 # factor e from the start; it does not enter the standard errors.
-_PULL = 10.0
+PULL = 10.0
 # The same where a combination is held because the data do not determine it.
 HOLD = 0.01
 # More parameters than this: first-order methods take no Jacobian, and no standard errors are given.
@@ -82,7 +82,19 @@ class Coordinates:
                 f"{len(self.typical)} sizes."
             )
         size = (jacobian.abs() / self.typical[:, None]).amax(0)
-        self.unit = 1.0 / torch.where(size > 0, size, torch.ones_like(size))
+        unit = 1.0 / torch.where(size > 0, size, torch.ones_like(size))
+        # Logarithms, angles and lengths in units of the body's size: 1 is a large change of them as it is, even where it
+        # changes the value little, as that of a rod's inertia about its axis.
+        self.unit = torch.where(self._are_natural(), torch.ones_like(unit), unit)
+
+    def _are_natural(self) -> torch.Tensor:
+        """(p,) which coordinates have natural units."""
+        flags = [
+            torch.full((leaf.numel(),), one.has_natural_coordinates(), device=leaf.device)
+            for one in self.parameters
+            for leaf in one.coordinates()
+        ]
+        return torch.cat(flags)
 
     def _read(self) -> torch.Tensor:
         return torch.cat([leaf.detach().double().flatten() for leaf in self._leaves])
@@ -171,6 +183,7 @@ class Estimation:
         windows: what is compared
         sigma: per output (m,), standard deviation that each residual is divided by
         held: (p, k) orthonormal combinations of z that are held at the start
+        pull: standard deviation of the pull of z to the start
     """
 
     def __init__(
@@ -182,6 +195,7 @@ class Estimation:
     ) -> None:
         self.coordinates, self.windows, self.sigma, self.state_prior = coordinates, windows, sigma, state_prior
         self.held: torch.Tensor | None = None
+        self.pull = PULL
         self._priors = self._value_priors()
         self._last: tuple[Point, torch.Tensor] | None = None
         self._last_jacobians: tuple[Point, list[Residuals]] | None = None
@@ -311,7 +325,7 @@ class Estimation:
         eye = torch.eye(p, dtype=torch.float64, device=point.z.device)
         none = eye.new_zeros((0, p))
         if held:
-            rows.append((point.z / _PULL, eye / _PULL, None))
+            rows.append((point.z / self.pull, eye / self.pull, None))
             if self.held is not None and self.held.shape[1]:
                 rows.append((self.held.mT @ point.z / HOLD, self.held.mT / HOLD, None))
         if self._priors is not None:

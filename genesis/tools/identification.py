@@ -18,8 +18,8 @@ import torch
 from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.tools import least_squares
-from genesis.tools.estimation import HOLD, MOST_FOR_JACOBIAN, Coordinates, Estimation, Point, StatePrior, parameters_kept
-from genesis.tools.first_states import first_states
+from genesis.tools.estimation import HOLD, MOST_FOR_JACOBIAN, PULL, Coordinates, Estimation, Point, StatePrior, parameters_kept
+from genesis.tools.first_states import Channels, first_states
 from genesis.tools.identifiability import Analysis, analyse, is_determined
 from genesis.tools.identify_result import Channel, Estimate, Identification, misfit
 from genesis.tools.least_squares import Iteration, Outcome, Watch
@@ -42,6 +42,8 @@ _MOST_GROWTH = 1e3
 _WORSE = 1.5
 # Rounds of estimating the noise, and the relative change of it at which they end.
 _MOST_NOISE_ROUNDS, _NOISE_TOLERANCE = 6, 0.02
+# Rounds of approaching a fit as good as the noise, iterations of each, and the weighted mean square that is near.
+_MOST_APPROACHES, _ITERATIONS_PER_APPROACH, _NEAR = 20, 5, 3.0
 # Tolerance of all windows but the last.
 _COARSE = 1e-3
 # Rounds, and iterations of each, of holding what is not determined at the start.
@@ -224,6 +226,8 @@ class _Fit:
         self.watch.stage = self.estimation.windows.n_steps * self.dt
         self.damping = least_squares.FIRST_DAMPING
         last = self.final or self.estimation.windows.n_steps >= self.longest
+        if self.coordinates.count <= MOST_FOR_JACOBIAN and self.settings.method in ("lm", "gauss-newton"):
+            self._approach()
         self._run_method(self.watch, self.settings.tolerance if last else max(self.settings.tolerance, _COARSE))
         if not last or not self.estimates_noise or self.coordinates.count > MOST_FOR_JACOBIAN:
             return
@@ -231,6 +235,24 @@ class _Fit:
             if self.watch.reason or self._estimate_noise() < _NOISE_TOLERANCE:
                 return
             self._run_method(self.watch, self.settings.tolerance)
+
+    def _approach(self) -> None:
+        """While the fit is far from the noise, the misfit counts as noise: parameters stay within their own size of the
+        start as far as it leaves them uncertain, and are let go as it shrinks. Otherwise what the data say little of is
+        carried away by what is wrong elsewhere, to where its logarithm has no way back."""
+        estimation, previous = self.estimation, math.inf
+        try:
+            for _ in range(_MOST_APPROACHES):
+                data = estimation.data(self.point)
+                doubt = 2.0 * data.cost / max(data.count, 1)
+                if doubt < _NEAR or doubt > 0.9 * previous or self.watch.reason:
+                    return
+                previous = doubt
+                estimation.pull = 1.0 / math.sqrt(doubt)
+                few = self.watch.part(_ITERATIONS_PER_APPROACH)
+                self._run_method(few, _COARSE)
+        finally:
+            estimation.pull = PULL
 
     def _run_method(self, watch: Watch, tolerance: float) -> None:
         settings = self.settings
@@ -544,14 +566,18 @@ def _tensor(name: str, value: Any, infinite: bool = False) -> torch.Tensor:
 
 
 def _magnitudes(recording: Recording) -> Magnitudes:
-    """Of controls and joint velocities."""
-    force = float(np.sqrt(np.mean(recording.controls**2))) if recording.controls.size else 0.0
-    velocities = [
-        np.sqrt(np.nanmean(values**2))
-        for values, quantity in zip(recording.measured, recording.quantities, strict=True)
-        if quantity == "dofs_velocity"
-    ]
-    return Magnitudes(force if recording.control == "force" else 0.0, float(np.mean(velocities)) if velocities else 0.0)
+    """Of controls and joint velocities, dof by dof."""
+    force, velocity = np.zeros(recording.scene._nv), np.zeros(recording.scene._nv)
+    if recording.control == "force":
+        place = 0
+        for entity in recording.entities:
+            size = np.sqrt(np.mean(recording.controls[:, place : place + entity.n_dofs] ** 2, 0))
+            force[entity.dof_start : entity.dof_end] = size
+            place += entity.n_dofs
+    channels = Channels(recording)
+    for dof, (k, column) in channels.v.items():
+        velocity[dof] = np.sqrt(np.nanmean(recording.measured[k][:, column] ** 2))
+    return Magnitudes(force.tolist(), velocity.tolist())
 
 
 def _teller(callback: Callable[[Iteration], Any] | None, progress: bool) -> Callable[[Iteration], Any] | None:

@@ -48,6 +48,7 @@ class Normal:
         of_parameters: H, (p, p)
         state_gradient: g_w, (N, d)
         parameter_gradient: g, (p,)
+        count: how many residuals there are
     """
 
     cost: float
@@ -56,6 +57,7 @@ class Normal:
     of_parameters: torch.Tensor
     state_gradient: torch.Tensor
     parameter_gradient: torch.Tensor
+    count: int = 0
 
     @staticmethod
     def zero(n: int, d: int, p: int, device: torch.device) -> Normal:
@@ -69,6 +71,7 @@ class Normal:
     def add(self, window: torch.Tensor, residual: torch.Tensor, state: torch.Tensor, parameters: torch.Tensor) -> None:
         """Residuals (R,) of the windows ``window`` (R,), with Jacobians (R, d) and (R, p)."""
         self.cost += 0.5 * float(residual @ residual)
+        self.count += len(residual)
         n, d, _ = self.of_state.shape
         p = parameters.shape[1]
         order = torch.argsort(window, stable=True)
@@ -112,9 +115,11 @@ def information(normal: Normal) -> torch.Tensor:
 def solve(normal: Normal, damping: float, fixed: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """The damped step: dz (p,), dx (N, d). ``fixed``: the parameters stay, only states move.
 
-    States are damped in proportion to their own diagonal, parameters all alike: their coordinates have natural units, and
-    what the data hardly see must not run away while the rest is still far from its place. For the same reason a step is
-    cut to `_LONGEST_STEP` along each principal direction by itself.
+    States are damped in proportion to their own diagonal, parameters all alike, since their coordinates have natural
+    units. On top of the damping comes what the residuals say now: if they were noise, a direction with information s
+    would be uncertain by sqrt(2 cost / count / s), and one that is uncertain by more than its own size does not move. So
+    what the data hardly see does not run away while the rest is far from its place. For the same reason a step is cut to
+    `_LONGEST_STEP` along each principal direction by itself.
     """
     inverse = inverse_of_states(normal.of_state, damping)
     dz = torch.zeros_like(normal.parameter_gradient)
@@ -125,7 +130,8 @@ def solve(normal: Normal, damping: float, fixed: bool = False) -> tuple[torch.Te
         values, vectors = torch.linalg.eigh(0.5 * (reduced + reduced.mT))
         largest = float(values.max())
         kept = values > _RANK_TOLERANCE * largest
-        bent = values.clamp(min=0.0) + damping * largest
+        doubt = 2.0 * normal.cost / normal.count if normal.count else 0.0
+        bent = values.clamp(min=0.0) + damping * largest + (doubt if damping > 0 else 0.0)
         along = -(vectors.mT @ gradient) / torch.where(kept, bent, torch.ones_like(values))
         dz = vectors @ torch.where(kept, along, torch.zeros_like(along)).clamp(-_LONGEST_STEP, _LONGEST_STEP)
     dx = -(inverse @ (normal.state_gradient + normal.of_both @ dz)[..., None])[..., 0]

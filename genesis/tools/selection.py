@@ -61,6 +61,12 @@ class Parameter:
         """The module's own numbers, without bounds."""
         return [value for value in self.module.parameters() if value.requires_grad]
 
+    def has_natural_coordinates(self) -> bool:
+        """Whether 1 is a large change of each coordinate, as of a logarithm or an angle."""
+        from genesis.parameters import ParameterModule
+
+        return isinstance(self.module, (ParameterModule, Direction, InertiaAboutCOM))
+
     def value(self) -> Any:
         """What the module gives now."""
         return self.module()
@@ -292,23 +298,27 @@ _PART = {"dofs": "joint", "joints": "joint", "links": "link", "actuators": "actu
 
 @dataclass
 class Magnitudes:
-    """What the log says of sizes, for parameters that start at zero.
+    """What the log says of sizes, for joints' parameters that are zero.
 
     Attributes:
-        force: of the controls, root mean square [N m, N]; velocity: of the joints [rad/s, m/s]
+        force, velocity: of each dof of the scene, root mean square [N m, N; rad/s, m/s]; 0 where it is not known
+        noted: what was done about zeros
     """
 
-    force: float = 0.0
-    velocity: float = 0.0
+    force: Sequence[float] = ()
+    velocity: Sequence[float] = ()
     noted: list[str] = field(default_factory=list)
 
-    def start_of(self, scale: str) -> float:
-        """A small value to begin with."""
-        if scale == "force" and self.force > 0:
-            return 0.01 * self.force
-        if scale == "force per velocity" and self.force > 0:
-            return 0.01 * self.force / (self.velocity or 1.0)
-        return _SMALL
+    def starts_of(self, scale: str, dofs: Sequence[int]) -> list[float]:
+        """Small values to begin with, of dofs of the scene: a hundredth of the force that acts."""
+        return [self._start_of(scale, dof) for dof in dofs]
+
+    def _start_of(self, scale: str, dof: int) -> float:
+        force = self.force[dof] if dof < len(self.force) else 0.0
+        velocity = self.velocity[dof] if dof < len(self.velocity) else 0.0
+        if not scale or not force > 0:
+            return _SMALL
+        return 0.01 * force / (velocity or 1.0) if scale == "force per velocity" else 0.01 * force
 
 
 def select_parameters(
@@ -494,9 +504,11 @@ def _parameter(
         if bool((value < 0).any()):
             raise GenesisException(f"identify: {text!r} is {value.tolist()}; it can be looked for above zero only.")
         if bool(zero.any()):
-            start = magnitudes.start_of(kind.scale)
-            magnitudes.noted.append(f"{text}: zero cannot be varied by its logarithm; starts at {start:.3g} instead.")
-            value = torch.where(zero, torch.full_like(value, start), value)
+            dofs = [entity.dof_start + k for k in numbers] if kind.axis == "dofs" else [0] * len(numbers)
+            starts = torch.tensor(magnitudes.starts_of(kind.scale, dofs)).to(value).view(-1, *[1] * (value.ndim - 1))
+            shown = ", ".join(f"{start:.3g}" for start in starts.flatten().tolist())
+            magnitudes.noted.append(f"{text}: zero cannot be varied by its logarithm; it starts at {shown} instead.")
+            value = torch.where(zero, starts.expand_as(value), value)
         module: torch.nn.Module = _positive(value)
     elif kind.form == "inertia":
         module = InertiaAboutCOM(value, text)

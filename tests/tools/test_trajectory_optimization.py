@@ -137,8 +137,7 @@ def test_a_free_body_turns_and_lands_in_a_pose():
         assert found.gains.shape == (50, 6, 12)
 
 
-@pytest.mark.parametrize("method", ["ilqr", "gauss-newton"])
-def test_a_box_slides_over_the_ground_and_stops(method):
+def test_a_box_slides_over_the_ground_and_stops():
     """Through contact and friction, whose forces have to be overcome: the box is pushed at its middle along x only."""
     scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.01))
     scene.add_entity(gs.morphs.Plane())
@@ -167,7 +166,6 @@ def test_a_box_slides_over_the_ground_and_stops(method):
         initial=push,
         lower=-bound,
         upper=bound,
-        method=method,
         max_iterations=60,
         progress=False,
     )

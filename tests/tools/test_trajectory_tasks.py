@@ -65,7 +65,7 @@ def test_gradient_of_the_cost(task):
 
 
 # Iterations, and the share of the first cost that must be left at most.
-BUDGETS = {"cart-pole": (40, 0.05), "acrobot": (15, 0.5), "block": (10, 0.2), "hopper": (12, 0.8), "throw": (8, 0.5)}
+BUDGETS = {"cart-pole": (40, 0.05), "acrobot": (15, 0.5), "block": (10, 0.2), "hopper": (12, 0.5), "throw": (8, 0.8)}
 
 
 def test_ilqr_makes_headway(task):
@@ -89,8 +89,8 @@ def test_cma_es_lowers_the_cost_and_repeats_itself():
     pytest.importorskip("cma")
     task = run.make("cart-pole")
     first = float(task.cost(*motion(task, task.initial[:, None])))
-    outcomes = [methods.solve(task, "cma-es", 60.0, max_iterations=20, seed=seed) for seed in (0, 0, 1)]
-    assert outcomes[0].cost < 0.8 * first
+    outcomes = [methods.solve(task, "cma-es", 60.0, max_iterations=10, seed=seed) for seed in (0, 0, 1)]
+    assert outcomes[0].cost < 0.95 * first
     assert outcomes[0].cost == outcomes[1].cost
     assert outcomes[0].cost != outcomes[2].cost
     assert outcomes[0].derivatives == 0

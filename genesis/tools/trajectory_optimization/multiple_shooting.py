@@ -12,7 +12,9 @@ Biegler 2006; for this problem Jordana et al. 2023, Stagewise implementations of
 was chosen before the feasibility-driven DDP of Mastalli et al. (2020), whose forward pass closes the gaps along a
 simulation of the whole horizon, step after step.
 
-At the end the policy drives one simulation along what was found, which closes what is left of the gaps.
+Whenever the cost is lower than that of the best motion so far, the policy drives a simulation along what was found,
+which closes the gaps; the best of these motions is the result. A search that is stuck between motions goes on from it,
+with a tighter limit of the gaps.
 """
 
 from __future__ import annotations
@@ -98,9 +100,8 @@ def _iterate(problem: Problem, now: _Iterate, monitor: Monitor, tolerance: float
             return
         now.solution.policy = policy
         dx, du, slope, curvature = _linear_motion(problem, model, policy, u, now.gaps)
-        at_minimum = np.abs(now.gaps).max(initial=0.0) <= _CLOSED and abs(slope + 0.5 * curvature) <= tolerance * abs(
-            cost
-        )
+        closed = np.abs(now.gaps).max(initial=0.0) <= _CLOSED
+        at_minimum = closed and abs(slope + 0.5 * curvature) <= tolerance * abs(cost)
         if at_minimum and regularization.value <= SMALL_REGULARIZATION:
             monitor.reason = CONVERGED
             return
@@ -115,7 +116,7 @@ def _iterate(problem: Problem, now: _Iterate, monitor: Monitor, tolerance: float
                     monitor.reason = CONVERGED
                     return
                 # Stuck between motions: go on from the best one, and let the pieces move apart less.
-                _finish(problem, now, best)
+                _keep_motion(problem, now, best)
                 if not best or not rules.tighten():
                     monitor.reason = NO_PROGRESS
                     return
@@ -125,6 +126,8 @@ def _iterate(problem: Problem, now: _Iterate, monitor: Monitor, tolerance: float
         now.solution = Solution(us[:, k].contiguous(), xs[:, k].contiguous(), float(costs[k]), policy)
         now.gaps, gap, model = to_numpy(new_gaps[:, k]), float(amounts[k]), None
         regularization.lower()
+        if not best or now.solution.cost < best[-1].cost:
+            _keep_motion(problem, now, best)
         done = monitor.record(
             now.solution.cost, now.solution.u, now.solution.x, float(STEP_LENGTHS[k]), regularization.value, gap
         )
@@ -246,23 +249,23 @@ def _candidates(
     return xs, us
 
 
-def _finish(problem: Problem, now: _Iterate, best: list[Solution]) -> None:
-    """Append what the simulation does when it is driven along what was found, which has no gaps.
-
-    Raises GenesisException if that diverges, and there is no other motion.
-    """
+def _keep_motion(problem: Problem, now: _Iterate, best: list[Solution]) -> None:
+    """Simulate along what was found, which closes the gaps, and keep the motion if there is no better one yet."""
     found = now.solution
-    lengths = np.zeros(1)
     for policy in (found.policy, None):
-        xs, us, alive = problem.closed_loop(found.x, found.u, policy, lengths)
+        xs, us, alive = problem.closed_loop(found.x, found.u, policy, np.zeros(1))
         cost = float(problem.costs(xs, us)) if alive[0] else np.inf
         if np.isfinite(cost):
             break
-    if best and best[-1].cost <= cost:
-        return
-    if not np.isfinite(cost):
+    if np.isfinite(cost) and not (best and best[-1].cost <= cost):
+        best[:] = [Solution(us[:, 0].contiguous(), xs[:, 0].contiguous(), cost, found.policy)]
+
+
+def _finish(problem: Problem, now: _Iterate, best: list[Solution]) -> None:
+    """Keep the last motion; raises GenesisException if no simulation along what was found was ever finite."""
+    _keep_motion(problem, now, best)
+    if not best:
         raise GenesisException(
             f"{problem.owner}: what was found so far is no motion yet, its pieces are apart, and a simulation driven "
             "along them diverges. Allow more iterations, or pass `initial_states` or `initial` closer to a motion."
         )
-    best.append(Solution(us[:, 0].contiguous(), xs[:, 0].contiguous(), cost, found.policy))

@@ -12,20 +12,18 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.grad import (
-    check_contacts,
-    check_differences,
-    check_findings,
-    check_graph,
-    check_growth,
-    check_inputs,
-    check_process,
-)
-from genesis.grad import check_report as report
-from genesis.grad.check_context import Context, Motion
-from genesis.grad.check_places import Place
-from genesis.grad.check_recording import Evaluator, Recorder
-from genesis.grad.check_report import Comparison, InputCheck, Report
+from genesis.doctor import contacts as check_contacts
+from genesis.doctor import differences as check_differences
+from genesis.doctor import findings as check_findings
+from genesis.doctor import graph as check_graph
+from genesis.doctor import growth as check_growth
+from genesis.doctor import inputs as check_inputs
+from genesis.doctor import process as check_process
+from genesis.doctor import report as report
+from genesis.doctor.context import Context, Motion
+from genesis.doctor.places import Place
+from genesis.doctor.recording import Evaluator, Recorder
+from genesis.doctor.report import Comparison, InputCheck, Report
 from genesis.rigid.tangent import Tangent
 
 if TYPE_CHECKING:

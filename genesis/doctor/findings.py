@@ -8,13 +8,16 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.grad import bridge, check_contacts, check_graph, check_growth, non_finite
-from genesis.grad import check_report as report
-from genesis.grad.check_context import Context
-from genesis.grad.check_disagreements import disagreements
-from genesis.grad.check_places import Place
-from genesis.grad.check_report import Comparison, Finding
-from genesis.grad.check_saturation import saturated
+from genesis.doctor import contacts as check_contacts
+from genesis.doctor import graph as check_graph
+from genesis.doctor import growth as check_growth
+from genesis.doctor import report as report
+from genesis.doctor.context import Context
+from genesis.doctor.disagreements import disagreements
+from genesis.doctor.places import Place
+from genesis.doctor.report import Comparison, Finding
+from genesis.doctor.saturation import saturated
+from genesis.grad import bridge, non_finite
 
 # Growth of a small change over the motion from which on the horizon is called too long: a gradient in 32 bits keeps not
 # one digit (rounding of 1.2e-7 has grown to 0.1), and one in 64 bits holds within a millionth of the state's size only.

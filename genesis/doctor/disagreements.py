@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from genesis.grad import check_graph
-from genesis.grad import check_report as report
-from genesis.grad.check_context import Context, listed
-from genesis.grad.check_places import Boundary, Locator
-from genesis.grad.check_report import Finding, InputCheck
+from genesis.doctor import graph as check_graph
+from genesis.doctor import report as report
+from genesis.doctor.context import Context, listed
+from genesis.doctor.places import Boundary, Locator
+from genesis.doctor.report import Finding, InputCheck
 
 
 def disagreements(context: Context, explained: set[str]) -> list[Finding]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from genesis import runtime
-from genesis.grad.check_report import PRECISION, Finding, Report, ordered
+from genesis.doctor.report import PRECISION, Finding, Report, ordered
 
 # Where the report of which call is to be written; set in the process that runs again.
 _ANSWER = "GENESIS_CHECK_ANSWER"

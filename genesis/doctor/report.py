@@ -147,6 +147,7 @@ class Growth:
         norm: of dL/dx_t in the tangent space, (T, N)
         exponents: largest finite-time Lyapunov exponents of the motion [1/s], largest first, of the env with the
             largest (products of the steps' Jacobians, orthonormalised on the way: Benettin et al. 1980)
+        factor: by which a small change grows over the motion in that env
         env: that env
         dt: duration of a step [s]
     """
@@ -154,6 +155,7 @@ class Growth:
     time: np.ndarray
     norm: np.ndarray
     exponents: np.ndarray
+    factor: float
     env: int
     dt: float
 
@@ -179,11 +181,6 @@ class Growth:
     def doubling_time(self) -> float:
         """Time in which a small change doubles [s]; infinite where none grows."""
         return math.log(2.0) / self.exponent if self.exponent > 0.0 else math.inf
-
-    @property
-    def factor(self) -> float:
-        """By which a small change grows over the whole motion, as the exponent has it."""
-        return math.exp(min(max(self.exponent, 0.0) * self.horizon, 700.0)) if len(self.exponents) else 1.0
 
     @property
     def horizon_of_32_bits(self) -> float:
@@ -299,7 +296,8 @@ class Report:
     def _plot_comparisons(self, axes) -> None:
         values: list[float] = []
         for check in self.inputs.values():
-            pairs = [(abs(c.difference), abs(c.gradient)) for c in check.comparisons if _magnitude(c) > 0.0]
+            shown = [c for c in check.comparisons if _magnitude(c) > 0.0 and math.isfinite(c.error)]
+            pairs = [(abs(c.difference), abs(c.gradient)) for c in shown]
             if pairs:
                 x, y = np.array(pairs).T
                 axes.plot(x, y, "o", markersize=4, label=check.name)
@@ -320,8 +318,8 @@ class Report:
         norm = np.where(self.growth.norm > 0.0, self.growth.norm, np.nan)
         axes.plot(self.growth.time, norm, linewidth=0.8)
         if self.growth.exponent > 0.0:
-            end = np.nanmax(norm[-1]) if np.any(np.isfinite(norm[-1])) else 1.0
-            line = end * np.exp(self.growth.exponent * (self.growth.time[-1] - self.growth.time))
+            middle = np.nanmean(np.log(norm)) if np.any(np.isfinite(norm)) else 0.0
+            line = np.exp(middle - self.growth.exponent * (self.growth.time - self.growth.time.mean()))
             axes.plot(
                 self.growth.time, line, "--", color="0.4", label=f"Lyapunov exponent {self.growth.exponent:.3g} 1/s"
             )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from genesis.grad import check_graph
-from genesis.grad.check_places import Place
-from genesis.grad.check_recording import Evaluator, Step
-from genesis.grad.check_report import Growth, InputCheck
+from genesis.doctor import graph as check_graph
+from genesis.doctor.places import Place
+from genesis.doctor.recording import Evaluator, Step
+from genesis.doctor.report import Growth, InputCheck
 
 if TYPE_CHECKING:
     from genesis.scene import Scene

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from genesis.doctor import report as report
+from genesis.doctor.context import Context
+from genesis.doctor.report import Finding
 from genesis.grad import bridge, names
-from genesis.grad import check_report as report
-from genesis.grad.check_context import Context
-from genesis.grad.check_report import Finding
 
 _MANY = 0.5  # share of elements without gradient from which on an operation is mentioned
 

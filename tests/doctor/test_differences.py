@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from genesis.grad.check_differences import NOISE_POINTS, derivative, noise_of
+from genesis.doctor.differences import NOISE_POINTS, derivative, noise_of
 
 # An estimate that is too small by this factor counts as wrong: it is a bound in the mean, not for each function.
 SLACK = 5.0

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genesis.doctor import contacts as check_contacts
 from genesis.errors import GenesisException
-from genesis.grad import bridge, check_contacts
+from genesis.grad import bridge
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
 

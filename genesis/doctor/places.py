@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from genesis.grad import check_differences
-from genesis.grad.check_recording import Evaluator, Push, Recorder, Step
+from genesis.doctor import differences as check_differences
+from genesis.doctor.recording import Evaluator, Push, Recorder, Step
 from genesis.rigid.tangent import Tangent
 
 if TYPE_CHECKING:
