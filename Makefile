@@ -46,6 +46,8 @@ examples: $(INSTALLED)
 	$(BIN)/python examples/learn_parameters.py
 	$(BIN)/python examples/push_block.py
 	$(BIN)/python examples/stand_up.py
+	$(BIN)/python examples/swing_up.py
+	$(BIN)/python examples/mpc.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
