@@ -297,7 +297,7 @@ def throw() -> dict[str, list[float]]:
     """Median loss over the iterations; prints how many throws land within 5 cm of the target."""
     one, ball_one = thrower(1)
     many, ball_many = thrower(THROW_SAMPLES)
-    # Each of these hits the wall: too slow or too low.
+    # Too slow or too low: the wall stops all but one of these.
     generator = torch.Generator().manual_seed(0)
     starts = torch.tensor([0.9, 2.4]) + 0.3 * torch.rand(N_THROWS, 2, generator=generator)
     rows, curves = [], {}

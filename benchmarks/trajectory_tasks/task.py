@@ -46,7 +46,7 @@ class Task:
         terminal: trajectory -> (N, m), of the last state
         measure: trajectory -> figures by name
         n_knots: of the spline that a derivative-free method searches over
-        options: arguments of `gs.tools.optimize_trajectory`, by method
+        options: by method, arguments of `gs.tools.optimize_trajectory`; "sigma" of "cma-es"
     """
 
     name: str
