@@ -94,7 +94,6 @@ _CREATION_OPS = (
     "randn_like",
     "randperm",
     "tensor",
-    "tools",
     "zeros",
     "zeros_like",
 )

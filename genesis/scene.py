@@ -361,7 +361,7 @@ class Scene:
         dynamics = self._dynamics
         with torch.no_grad(), plain_tensors(), dynamics.lock:
             found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
-            bridge.require_slots(dynamics, "")
+            bridge.require_slots_for(dynamics, found.overflow)
             if rows := bridge.rows_not_finite(found.after):
                 raise bridge.diverged(rows, "the step that was linearised")
         return self._wrap(found.state), self._wrap(found.control)

@@ -302,3 +302,87 @@ def test_errors_of_systems_and_linearize():
         system.rollout(system.state(), None)
     with pytest.raises(GenesisException, match="diverged"):
         system.rollout(system.state(), torch.full((5, 14), 1e300))
+
+
+def box_scene(n_envs: int = 0, max_contacts: int | None = None, **options):
+    """A free box on the floor, or high above it."""
+    scene = gs.Scene(
+        sim_options=gs.options.SimOptions(dt=0.005, requires_grad=True, **options),
+        rigid_options=gs.options.RigidOptions(max_contacts=max_contacts),
+    )
+    scene.add_entity(gs.morphs.Plane())
+    box = scene.add_entity(gs.morphs.Box(size=(0.2, 0.3, 0.1), pos=(0, 0, 0.0499)))
+    scene.build(n_envs=n_envs)
+    return scene, box
+
+
+def test_a_quaternion_that_is_not_of_unit_length():
+    scene, box = box_scene()
+    box.set_qpos(torch.tensor([0.0, 0.0, 1.0, 0.8, 0.0, 0.6, 0.0]))
+    expected = scene.linearize()[0]
+    box.set_qpos(torch.tensor([0.0, 0.0, 1.0, 2.4, 0.0, 1.8, 0.0]))
+    torch.testing.assert_close(scene.linearize()[0], expected, rtol=1e-12, atol=1e-12)
+    system = System(scene, 2)
+    many = system.linearize(system.state().expand(3, 2, -1), None).A
+    torch.testing.assert_close(many[1, 1], expected.sceneless(), rtol=1e-12, atol=1e-12)
+
+
+def test_too_many_contacts_at_a_point_are_an_error_of_that_call_alone():
+    scene, _ = box_scene(max_contacts=2)
+    system = System(scene, 3)
+    low = system.state().expand(4, 3, -1).clone()
+    low[:, :, 2] = 1.0
+    high = low.clone()
+    low[2, 1, 2] = 0.0499
+    system.linearize(high, None)
+    with pytest.raises(GenesisException, match="env 1 has 4 contacts"):
+        system.linearize(low, None)
+    system.linearize(high, None)
+    with pytest.raises(GenesisException, match="env 0 has 4 contacts"):
+        scene.linearize()
+    system.put(high[0, 0])
+    scene.linearize()
+
+
+@pytest.mark.parametrize("options", [dict(substeps=2), dict(substeps=1)])
+def test_a_jacobian_does_not_depend_on_what_was_computed_before(options):
+    scene, _ = box_scene(**options)
+    system = System(scene, 2)
+    x = system.rollout(system.state(), torch.full((6, 2, 6), 0.3))[:-1]
+    both = system.linearize(x, None)
+    back = system.linearize(x.flip(0), None).A.flip(0)
+    assert torch.equal(both.A, back)
+
+
+def test_linearize_is_exact_where_gradients_are_clipped():
+    (clipped, _), (exact, _) = box_scene(gradient_clip=1e-3), box_scene()
+    assert torch.equal(clipped.linearize()[0].sceneless(), exact.linearize()[0].sceneless())
+
+
+def test_a_system_reads_any_dtype_and_refuses_other_shapes():
+    scene, _ = ant_scene()
+    system = System(scene, 2)
+    x, u = system.state().expand(3, 2, -1), torch.zeros(3, 2, system.nu)
+    same = system.linearize(x.float(), u.float(), system.theta().float())
+    torch.testing.assert_close(same.A, system.linearize(x, u).A, rtol=1e-3, atol=1e-3)
+    for call, match in (
+        (lambda: system.linearize(x[..., :5], u), "`x` has shape"),
+        (lambda: system.linearize(x, u[:2]), "2 rows of controls for 3 states"),
+        (lambda: system.rollout(x[0, :, :5], u), "`x0` has shape"),
+        (lambda: system.rollout(x[0], u, torch.zeros(1, 7)), "`theta` has shape"),
+        (lambda: system.put(x), "`x` has shape"),
+        (lambda: system.put(x[0, 0] * torch.nan), "NaN"),
+    ):
+        with pytest.raises(GenesisException, match=match):
+            call()
+
+
+def test_a_system_can_hold_parameters_of_its_own():
+    scene, ant = ant_scene()
+    system = System(scene, 1)
+    before = system.theta()
+    system.hold(before)
+    ant.set_mass(20.0)
+    assert torch.equal(system.theta(), before)
+    system.hold(None)
+    assert not torch.equal(system.theta(), before)

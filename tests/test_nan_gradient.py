@@ -8,6 +8,7 @@ import torch
 
 import genesis as gs
 from genesis.grad import non_finite
+from genesis.grad.system import System
 from tests.scenes import build
 
 PENDULUM = """
@@ -170,3 +171,31 @@ def test_one_env_does_not_touch_the_others(how):
     assert torch.isfinite(healthy).all()
     assert not torch.isfinite(broken[17]).any()
     assert torch.equal(broken[others], healthy[others])
+
+
+def test_a_nan_that_the_loss_gives_to_the_first_state_of_a_rollout(caplog):
+    scene = gs.Scene(sim_options=gs.options.SimOptions(requires_grad=True))
+    box = scene.add_entity(gs.morphs.Box(size=(0.1, 0.1, 0.1), pos=(0, 0, 1)))
+    scene.build()
+    velocity = torch.zeros(6, requires_grad=True)
+    box.set_dofs_velocity(velocity)
+    path = scene.rollout(n_steps=3).dofs_velocity()
+    with caplog.at_level("WARNING", logger="genesis"):
+        ((path[0] * 0.0).sqrt().sum() + path[-1].sum()).backward()
+    assert velocity.grad.isnan().any()
+    assert "step 0" in caplog.text and "first state" in caplog.text
+
+
+@pytest.mark.parametrize("row", [0, 2])
+def test_the_origin_in_a_row_of_a_system(row, caplog):
+    scene, _ = build(PENDULUM)
+    system = System(scene, 3)
+    x0 = system.state().expand(3, -1).clone()
+    x0[row, : system.nq] = torch.tensor(UPRIGHT)
+    x0.requires_grad_()
+    end = system.rollout(x0, torch.zeros(N_STEPS, 3, system.nu))[-1]
+    with caplog.at_level(logging.WARNING, logger="genesis"):
+        (NEARLY_INFINITE * end[row]).sum().backward()
+    assert not x0.grad[row].isfinite().all()
+    assert x0.grad[1].isfinite().all()
+    assert f"env {row}, step" in caplog.text and "adjoint of the stage" in caplog.text

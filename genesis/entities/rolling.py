@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genesis.rigid.command import Command
     from genesis.scene import Scene
 
-_MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
+MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
 ACTUATORS = "actuators"
 _MOST_STEPS = 2**31
 
@@ -51,7 +51,7 @@ class Controls:
                 commands.set_actuators(start, select_range(count, 0, count), None, last)
                 sequences["ctrl", start] = values
             else:
-                mode, start = _MODES[self.kind], entity.dof_start
+                mode, start = MODES[self.kind], entity.dof_start
                 commands.set_all_dofs(mode, start, count, (last,))
                 sequences[MODE_FIELDS[mode][0], start] = values
         command = commands.command
@@ -60,11 +60,11 @@ class Controls:
 
 def field_of(kind: Any, owner: str) -> str:
     """The control field of a kind of controls; raises GenesisException for an unknown one."""
-    if kind not in (*_MODES, ACTUATORS):
+    if kind not in (*MODES, ACTUATORS):
         raise GenesisException(
             f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
         )
-    return "ctrl" if kind == ACTUATORS else MODE_FIELDS[_MODES[kind]][0]
+    return "ctrl" if kind == ACTUATORS else MODE_FIELDS[MODES[kind]][0]
 
 
 def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str, sparing: bool = False) -> Controls:

@@ -140,6 +140,12 @@ def require_slots(dynamics: Dynamics, consequence: str) -> None:
         raise _overflow_error(dynamics, *overflow, consequence)
 
 
+def require_slots_for(dynamics: Dynamics, overflow: tuple[int, int] | None, consequence: str = "") -> None:
+    """Raise if there is an overflow: (env, contacts)."""
+    if overflow is not None:
+        raise _overflow_error(dynamics, *overflow, consequence)
+
+
 def require_slots_of_cuda(dynamics: Dynamics) -> None:
     """Raise if contacts were lost since this was last asked; it waits for the device. On the CPU they never are."""
     if dynamics.device.type == "cuda" and (overflow := dynamics.contact_overflow()):

@@ -218,7 +218,9 @@ def _of_env(command: Command, env: int, n_worlds: int) -> Command:
         key: block[env] if block.dim() == 2 and block.shape[0] == n_worlds else block.reshape(-1, block.shape[-1])[0]
         for key, block in command.blocks.items()
     }
-    return Command(command.mode[env : env + 1], command.actuators_on[env : env + 1], blocks)
+    # One row stands for all in commands of a `System`.
+    mode, on = (x[env : env + 1] if x.shape[0] > 1 else x for x in (command.mode, command.actuators_on))
+    return Command(mode, on, blocks)
 
 
 def in_rollout(

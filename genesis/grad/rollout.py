@@ -176,12 +176,28 @@ class _Rollout(torch.autograd.Function):
                     )
             if adj_states is not None:
                 adj = adj + adj_states[0]
+                _look_at_first(dynamics, adj_states[0], ctx.index)
             gradients = dynamics.gradients(adj, totals, theta, command, needs_blocks)
             dynamics.unconverged_envs = sorted(unconverged)
             bridge.warn_of_unconverged_solver(
                 dynamics, f"a rollout from step {ctx.index} to {ctx.index + plan.n_steps - 1}"
             )
             return None, None, None, None, None, *bridge.input_grads(dynamics, gradients, "scene.rollout()")
+
+
+def _look_at_first(dynamics: Dynamics, seed: torch.Tensor, index: int) -> None:
+    """The same of what the loss gives to the first state, which no step has seen."""
+    if dynamics.warned_of_gradient or dynamics.device.type != "cpu":
+        return
+    if rows := bridge.rows_not_finite(seed):
+        from genesis.grad import non_finite
+
+        bridge.warn_of_non_finite_gradient(
+            dynamics,
+            "scene.rollout()",
+            rows,
+            lambda: non_finite.Origin(rows[0], None, "state", "the first state", index),
+        )
 
 
 def _look_for_non_finite(

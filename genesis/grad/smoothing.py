@@ -249,6 +249,11 @@ def _weight(
     firsts: torch.Tensor | None, zeroths: torch.Tensor | None, gamma: float | None
 ) -> tuple[float, float | None, float | None]:
     """alpha, the bias of the first-order estimate, and the disagreement; see `smooth`."""
+    if zeroths is None and firsts is not None and not bool(torch.isfinite(firsts).all()):
+        runtime.logger.warning(
+            '%s: the gradient of some samples is not finite, and so is the estimate. method="mix" leaves it out.',
+            _OWNER,
+        )
     if firsts is None or zeroths is None:
         return (0.0 if firsts is None else 1.0), None, None
     if not bool(torch.isfinite(firsts).all()):

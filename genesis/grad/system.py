@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
 from genesis.entities.indexing import plain_tensors
+from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.scene import Scene
     from genesis.trajectory import Trajectory
-
-_MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
-ACTUATORS = "actuators"
-KINDS = (*_MODES, ACTUATORS)
 
 
 class Linearization(NamedTuple):
@@ -73,8 +69,7 @@ class System:
         entities: RigidEntity | Iterable[RigidEntity] | None = None,
     ) -> None:
         scene._require_built("System")
-        if control not in KINDS:
-            raise GenesisException(f"`control` is {control!r}; expected one of {', '.join(map(repr, KINDS))}.")
+        self._field = field_of(control, "System")
         if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
             raise GenesisException(f"`n_rows` is {n_rows!r}; expected a whole number from 1 on.")
         self.scene, self.n_rows, self.control = scene, n_rows, control
@@ -84,13 +79,13 @@ class System:
         self.nq, self.nv, self.na, self.nx, self.ndx = tangent.nq, tangent.nv, tangent.na, tangent.nx, tangent.ndx
         self.integrate, self.difference, self.tangent = tangent.integrate, tangent.difference, tangent.tangent
         self.dt: float = scene.dt
-        self._field = "ctrl" if control == ACTUATORS else MODE_FIELDS[_MODES[control]][0]
         self._width = self._dynamics._control_sizes[self._field]
         columns = [np.arange(*_columns(entity, control)) for entity in self.entities]
         found = np.concatenate(columns) if columns else np.arange(0)
         self.nu = len(found)
         self._columns = torch.as_tensor(found, device=runtime.device)
         self._whole = self.nu == self._width and bool((found == np.arange(self._width)).all())
+        self._held: torch.Tensor | None = None
         self.lower, self.upper = self._limits()
 
     def __repr__(self) -> str:
@@ -104,14 +99,25 @@ class System:
 
     def put(self, x: torch.Tensor) -> None:
         """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay."""
+        n_envs = max(self.scene.n_envs, 1)
+        if x.shape not in ((self.nx,), (1, self.nx), (n_envs, self.nx)):
+            raise GenesisException(
+                f"System.put: `x` has shape {tuple(x.shape)}; expected ({n_envs}, {self.nx}) or ({self.nx},)."
+            )
+        if not bool(torch.isfinite(x).all()):
+            raise GenesisException("System.put: `x` holds NaN or infinite values; expected a finite state.")
         with plain_tensors():
-            state = x.expand(max(self.scene.n_envs, 1), self.nx).contiguous()
+            state = x.to(runtime.tc_float).expand(max(self.scene.n_envs, 1), self.nx).contiguous()
         self.scene._solution = None
         self.scene._set_state(state)
 
     def theta(self) -> torch.Tensor:
         """The packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
-        return self.scene._parameters.theta()
+        return self.scene._parameters.theta() if self._held is None else self._held
+
+    def hold(self, theta: torch.Tensor | None) -> None:
+        """Let these parameters, (1 or N, ntheta), be in force here, whatever is set in the scene; None: the scene's."""
+        self._held = None if theta is None else self._theta(theta)
 
     # -- motion -------------------------------------------------------------------------------------------------------
 
@@ -131,7 +137,7 @@ class System:
         """
         with plain_tensors():
             self._dynamics.follow_model()
-            x0 = x0.expand(self.n_rows, self.nx).contiguous()
+            x0 = self._states("x0", x0).expand(self.n_rows, self.nx).contiguous()
             theta = self._theta(theta)
             steps = n_steps if u is None else u.shape[0]
             if steps is None:
@@ -141,7 +147,11 @@ class System:
             plan = rollout.Plan(steps, steps)
             if torch.is_grad_enabled() and theta.requires_grad:
                 theta = theta.expand(self.n_rows, -1)  # gradients are summed over the steps of a row first
-            return rollout.rollout(self._dynamics, x0, theta, command, None, plan, record)[1]
+            if self._dynamics.device.type == "cuda":
+                self._dynamics.forget_overflow()
+            states = rollout.rollout(self._dynamics, x0, theta, command, None, plan, record)[1]
+            bridge.require_slots_of_cuda(self._dynamics)
+            return states
 
     def linearize(
         self,
@@ -156,9 +166,13 @@ class System:
         """
         with torch.no_grad(), plain_tensors(), self._dynamics.lock:
             self._dynamics.follow_model()
-            x, n_steps = x.detach(), x.shape[0]
+            x = self._states("x", x.detach())
+            n_steps = x.shape[0]
             theta = self._theta(theta).detach().contiguous()
-            u = None if u is None else u.detach().expand(n_steps, self.n_rows, self.nu)
+            u = None if u is None else self._controls(u.detach()).to(runtime.tc_float)
+            if u is not None and u.shape[0] != n_steps:
+                raise GenesisException(f"System: {u.shape[0]} rows of controls for {n_steps} states; expected as many.")
+            u = None if u is None else u.expand(n_steps, self.n_rows, self.nu)
             x = x.expand(n_steps, self.n_rows, self.nx)
             on_cpu = self._dynamics.device.type == "cpu"
             if on_cpu and theta.shape[0] == 1:  # every point a row
@@ -193,6 +207,7 @@ class System:
         with plain_tensors():
             self._dynamics.follow_model()
             command = self._command(u)
+            x = self._states("x", x)
             return Trajectory(
                 self.scene, self._dynamics, x, self._theta(theta), x.shape[0] - 1, command, always_envs=True
             )
@@ -205,14 +220,22 @@ class System:
         full = {} if u is None else {(self._field, 0): self._full(u)}
         command = Command(*self._modes(u is not None), full)
         found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
-        bridge.require_slots(self._dynamics, "")
+        if found.overflow is not None:
+            row, needed = found.overflow
+            bridge.require_slots_for(self._dynamics, (row % self.n_rows, needed))
         if rows := bridge.rows_not_finite(found.after):
-            raise bridge.diverged(rows, "a step that was linearised")
+            raise bridge.diverged(sorted({row % self.n_rows for row in rows}), "a step that was linearised")
         control = found.control if self._whole else found.control[..., self._columns]
         return Linearization(found.state, control, found.theta)
 
     def _theta(self, theta: torch.Tensor | None) -> torch.Tensor:
         theta = self.theta() if theta is None else theta
+        theta = theta.to(runtime.tc_float)
+        if theta.dim() != 2 or theta.shape[1] != self._dynamics.model.ntheta:
+            raise GenesisException(
+                f"System: `theta` has shape {tuple(theta.shape)}; expected (1 or {self.n_rows}, "
+                f"{self._dynamics.model.ntheta}), as System.theta() returns it."
+            )
         if theta.shape[0] not in (1, self.n_rows):
             raise GenesisException(
                 f"System: the parameters have {theta.shape[0]} rows, one for each env of the scene; expected 1 or "
@@ -220,20 +243,30 @@ class System:
             )
         return theta
 
+    def _states(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1:] != (self.nx,) or (x.dim() > 1 and x.shape[-2] not in (1, self.n_rows)):
+            raise GenesisException(
+                f"System: `{name}` has shape {tuple(x.shape)}; expected states of {self.nx} numbers (qpos, qvel, act), "
+                f"(..., {self.n_rows}, {self.nx})."
+            )
+        return x.to(runtime.tc_float)
+
     def _command(self, u: torch.Tensor | None) -> Command:
         if u is None:
             return Command(*self._modes(False))
+        u, key = self._controls(u).to(runtime.tc_float), (self._field, 0)
+        full = self._full(u.expand(u.shape[0], self.n_rows, self.nu))
+        return Command(*self._modes(True), {key: full}, frozenset([key]))
+
+    def _controls(self, u: torch.Tensor) -> torch.Tensor:
+        """(T, 1 or N, nu)"""
         fits = u.shape[-1] == self.nu and (u.dim() == 2 or (u.dim() == 3 and u.shape[1] in (1, self.n_rows)))
         if not fits or not u.shape[0]:
             raise GenesisException(
                 f"System: the controls have shape {tuple(u.shape)}; expected (T, {self.n_rows}, {self.nu}) or "
                 f"(T, {self.nu}) with T from 1 on."
             )
-        if u.dim() == 2:
-            u = u.unsqueeze(1)
-        key = (self._field, 0)
-        full = self._full(u.expand(u.shape[0], self.n_rows, self.nu))
-        return Command(*self._modes(True), {key: full}, frozenset([key]))
+        return u.unsqueeze(1) if u.dim() == 2 else u
 
     def _full(self, u: torch.Tensor) -> torch.Tensor:
         """Controls in the columns of their field; the others zero."""
@@ -250,7 +283,7 @@ class System:
         if commanded and self.control == ACTUATORS:
             actuators_on[:, self._columns] = 1
         elif commanded:
-            mode[:, self._columns] = _MODES[self.control]
+            mode[:, self._columns] = MODES[self.control]
         return mode, actuators_on
 
     def _limits(self) -> tuple[torch.Tensor, torch.Tensor]:

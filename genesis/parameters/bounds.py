@@ -124,7 +124,7 @@ class Bounded(ParameterModule):
         value = torch.where(c < 0, self.lower + distance, self.upper - distance)
         # The interval is open, also where the distance is below the spacing of floats.
         inside = torch.nextafter(self.lower, self.upper), torch.nextafter(self.upper, self.lower)
-        return torch.clamp(value, *inside)
+        return value + (torch.clamp(value, *inside) - value).detach()  # the gradient is that without rounding
 
     def extra_repr(self) -> str:
         """For `print(module)`."""

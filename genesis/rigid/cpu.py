@@ -44,6 +44,7 @@ class CpuDynamics(Dynamics):
         num_threads: int = 1,
         executors: list[CpuExecutor] | None = None,
     ):
+        self._borrows = executors is not None
         super().__init__(model, n_worlds, device, substeps, gradient_clip)
         self._clip = torch.full((1,), gradient_clip or 0.0, dtype=runtime.tc_float, device=device)
         # More threads than cores help nobody, and each has programs of its own to make.
@@ -67,11 +68,15 @@ class CpuDynamics(Dynamics):
         return resized
 
     def _forget_programs(self) -> None:
-        # In place, for all who share them. Those who come later find them made.
-        if self.executors[0].constrained != self.model.constrained:
-            self.executors[:] = [CpuExecutor(self.model, self.substeps, self.rk4)]
+        # In place, for all who share them.
+        self.executors[:] = [CpuExecutor(self.model, self.substeps, self.rk4)]
+
+    def _programs_are_of_model(self) -> bool:
+        return self.executors[0].constrained == self.model.constrained
 
     def _load_kernels(self) -> None:
+        if self._borrows:  # whose programs they are has loaded them
+            return
         load_kernels("cpu", [*kernels_of(self.model), native_loop])
 
     def contact_overflow(self) -> tuple[int, int] | None:
@@ -205,8 +210,10 @@ class CpuDynamics(Dynamics):
         state: torch.Tensor,
         places: dict[str, torch.Tensor | None],
         n_steps: int,
-    ) -> None:
+    ) -> tuple[int, int] | None:
         """Run a program over the rows of ``state`` (M, nx), which need not be as many as there are envs.
+
+        Returns the first row that found more contacts than there are slots, and how many; None: there is none.
 
         ``theta`` and the blocks of ``command`` have 1 or M rows. ``places``: where the other bases are, (M, ...), or
         with an axis of steps (M, n_steps, ...); None: nowhere.
@@ -233,7 +240,9 @@ class CpuDynamics(Dynamics):
         self._execute(programs, m, n_steps)
         del kept
         if self.model.has_contacts and int(needed.max()) > self.model.nconmax:
-            self._needed_values[0] = int(needed.max())
+            row = int(torch.nonzero(needed > self.model.nconmax)[0])
+            return row, int(needed[row])
+        return None
 
     def _zero_solution(self) -> torch.Tensor:
         """One row, for all."""

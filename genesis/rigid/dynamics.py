@@ -115,7 +115,12 @@ class Dynamics(ABC):
             with self.lock:
                 self._load_kernels()
                 self._size_solutions()
-                self._forget_programs()
+                if not self._programs_are_of_model():
+                    self._forget_programs()
+
+    def _programs_are_of_model(self) -> bool:
+        """Whether somebody who shares the programs has made them anew already."""
+        return False
 
     def _empty(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=runtime.tc_float, device=self.device)
@@ -274,6 +279,10 @@ class Dynamics(ABC):
             return None
         env = int(torch.nonzero(self._needed > self.model.nconmax)[0])
         return env, int(self._needed[env])
+
+    def rows_without_slots(self) -> torch.Tensor:
+        """(N,) whether an env found more contacts than it has slots; see `contact_overflow`."""
+        return self._needed > self.model.nconmax
 
     def forget_overflow(self, envs: torch.Tensor | None = None) -> None:
         """These envs (None: all) begin anew: what they lacked slots for before does not count any more."""

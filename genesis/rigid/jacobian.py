@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 # Of numbers: points are taken so many at a time that what is computed on the way fits in it, and in the cache.
 _LARGEST_BUFFER = 2**19
-_SHORTEST = 1e-15  # quaternion (mjMINVAL)
 
 
 @dataclass
@@ -43,12 +42,14 @@ class Jacobians:
         state: in the tangent space, (M, ndx, ndx)
         control: by one control field, (M, ndx, width)
         theta: by combinations of the parameters, (M, ndx, p), or None
+        overflow: the first point with more contacts than there are slots, and how many; None: there is none
     """
 
     after: torch.Tensor
     state: torch.Tensor
     control: torch.Tensor
     theta: torch.Tensor | None
+    overflow: tuple[int, int] | None = None
 
 
 def on_cpu(
@@ -74,6 +75,10 @@ def on_cpu(
     for first in range(0, state.shape[0], chunk):
         rows = slice(first, first + chunk)
         parts.append(compute(dynamics, _rows_of(theta, rows), _piece(command, rows), state[rows], field, parameters))
+        if parts[-1].overflow is not None:
+            row, needed = parts[-1].overflow
+            parts[-1].overflow = first + row, needed
+            return parts[-1]
     if len(parts) == 1:
         return parts[0]
     return Jacobians(
@@ -100,7 +105,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     by_state, by_control = _empty(dynamics, m, nv + na, nx), _empty(dynamics, m, nv + na, width)
     by_theta = None if parameters is None else _zeros(dynamics, m, nv + na, model.ntheta)
     seeds = torch.eye(nv + na, dtype=runtime.tc_float, device=dynamics.device)
-    dynamics.run_rows(
+    overflow = dynamics.run_rows(
         lambda executor: executor.acceleration_jacobian(),
         theta,
         command,
@@ -130,7 +135,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
         if by_theta is not None:
             combined = _combined(by_theta, parameters)
             of_theta = torch.cat([scale * combined, h * combined], 1)
-        return Jacobians(after, of_state, of_control, of_theta)
+        return Jacobians(after, of_state, of_control, of_theta, overflow)
     direct, by_acceleration, direct_theta = _of_advance(
         dynamics, theta, command, state, after, qacc, act_dot, parameters is not None
     )
@@ -138,7 +143,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     of_theta = None
     if by_theta is not None:
         of_theta = by_acceleration @ _combined(by_theta, parameters) + _combined(direct_theta, parameters)
-    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta)
+    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta, overflow)
 
 
 def _of_advance(
@@ -252,7 +257,7 @@ class OnePoint:
                 turned[:, turn[0] : turn[-1] + 1] = raw[:, quat[0] : quat[-1] + 1] @ (0.5 * _products(x[quat]))
             self._into_tangent(turned, of_state)
         after, both = self._after.copy(), (torch.from_numpy(of_state)[None], torch.from_numpy(of_control)[None])
-        return Jacobians(torch.from_numpy(after)[None], *both, None)
+        return Jacobians(torch.from_numpy(after)[None], *both, None, _overflow(dynamics))
 
     def _into_tangent(self, raw: np.ndarray, out: np.ndarray) -> None:
         """Rows of a Jacobian of the state after, (nx, k), as rows in its tangent space, (ndx, k)."""
@@ -261,16 +266,23 @@ class OnePoint:
             out[turn[0] : turn[-1] + 1] = 2.0 * _products(self._after[quat]).T @ raw[quat[0] : quat[-1] + 1]
 
 
+def _overflow(dynamics: Dynamics) -> tuple[int, int] | None:
+    """Of what has just run; then forgotten, since it says nothing about the scene's own steps."""
+    overflow = dynamics.contact_overflow()
+    dynamics.forget_overflow()
+    return overflow
+
+
 def _products(quat: np.ndarray) -> np.ndarray:
     """q (0, e_k) for the three axes e_k, (4, 3); see `Tangent`."""
-    w, a, b, c = (quat / max(float(np.sqrt(quat @ quat)), _SHORTEST)).tolist()
+    w, a, b, c = quat.tolist()
     return np.array([(-a, -b, -c), (w, -c, b), (c, w, -a), (-b, a, w)], dtype=quat.dtype)
 
 
 def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobians:
     m, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
     after, solution = _empty(dynamics, m, nx), _empty(dynamics, m, dynamics.solution_size)
-    dynamics.run_rows(
+    overflow = dynamics.run_rows(
         lambda executor: executor.step(),
         theta,
         command,
@@ -286,7 +298,7 @@ def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobian
         command,
         state,
         {
-            "solution": solution,
+            "guess": solution,
             "seed": dynamics.tangent.cotangent(after),
             "state_grad": by_state,
             f"{field}_grad": by_control,
@@ -295,7 +307,7 @@ def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobian
         ndx,
     )
     of_theta = None if by_theta is None else _combined(by_theta, parameters)
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta)
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, overflow)
 
 
 def _combined(by_theta: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
@@ -323,20 +335,26 @@ def of_rows(
     needs = [key[0] == field for key in blocks]
     after, guess = torch.empty_like(state), dynamics.no_solution()
     solution = torch.empty_like(guess)
+    dynamics.forget_overflow()
     dynamics.run(theta, command, state, after, guess, solution)
+    overflow = _overflow(dynamics)
     seeds = dynamics.tangent.cotangent(after)
     by_state, by_control = _empty(dynamics, n, ndx, nx), _empty(dynamics, n, ndx, width)
     of_theta = None if parameters is None else _empty(dynamics, n, ndx, parameters.shape[1])
     rows = theta.expand(n, -1).contiguous()
-    for i in range(ndx):
-        gradients = dynamics.run_adjoint(
-            rows, command, state, solution, seeds[:, i].contiguous(), None, of_theta is not None, needs
-        )
-        by_state[:, i] = gradients.state
-        by_control[:, i] = gradients.blocks[-1]
-        if of_theta is not None:
-            of_theta[:, i] = gradients.theta @ parameters
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta)
+    clip, dynamics.gradient_clip = dynamics.gradient_clip, None  # rows of a Jacobian are not gradients of a loss
+    try:
+        for i in range(ndx):
+            gradients = dynamics.run_adjoint(
+                rows, command, state, solution, seeds[:, i].contiguous(), None, of_theta is not None, needs
+            )
+            by_state[:, i] = gradients.state
+            by_control[:, i] = gradients.blocks[-1]
+            if of_theta is not None:
+                of_theta[:, i] = gradients.theta @ parameters
+    finally:
+        dynamics.gradient_clip = clip
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, overflow)
 
 
 def _empty(dynamics: Dynamics, *shape: int) -> torch.Tensor:

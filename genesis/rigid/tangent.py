@@ -39,13 +39,13 @@ class Tangent:
         self.flat = not quats  # whether a change of state is simply added
 
     def integrate(self, x: torch.Tensor, dx: torch.Tensor) -> torch.Tensor:
-        """``x`` (..., nx) moved by ``dx`` (..., ndx) (MuJoCo: mj_integratePos)."""
+        """``x`` (..., nx) moved by ``dx`` (..., ndx) (MuJoCo: mj_integratePos). Quaternions keep their length."""
         if self.flat:
             return x + dx
         lead = torch.broadcast_shapes(x.shape[:-1], dx.shape[:-1])
         moved = x.expand(*lead, self.nx).clone()
         moved[..., self._x] = x[..., self._x] + dx[..., self._dx]
-        moved[..., self._quat] = quat_mul(quat_normalize(x[..., self._quat]), quat_exp(dx[..., self._turn]))
+        moved[..., self._quat] = quat_mul(x[..., self._quat], quat_exp(dx[..., self._turn]))
         return moved
 
     def difference(self, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
@@ -72,12 +72,13 @@ class Tangent:
         matrix = torch.zeros((*x.shape[:-1], self.ndx, self.nx), dtype=x.dtype, device=x.device)
         matrix[..., self._dx, self._x] = 1.0
         if not self.flat:
+            squared = x[..., self._quat].square().sum(-1)[..., None, None]
             products = self._right_products(x).transpose(-1, -2)
-            matrix[..., self._turn[:, :, None], self._quat[:, None, :]] = 2.0 * products
+            matrix[..., self._turn[:, :, None], self._quat[:, None, :]] = 2.0 * products / squared
         return matrix
 
     def _right_products(self, x: torch.Tensor) -> torch.Tensor:
         """q (0, e_k) for the three axes e_k: (..., quaternions, 4, 3)."""
-        w, a, b, c = quat_normalize(x[..., self._quat]).unbind(-1)
+        w, a, b, c = x[..., self._quat].unbind(-1)
         rows = [(-a, -b, -c), (w, -c, b), (c, w, -a), (-b, a, w)]
         return torch.stack([torch.stack(row, -1) for row in rows], -2)

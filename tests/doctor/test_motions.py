@@ -208,3 +208,27 @@ def test_exponents_of_a_linear_system():
     # The vectors turn into their directions within some tenths of a second, of three.
     assert growth.exponents == pytest.approx([2.0, -2.0], rel=0.05)
     assert growth.gradient_exponent == pytest.approx(2.0, rel=0.05)
+
+
+@pytest.mark.parametrize("check_first", [True, False])
+def test_a_clip_of_gradients_is_not_taken_for_a_fault_and_stays_in_force(check_first):
+    scene, robot = pendulum(gradient_clip=1e-3)
+    velocity = torch.tensor([1.0, -0.5], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_dofs_velocity(velocity)
+        scene.rollout(n_steps=N_STEPS)
+        return robot.get_links_pos().sum()
+
+    def clipped():
+        velocity.grad = None
+        loss().backward()
+        return velocity.grad.clone()
+
+    before = clipped() if not check_first else None
+    report = gs.grad.check(loss, {"velocity": velocity})
+    after = clipped()
+    assert report.ok, str(report)
+    assert float(after.norm()) <= 1e-3 * (1 + 1e-12)
+    assert before is None or torch.equal(before, after)

@@ -336,7 +336,7 @@ BAD_ARGUMENTS = {
     '`learning_rate` is for method="adam" only': dict(learning_rate=0.1),
     '`initial_states` is for method="gauss-newton" only': dict(initial_states=torch.zeros(21, 4)),
     "`callback` is 3; expected a function": dict(callback=3),
-    "`control` is 'torque'; expected one of": dict(control="torque"),
+    "`control` is 'torque'; expected": dict(control="torque"),
     r"`initial` has shape \(3, 2\); expected \(2,\) or \(20, 2\)": dict(initial=torch.zeros(3, 2)),
     "`initial` holds NaN": dict(initial=torch.full((2,), torch.nan)),
     "`initial` is 'zero'; expected numbers": dict(initial="zero"),
@@ -427,3 +427,53 @@ def test_candidates_that_diverge_are_not_taken(carts, method):
     assert np.isfinite(found.cost)
     assert float(found.states[:, 0].max()) < 0.5
     assert found.cost < 0.5 * found.history[0].cost
+
+
+def test_a_cost_serves_problems_of_other_sizes(carts, mjcf):
+    scene, robot, cost = carts
+    cost = gs.tools.ResidualCost(stage=lambda trajectory, controls: controls, terminal=cost.terminal)
+    two = gs.Scene(sim_options=gs.options.SimOptions(dt=DT))
+    first = two.add_entity(gs.morphs.MJCF(file=mjcf), name="carts")
+    two.add_entity(gs.morphs.MJCF(file=mjcf), name="others")
+    two.build()
+    narrow = gs.tools.ResidualCost(stage=cost.stage, terminal=make_cost(first).terminal)
+    for entities, nu in ((first, 2), (None, 4), (first, 2)):
+        found = optimize(two, narrow, entities=entities, max_iterations=2)
+        assert found.controls.shape == (N_STEPS, nu)
+    assert optimize(scene, cost, max_iterations=2).controls.shape == (N_STEPS, robot.n_dofs)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_candidate_with_too_many_contacts_is_not_taken(method):
+    """The cost pulls the box to the ground, where there is no room for its four contacts."""
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.01), rigid_options=gs.options.RigidOptions(max_contacts=2))
+    scene.add_entity(gs.morphs.Plane())
+    box = scene.add_entity(gs.morphs.Box(size=(0.2, 0.2, 0.1), pos=(0.0, 0.0, 0.5)))
+    scene.build()
+
+    def stage(trajectory, controls):
+        return torch.cat([1e-3 * controls, trajectory.qpos(box)[:-1, ..., 2:3] - 0.02], -1)
+
+    weight = torch.zeros(6)
+    weight[2] = 40.0  # [N], more than the box weighs: it hangs
+    found = gs.tools.optimize_trajectory(
+        scene,
+        gs.tools.ResidualCost(stage=stage),
+        30,
+        entities=box,
+        initial=weight,
+        method=method,
+        max_iterations=15,
+        progress=False,
+    )
+    assert found.cost < found.history[0].cost
+    assert (found.states[:-1, 2] > 0.05).all()
+
+
+def test_an_mpc_keeps_its_parameters(carts):
+    scene, robot, _ = carts
+    cost = gs.tools.ResidualCost(stage=lambda trajectory, controls: trajectory.links_acc(robot)[:-1].flatten(2))
+    mpc = gs.tools.MPC(scene, cost, 5, initial=torch.ones(2), warm_up=0)
+    before = mpc._problem.costs(mpc.states.unsqueeze(1), mpc.controls.unsqueeze(1))
+    robot.set_mass(50.0)
+    assert torch.equal(mpc._problem.costs(mpc.states.unsqueeze(1), mpc.controls.unsqueeze(1)), before)

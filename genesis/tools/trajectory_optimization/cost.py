@@ -8,6 +8,7 @@ right as long as the cost of a step reads the state and the controls of that ste
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -242,8 +243,8 @@ class ResidualCost(_Separable):
         return _expansion(np.einsum("tm,tmi->ti", residuals, J), J.swapaxes(1, 2) @ J, nu)
 
     def _counts(self, system: System, x: torch.Tensor, u: torch.Tensor) -> tuple[int, int]:
-        """Numbers of residuals of `stage` and `terminal`; asked once, and again when a function is replaced."""
-        key = (self.stage, self.terminal)
+        """Numbers of residuals of `stage` and `terminal`; asked once of each problem and function."""
+        key = (self.stage, self.terminal, weakref.ref(system))
         known = getattr(self, "_known_counts", None)
         if known is None or known[0] != key:
             with torch.no_grad():

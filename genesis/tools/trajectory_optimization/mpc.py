@@ -8,6 +8,7 @@ per tick.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,8 @@ class MPC:
 
     Args:
         scene: the model that plans are made with: built, `n_envs` 0 or 1; its `dt` may be longer than that of the
-            robot or of the scene that stands for it. Its present state is where the first plan starts
+            robot or of the scene that stands for it. Its present state is where the first plan starts, and its
+            parameters are those of the plans from then on
         cost: `gs.tools.ResidualCost` or `gs.tools.Cost`; it is evaluated anew at each tick, so that a target it reads
             from a tensor may move
         n_steps: horizon T
@@ -106,14 +108,14 @@ class MPC:
         """
         state = self._read_state(x)
         shift = whole_number("MPC.update", "shift", shift, 0, self.n_steps)
-        kept = self.controls, self.states, self._policy
+        kept = self.controls, self.states, self._policy, self.cost, copy.copy(self._regularization)
         try:
             if shift:
                 self._shift(shift)
             for _ in range(self._iterations):
                 self._improve(state)
         except BaseException:
-            self.controls, self.states, self._policy = kept
+            self.controls, self.states, self._policy, self.cost, self._regularization = kept
             raise
         return self.controls[0].clone()
 

@@ -11,7 +11,6 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.grad import bridge
 from genesis.grad.system import System
 from genesis.tools.trajectory_optimization.cost import Cost, Expansion, ResidualCost, evaluate
 from genesis.tools.trajectory_optimization.readings import to_numpy
@@ -76,6 +75,7 @@ class Problem:
         self.nu, self.nx, self.ndx = self.system.nu, self.system.nx, self.system.ndx
         self.x0 = self.system.state().detach().as_subclass(torch.Tensor)[0].clone()
         self.theta = self.system.theta().detach().as_subclass(torch.Tensor)
+        self.system.hold(self.theta)
         self.lower = self._bound("lower", lower, self.system.lower)
         self.upper = self._bound("upper", upper, self.system.upper)
         if bool((self.lower > self.upper).any()):
@@ -135,6 +135,7 @@ class Problem:
         system = self._systems.get(n_rows)
         if system is None:
             system = self._systems[n_rows] = System(self.scene, n_rows, self.control, self.entities)
+            system.hold(self.theta)
         return system
 
     def stepper(self, n_rows: int) -> Stepper:
@@ -226,7 +227,8 @@ class Stepper:
             return to_numpy(x - nominal if self._flat else self._system.difference(nominal.expand_as(x), x))
 
     def step(self, x: torch.Tensor, u: torch.Tensor, after: torch.Tensor, alive: np.ndarray) -> None:
-        """Write the states after x (N, nx) under u (N, nu); rows that diverge become False in `alive` and stay."""
+        """Write the states after x (N, nx) under u (N, nu); rows that diverge, or have more contacts than
+        room, become False in `alive` and stay."""
         dynamics = self._dynamics
         with torch.no_grad(), dynamics.lock:
             self._block[0, :, self._columns] = u
@@ -234,14 +236,17 @@ class Stepper:
             solution = torch.empty_like(self._guess) if constrained else None
             to = None if solution is None else solution.unsqueeze(0)
             dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), self._guess, to)
-            bridge.require_slots(dynamics, "")
-            if math.isfinite(float(after.sum())):
+            crowded = dynamics.contact_overflow() is not None
+            if not crowded and math.isfinite(float(after.sum())):
                 if solution is not None:
                     self._guess = solution
                 return
-            finite = torch.isfinite(after).all(1)
-            after[~finite] = x[~finite]
-            alive &= finite.cpu().numpy()
+            good = torch.isfinite(after).all(1)
+            if crowded:  # contacts were left out: this is no motion of the scene
+                good &= ~dynamics.rows_without_slots()
+                dynamics.forget_overflow()
+            after[~good] = x[~good]
+            alive &= good.cpu().numpy()
             self._guess = dynamics.no_solution()
 
 
