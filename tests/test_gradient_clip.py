@@ -7,8 +7,8 @@ import torch
 
 import genesis as gs
 from genesis.errors import GenesisException
-from genesis.grad.system import System
 from genesis.rigid.graph import GraphDynamics
+from genesis.system import System
 from tests import models
 
 T = 12

@@ -7,8 +7,8 @@ import torch
 
 import genesis as gs
 from genesis.errors import GenesisException
-from genesis.grad.system import System
 from genesis.rigid import jacobian
+from genesis.system import System
 from tests import contact_scenes, models
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
 

@@ -8,7 +8,7 @@ import torch
 
 import genesis as gs
 from genesis.grad import non_finite
-from genesis.grad.system import System
+from genesis.system import System
 from tests.scenes import build
 
 PENDULUM = """

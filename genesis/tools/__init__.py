@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genesis.system import Linearization, System
     from genesis.tools.identification import identify
     from genesis.tools.identify_result import Identification
     from genesis.tools.logs import Log
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Public name -> module. Loaded when first asked for: one tool needs nothing of another.
 _HOME = {
+    "Linearization": "genesis.system",
+    "System": "genesis.system",
     "Log": "genesis.tools.logs",
     "Output": "genesis.tools.outputs",
     "Recording": "genesis.tools.recording",
@@ -34,12 +37,14 @@ __all__ = [
     "MPC",
     "Cost",
     "Identification",
+    "Linearization",
     "Log",
     "OptimizedTrajectory",
     "Output",
     "Parameter",
     "Recording",
     "ResidualCost",
+    "System",
     "identify",
     "optimize_trajectory",
     "resolve",
