@@ -6,13 +6,14 @@ own choosing, and the Jacobians of every step.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import plain_tensors
+from genesis.entities.indexing import plain_tensors, read_tensor, require_finite
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.scene import Scene
     from genesis.trajectory import Trajectory
+
+
+_MOST = 2**31
 
 
 class Linearization(NamedTuple):
@@ -68,16 +72,17 @@ class System:
         control: str = "force",
         entities: RigidEntity | Iterable[RigidEntity] | None = None,
     ) -> None:
+        if not hasattr(scene, "_require_built"):
+            raise GenesisException(f"System: `scene` is {scene!r}; expected a gs.Scene.")
         scene._require_built("System")
         self._field = field_of(control, "System")
-        if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
-            raise GenesisException(f"`n_rows` is {n_rows!r}; expected a whole number from 1 on.")
+        n_rows = _count("n_rows", n_rows)
         self.scene, self.n_rows, self.control = scene, n_rows, control
         self.entities = _controlled(scene, control, entities)
         self._dynamics = scene._dynamics.resized(n_rows)
         tangent = self._dynamics.tangent
         self.nq, self.nv, self.na, self.nx, self.ndx = tangent.nq, tangent.nv, tangent.na, tangent.nx, tangent.ndx
-        self.integrate, self.difference, self.tangent = tangent.integrate, tangent.difference, tangent.tangent
+        self._tangent = tangent
         self.dt: float = scene.dt
         self._width = self._dynamics._control_sizes[self._field]
         columns = [np.arange(*_columns(entity, control)) for entity in self.entities]
@@ -98,18 +103,33 @@ class System:
         return self.scene._read_state()
 
     def put(self, x: torch.Tensor) -> None:
-        """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay."""
+        """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay.
+
+        Raises GenesisException for another shape, and numbers that are not finite.
+        """
         n_envs = max(self.scene.n_envs, 1)
-        if x.shape not in ((self.nx,), (1, self.nx), (n_envs, self.nx)):
-            raise GenesisException(
-                f"System.put: `x` has shape {tuple(x.shape)}; expected ({n_envs}, {self.nx}) or ({self.nx},)."
-            )
-        if not bool(torch.isfinite(x).all()):
-            raise GenesisException("System.put: `x` holds NaN or infinite values; expected a finite state.")
+        state = self._read("x", x, ((self.nx,), (1, self.nx), (n_envs, self.nx)))
         with plain_tensors():
-            state = x.to(runtime.tc_float).expand(max(self.scene.n_envs, 1), self.nx).contiguous()
+            state = state.expand(n_envs, self.nx).contiguous()
         self.scene._solution = None
         self.scene._set_state(state)
+
+    def integrate(self, x: torch.Tensor, dx: torch.Tensor) -> torch.Tensor:
+        """``x`` (..., nx) moved by ``dx`` (..., ndx), broadcast against each other (MuJoCo: mj_integratePos)."""
+        self._require_last("x", x, self.nx)
+        self._require_last("dx", dx, self.ndx)
+        return self._tangent.integrate(x, dx)
+
+    def difference(self, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        """The ``dx`` (..., ndx) that moves ``start`` to ``end``, (..., nx) each (MuJoCo: mj_differentiatePos)."""
+        self._require_last("start", start, self.nx)
+        self._require_last("end", end, self.nx)
+        return self._tangent.difference(start, end)
+
+    def tangent(self, x: torch.Tensor) -> torch.Tensor:
+        """Derivative (..., nx, ndx) of `integrate` by ``dx`` at zero: a gradient by x times it is one by dx."""
+        self._require_last("x", x, self.nx)
+        return self._tangent.tangent(x)
 
     def theta(self) -> torch.Tensor:
         """The packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
@@ -137,11 +157,13 @@ class System:
         """
         with plain_tensors():
             self._dynamics.follow_model()
-            x0 = self._states("x0", x0).expand(self.n_rows, self.nx).contiguous()
+            x0 = self._read("x0", x0, ((self.nx,), (1, self.nx), (self.n_rows, self.nx)))
+            x0 = x0.expand(self.n_rows, self.nx).contiguous()
             theta = self._theta(theta)
-            steps = n_steps if u is None else u.shape[0]
-            if steps is None:
+            u = None if u is None else self._controls(u, None if n_steps is None else _count("n_steps", n_steps))
+            if u is None and n_steps is None:
                 raise GenesisException("System.rollout: neither controls nor `n_steps` are given; pass one of them.")
+            steps = _count("n_steps", n_steps) if u is None else u.shape[0]
             command = self._command(u)
             record = torch.is_grad_enabled()
             plan = rollout.Plan(steps, steps)
@@ -166,13 +188,18 @@ class System:
         """
         with torch.no_grad(), plain_tensors(), self._dynamics.lock:
             self._dynamics.follow_model()
-            x = self._states("x", x.detach())
+            x = self._sequence("x", x).detach()
             n_steps = x.shape[0]
             theta = self._theta(theta).detach().contiguous()
-            u = None if u is None else self._controls(u.detach()).to(runtime.tc_float)
-            if u is not None and u.shape[0] != n_steps:
-                raise GenesisException(f"System: {u.shape[0]} rows of controls for {n_steps} states; expected as many.")
-            u = None if u is None else u.expand(n_steps, self.n_rows, self.nu)
+            if u is not None:
+                u = self._controls(u, n_steps).detach().expand(n_steps, self.n_rows, self.nu)
+            if parameters is not None:
+                parameters = self._read("parameters", parameters, None).detach()
+                if parameters.dim() != 2 or len(parameters) != theta.shape[1]:
+                    raise GenesisException(
+                        f"System: `parameters` has shape {tuple(parameters.shape)}; expected ({theta.shape[1]}, p), "
+                        "the derivative of theta by p numbers."
+                    )
             x = x.expand(n_steps, self.n_rows, self.nx)
             on_cpu = self._dynamics.device.type == "cpu"
             if on_cpu and theta.shape[0] == 1:  # every point a row
@@ -206,8 +233,8 @@ class System:
 
         with plain_tensors():
             self._dynamics.follow_model()
-            command = self._command(u)
-            x = self._states("x", x)
+            x = self._sequence("x", x)
+            command = self._command(u if u is None else self._controls(u, x.shape[0] - 1))
             return Trajectory(
                 self.scene, self._dynamics, x, self._theta(theta), x.shape[0] - 1, command, always_envs=True
             )
@@ -228,8 +255,34 @@ class System:
         control = found.control if self._whole else found.control[..., self._columns]
         return Linearization(found.state, control, found.theta)
 
+    def _read(self, name: str, value: Any, shapes: tuple[tuple[int, ...], ...] | None) -> torch.Tensor:
+        """Finite numbers of one of these shapes, with their graph, whether the scene records one or not."""
+        graph = value if isinstance(value, torch.Tensor) and value.requires_grad else None
+        tensor = read_tensor(self.scene, value if graph is None else graph.detach(), name, "System")
+        if shapes is not None and tuple(tensor.shape) not in shapes:
+            expected = " or ".join(map(str, dict.fromkeys(shapes)))
+            raise GenesisException(f"System: `{name}` has shape {tuple(tensor.shape)}; expected {expected}.")
+        require_finite(tensor, name, "System")
+        if graph is None:
+            return tensor
+        return graph.as_subclass(torch.Tensor).to(device=tensor.device, dtype=tensor.dtype)
+
+    def _sequence(self, name: str, x: Any) -> torch.Tensor:
+        """States (T, 1 or N, nx)."""
+        tensor = self._read(name, x, None)
+        of_rows = ((1, self.nx), (self.n_rows, self.nx))
+        if tensor.dim() != 3 or not len(tensor) or tuple(tensor.shape[1:]) not in of_rows:
+            raise GenesisException(
+                f"System: `{name}` has shape {tuple(tensor.shape)}; expected (T, {self.n_rows}, {self.nx}) with T from "
+                "1 on: states (qpos, qvel, act) of every row at every step."
+            )
+        return tensor
+
     def _theta(self, theta: torch.Tensor | None) -> torch.Tensor:
-        theta = self.theta() if theta is None else theta
+        if theta is None:
+            theta = self.theta()
+        elif not isinstance(theta, torch.Tensor) or not theta.is_floating_point():
+            raise GenesisException(f"System: `theta` is {theta!r:.60}; expected a tensor as System.theta() returns it.")
         theta = theta.to(runtime.tc_float)
         if theta.dim() != 2 or theta.shape[1] != self._dynamics.model.ntheta:
             raise GenesisException(
@@ -243,28 +296,29 @@ class System:
             )
         return theta
 
-    def _states(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[-1:] != (self.nx,) or (x.dim() > 1 and x.shape[-2] not in (1, self.n_rows)):
-            raise GenesisException(
-                f"System: `{name}` has shape {tuple(x.shape)}; expected states of {self.nx} numbers (qpos, qvel, act), "
-                f"(..., {self.n_rows}, {self.nx})."
-            )
-        return x.to(runtime.tc_float)
+    @staticmethod
+    def _require_last(name: str, value: Any, size: int) -> None:
+        if not isinstance(value, torch.Tensor) or value.shape[-1:] != (size,):
+            given = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+            raise GenesisException(f"System: `{name}` has {given}; expected a tensor (..., {size}).")
 
     def _command(self, u: torch.Tensor | None) -> Command:
         if u is None:
             return Command(*self._modes(False))
-        u, key = self._controls(u).to(runtime.tc_float), (self._field, 0)
+        key = (self._field, 0)
         full = self._full(u.expand(u.shape[0], self.n_rows, self.nu))
         return Command(*self._modes(True), {key: full}, frozenset([key]))
 
-    def _controls(self, u: torch.Tensor) -> torch.Tensor:
+    def _controls(self, u: Any, n_steps: int | None) -> torch.Tensor:
         """(T, 1 or N, nu)"""
-        fits = u.shape[-1] == self.nu and (u.dim() == 2 or (u.dim() == 3 and u.shape[1] in (1, self.n_rows)))
-        if not fits or not u.shape[0]:
+        u = self._read("u", u, None)
+        shape = tuple(u.shape)
+        fits = len(shape) in (2, 3) and shape[-1] == self.nu and (len(shape) == 2 or shape[1] in (1, self.n_rows))
+        if not fits or not shape[0] or n_steps not in (None, shape[0]):
+            steps = "T" if n_steps is None else n_steps
             raise GenesisException(
-                f"System: the controls have shape {tuple(u.shape)}; expected (T, {self.n_rows}, {self.nu}) or "
-                f"(T, {self.nu}) with T from 1 on."
+                f"System: the controls have shape {shape}; expected ({steps}, {self.n_rows}, {self.nu}) or "
+                f"({steps}, {self.nu})" + (" with T from 1 on." if n_steps is None else ".")
             )
         return u.unsqueeze(1) if u.dim() == 2 else u
 
@@ -306,6 +360,16 @@ class System:
         columns = self._columns.cpu().numpy()
         lower, upper = (torch.as_tensor(v[columns], dtype=runtime.tc_float, device=runtime.device) for v in (low, high))
         return lower, upper
+
+
+def _count(name: str, value: Any) -> int:
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if not 1 <= count < _MOST or isinstance(value, bool):
+        raise GenesisException(f"System: `{name}` is {value!r}; expected a whole number from 1 on, below {_MOST}.")
+    return count
 
 
 def _columns(entity: RigidEntity, control: str) -> tuple[int, int]:

@@ -367,11 +367,26 @@ def test_a_system_reads_any_dtype_and_refuses_other_shapes():
     torch.testing.assert_close(same.A, system.linearize(x, u).A, rtol=1e-3, atol=1e-3)
     for call, match in (
         (lambda: system.linearize(x[..., :5], u), "`x` has shape"),
-        (lambda: system.linearize(x, u[:2]), "2 rows of controls for 3 states"),
+        (lambda: system.linearize(x, u[:2]), "controls have shape .2, 2, 14.; expected .3, 2, 14"),
+        (lambda: system.linearize(x[0], u), "`x` has shape"),
+        (lambda: system.linearize(x, u, parameters=torch.zeros(1, 7)), "`parameters` has shape"),
+        (lambda: system.linearize(x, u, parameters="p"), "parameters"),
+        (lambda: system.rollout(x[0], u, n_steps=4), "controls have shape"),
+        (lambda: system.rollout(x[0], None, n_steps=0), "n_steps"),
+        (lambda: system.rollout(None, u), "x0"),
+        (lambda: system.rollout(x[0] + 1j, u), "x0"),
+        (lambda: system.rollout(x[0], u, "theta"), "theta"),
+        (lambda: system.trajectory(x, u), "controls have shape"),
+        (lambda: system.trajectory(x[0]), "`x` has shape"),
+        (lambda: system.integrate(x, x), "`dx` has"),
+        (lambda: system.difference(x, x[..., :1]), "`end` has"),
+        (lambda: system.tangent([0.0]), "`x` has list"),
+        (lambda: System(None), "expected a gs.Scene"),
+        (lambda: System(scene, 10**12), "n_rows"),
         (lambda: system.rollout(x[0, :, :5], u), "`x0` has shape"),
         (lambda: system.rollout(x[0], u, torch.zeros(1, 7)), "`theta` has shape"),
         (lambda: system.put(x), "`x` has shape"),
-        (lambda: system.put(x[0, 0] * torch.nan), "NaN"),
+        (lambda: system.put(x[0, 0] * torch.nan), "holds nan"),
     ):
         with pytest.raises(GenesisException, match=match):
             call()

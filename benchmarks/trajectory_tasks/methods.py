@@ -14,7 +14,7 @@ import torch
 
 import genesis as gs
 from benchmarks.trajectory_tasks.task import Measure, Task, reached
-from genesis.grad.system import System
+from genesis.system import System
 
 # Gap of multiple shooting, summed over all numbers of all steps, below which its states count as a motion.
 _CLOSED = 1e-4
