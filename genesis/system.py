@@ -255,14 +255,17 @@ class System:
         control = found.control if self._whole else found.control[..., self._columns]
         return Linearization(found.state, control, found.theta)
 
-    def _read(self, name: str, value: Any, shapes: tuple[tuple[int, ...], ...] | None) -> torch.Tensor:
+    def _read(
+        self, name: str, value: Any, shapes: tuple[tuple[int, ...], ...] | None, finite: bool = True
+    ) -> torch.Tensor:
         """Finite numbers of one of these shapes, with their graph, whether the scene records one or not."""
         graph = value if isinstance(value, torch.Tensor) and value.requires_grad else None
         tensor = read_tensor(self.scene, value if graph is None else graph.detach(), name, "System")
         if shapes is not None and tuple(tensor.shape) not in shapes:
             expected = " or ".join(map(str, dict.fromkeys(shapes)))
             raise GenesisException(f"System: `{name}` has shape {tuple(tensor.shape)}; expected {expected}.")
-        require_finite(tensor, name, "System")
+        if finite:
+            require_finite(tensor, name, "System")
         if graph is None:
             return tensor
         return graph.as_subclass(torch.Tensor).to(device=tensor.device, dtype=tensor.dtype)
@@ -311,7 +314,7 @@ class System:
 
     def _controls(self, u: Any, n_steps: int | None) -> torch.Tensor:
         """(T, 1 or N, nu)"""
-        u = self._read("u", u, None)
+        u = self._read("u", u, None, finite=False)  # of some rows it may be: their motion diverges
         shape = tuple(u.shape)
         fits = len(shape) in (2, 3) and shape[-1] == self.nu and (len(shape) == 2 or shape[1] in (1, self.n_rows))
         if not fits or not shape[0] or n_steps not in (None, shape[0]):
