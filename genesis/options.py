@@ -34,9 +34,17 @@ def _as_tuple(value: Any) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
+def no_flag(value: Any) -> Any:
+    """Raises ``ValueError`` for True and False, which would count as 1 and 0."""
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
+        raise ValueError("expected a number above zero, or None")
+    return value
+
+
 Number = Annotated[float, BeforeValidator(plain_numbers)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(plain_numbers)]
 NonNegative = Annotated[float, Field(ge=0), BeforeValidator(plain_numbers)]
+Bound = Annotated[Positive, BeforeValidator(no_flag)]  # None or a number, where True looks like "on"
 Vec3 = Annotated[tuple[float, float, float], BeforeValidator(plain_numbers)]
 UnitInterval = Annotated[float, Field(ge=0, le=1), BeforeValidator(plain_numbers)]
 Color = Annotated[tuple[UnitInterval, UnitInterval, UnitInterval], BeforeValidator(plain_numbers)]
@@ -115,7 +123,7 @@ class SimOptions(Options):
     gravity: Vec3 = (0.0, 0.0, -9.81)
     floor_height: Number = 0.0
     requires_grad: StrictBool = False
-    gradient_clip: Positive | None = None
+    gradient_clip: Bound | None = None
 
 
 class RigidOptions(Options):

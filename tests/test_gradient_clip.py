@@ -119,7 +119,7 @@ def test_the_executor_of_gpus_clips_alike():
     assert torch.equal(graphs._clipped(rows)[1], rows[1])
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, "wide"])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, "wide", True, torch.tensor(True)])
 def test_values_that_are_no_bound_are_refused(value):
     with pytest.raises(GenesisException, match="gradient_clip"):
         gs.options.SimOptions(gradient_clip=value)

@@ -188,6 +188,7 @@ def test_number_errors():
         (dict(initial=1.0, lower=-2.0), "`lower` is -2"),
         (dict(initial=[1.0, 1.0], lower=[0.0, 0.0, 0.0]), r"shape \(3,\), expected \(2,\)"),
         (dict(initial=1e-320), "too small"),
+        (dict(initial=[]), r"empty, of shape \(0,\)"),
     ):
         with pytest.raises(gs.GenesisException, match=text):
             gs.parameters.positive(**arguments)
@@ -294,9 +295,61 @@ def test_inertia_errors():
         ((good[0], good[1], good[2][:, 0]), {}, r"expected \(2, 6\) or \(2, 3, 3\)"),
         ((good[0], good[1], good[2] + torch.triu(torch.ones(3, 3), 1)), {}, "symmetric"),
         (good, dict(min_radius=0.0), "`min_radius` is 0.0"),
+        (good, dict(min_radius=1e300), r"`min_radius` is 1e\+300; expected a length"),
+        (good, dict(min_radius=1e-300), "`min_radius` is 1e-300; expected a length"),
+        (good, dict(names=["one"]), r"`names` has 1 entries, and `mass` has shape \(2,\)"),
+        (good, dict(names="ab"), "expected a list of the links' names"),
+        (good, dict(links_idx_local=[1, 2, 3]), "`links_idx_local` has 3 entries"),
     ):
         with pytest.raises(gs.GenesisException, match=text):
             gs.parameters.inertia(*arguments, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("mass", "com", "moment", "text"),
+    [
+        (1e200, 0.0, 0.1, r"`mass` of element \(0,\) is 1e\+200, beyond what the coordinates represent in 64 bits"),
+        (1e-100, 0.0, 1e-100, r"`mass` of element \(0,\) is 1e-100, beyond"),
+        (1.0, 1e200, 0.1, r"`com` of element \(0,\) is 1e\+200, 0, 0, beyond"),
+        (1e-300, 0.0, 1e300, "out of scale for a mass of 1e-300 kg"),
+    ],
+)
+def test_values_that_the_coordinates_cannot_give_back_are_refused(mass, com, moment, text):
+    """Not cut to the largest that they can: by the constructor, and by assign, which then changes nothing."""
+    value = (torch.tensor([mass]), torch.tensor([[com, 0.0, 0.0]]), moment * torch.eye(3)[None])
+    with pytest.raises(gs.GenesisException, match=text):
+        gs.parameters.inertia(*value)
+    module = gs.parameters.inertia(torch.ones(1), torch.zeros(1, 3), 0.1 * torch.eye(3)[None])
+    before = module.coordinates.detach().clone()
+    with pytest.raises(gs.GenesisException, match=text):
+        module.assign(value)
+    assert torch.equal(module.coordinates, before)
+
+
+def test_values_far_from_the_usual_come_back():
+    for size in (1e-30, 1e30):
+        value = (torch.tensor([size]), torch.zeros(1, 3), 0.1 * size * torch.eye(3)[None])
+        torch.testing.assert_close(gs.parameters.inertia(*value)().mass, value[0], rtol=1e-12, atol=0.0)
+
+
+def test_apply_sets_all_or_nothing():
+    _, robot = build(CHAIN)
+
+    def present():
+        return [read().clone() for read in (robot.get_links_mass, robot.get_links_COM, robot.get_links_inertia)]
+
+    before = present()
+    single = gs.parameters.inertia(5.0, [0.0, 0.0, 0.0], 0.1 * np.eye(3))  # a number would fit any count of masses
+    with pytest.raises(gs.GenesisException, match=r"apply: `mass` has shape \(\), expected \(2,\)"):
+        single.apply(robot)
+    two = gs.parameters.inertia(*random_bodies(3, 2))
+    with pytest.raises(gs.GenesisException, match=r"`mass` has shape \(3, 2\), expected \(2,\)"):
+        two.apply(robot)
+    assert all(torch.equal(a, b) for a, b in zip(present(), before, strict=True))
+    single.apply(robot, [1])
+    assert robot.get_links_mass().tolist() == pytest.approx([1.5, 5.0])
+    with pytest.raises(gs.GenesisException, match="`per_env` is 'no'; expected True or False"):
+        gs.parameters.inertia.of(robot, per_env="no")
 
 
 def test_inertia_errors_name_the_link():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from genesis.doctor.context import Context, Motion
 from genesis.doctor.places import Place
 from genesis.doctor.recording import Evaluator, Recorder
 from genesis.doctor.report import Comparison, InputCheck, Report
+from genesis.errors import GenesisException
 from genesis.rigid.tangent import Tangent
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ _LITTLE = 1.0e-6
 _BENT = 0.2  # relative change of the coarse difference, from which on what switched is told
 _RETRIES = 4  # with smaller steps, where something switched within a difference
 _SHRINK = 32.0
+# Scenes that are being checked: a second recorder on one of them would take the place of the first.
+_under_way: set[int] = set()
+_under_way_lock = threading.Lock()
 
 
 def check(
@@ -67,19 +72,44 @@ def check(
         rerun: in 32 bits, run the program again in 64 bits, in a process of its own, up to this call, when the loss is
             defined in the program's main file; else differences are taken in 32 bits, and the report says so
 
-    Afterwards the inputs are as before, and the scene is as a call of the loss leaves it.
+    Afterwards the inputs are as before, and the scene is as a call of the loss leaves it. `torch.no_grad()` and
+    `torch.inference_mode()` around the call are left for its duration, and a remark says so; those within the loss act.
 
-    Raises GenesisException for arguments that do not fit, and what the loss raises.
+    Raises GenesisException for arguments that do not fit, for a scene that is being checked already (by the loss, or by
+    another thread), and what the loss raises.
     """
+    mode = _mode_without_gradients()
+    with torch.inference_mode(False), torch.enable_grad():
+        result = _checked(loss, inputs, scene, coordinates, directions, rtol, rerun)
+    if mode is not None:
+        result.remarks.append(
+            f"called under {mode}, which was left for the check; your own program gets no gradient there"
+        )
+    return result
+
+
+def _checked(
+    loss: Callable[[], torch.Tensor],
+    inputs: Any,
+    scene: Scene | None,
+    coordinates: int,
+    directions: int,
+    rtol: float | None,
+    rerun: bool,
+) -> Report:
+    """As `check`, where gradients are recorded."""
     tensors = check_inputs.read_inputs(inputs)
     check_inputs.read_count("coordinates", coordinates, 1)
     check_inputs.read_count("directions", directions, 0)
+    if not isinstance(rerun, bool):
+        raise GenesisException(f"{check_inputs.OWNER}: `rerun` is {rerun!r:.60}; expected True or False.")
     tolerance = _RTOL[runtime.precision] if rtol is None else check_inputs.read_tolerance(rtol)
     found = check_inputs.find_scene(loss, scene)
     ticket = check_process.next_call()
 
     def here() -> Report:
-        return _Check(loss, tensors, found, coordinates, directions, tolerance).run()
+        with _alone(found):
+            return _Check(loss, tensors, found, coordinates, directions, tolerance).run()
 
     if runtime.precision == "64":
         result = here()
@@ -88,13 +118,38 @@ def check(
     if rerun and check_process.can_run_again(loss):
         exact = check_process.run_again(ticket)
         if exact is not None:
-            return check_process.compared(exact, _gradients(loss, tensors, found))
+            with _alone(found):
+                return check_process.compared(exact, _gradients(loss, tensors, found))
     result = here()
     result.remarks.append(
         "differences in 32 bits are rough: what is right to two digits counts as right. For an exact check use "
         "gs.init(precision='64'), or `genesis check-grad`"
     )
     return result
+
+
+def _mode_without_gradients() -> str | None:
+    """The mode of torch in which nothing has a gradient, if it is on."""
+    if torch.is_inference_mode_enabled():
+        return "torch.inference_mode()"
+    return None if torch.is_grad_enabled() else "torch.no_grad()"
+
+
+@contextlib.contextmanager
+def _alone(scene: Scene) -> Iterator[None]:
+    """Meanwhile no other check of the scene begins; raises GenesisException if there is one."""
+    with _under_way_lock:
+        if id(scene) in _under_way:
+            raise GenesisException(
+                f"{check_inputs.OWNER}: this scene is being checked already, by a check whose loss calls this one or "
+                "by another thread; make one check after the other, or build a scene for each."
+            )
+        _under_way.add(id(scene))
+    try:
+        yield
+    finally:
+        with _under_way_lock:
+            _under_way.discard(id(scene))
 
 
 def _gradients(
@@ -130,6 +185,7 @@ class _Check:
         self._coordinates, self._directions = coordinates, directions
         self._evaluator = Evaluator(loss, scene)
         self._bits = runtime.precision
+        self._clip: float | None = getattr(scene._dynamics, "gradient_clip", None)  # off while it runs
         self._generator = torch.Generator(device="cpu").manual_seed(0)
         self._switches: dict[str, list[check_contacts.Switch]] = {}  # within the differences of an input
         self._bends: dict[str, tuple[Comparison, list[check_contacts.Switch]]] = {}
@@ -174,6 +230,8 @@ class _Check:
         context = Context(
             self._scene, self._inputs, self._evaluator, checks, motion, growth, loss, again, self._noise, self._rtol
         )
+        if self._clip is not None:
+            context.remarks.append(f"checked without gradient_clip={self._clip:g}; your own gradient is clipped")
         findings = check_findings.findings(context, self._switches, self._bends)
         return Report(
             loss, checks, report.ordered(findings), growth, self._bits, self._noise, len(motion.steps), context.remarks

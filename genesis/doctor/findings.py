@@ -43,7 +43,10 @@ def findings(
     found += flat
     found += disagreements(context, {name for finding in flat if finding.fault for name in finding.inputs})
     if not context.motion.steps:
-        context.remarks.append("the loss makes no step of the scene")
+        context.remarks.append(
+            "the loss makes no step of this scene, so its simulation was not checked; if the loss steps another scene, "
+            "pass that one as `scene=`"
+        )
     for name, check in context.checks.items():
         if check.comparisons and all(c.verdict in _NOTHING_SAID for c in check.comparisons):
             context.remarks.append(f"no difference of {name} was accurate enough to judge its gradient")

@@ -37,6 +37,10 @@ def read_inputs(inputs: Any) -> dict[str, torch.Tensor]:
 def _problem(name: Any, value: Any) -> str | None:
     if not isinstance(name, str):
         return "has a name that is no text; expected a string."
+    if isinstance(value, torch.nn.Module):
+        return "is a module; pass dict(module.named_parameters()), or the module itself as `inputs`."
+    if isinstance(value, Mapping):
+        return "is a dictionary itself; pass all tensors in one dictionary, name -> tensor."
     if not isinstance(value, torch.Tensor):
         return f"is {value!r:.60}; expected a tensor that requires a gradient."
     if not value.is_floating_point():
@@ -45,6 +49,8 @@ def _problem(name: Any, value: Any) -> str | None:
         return "is computed from other tensors; pass these, or a leaf: x.detach().requires_grad_()."
     if not value.requires_grad:
         return "does not require a gradient; call x.requires_grad_() before the loss reads it."
+    if value.is_inference():
+        return "was made under torch.inference_mode() and can have no gradient; make it outside, or clone it there."
     if not value.numel():
         return "is empty; leave it out."
     if not bool(torch.isfinite(value.detach()).all()):

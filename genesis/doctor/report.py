@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -280,11 +281,7 @@ class Report:
 
         Raises GenesisException without matplotlib, and when the file cannot be written.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise GenesisException("report.plot needs matplotlib: pip install matplotlib.") from None
-        figure = Figure(figsize=(11, 4.5), layout="constrained")
+        figure = _figure("report.plot")
         left, right = figure.subplots(1, 2)
         self._plot_comparisons(left)
         self._plot_growth(right)
@@ -326,6 +323,29 @@ class Report:
             axes.legend(fontsize="small")
         if np.any(np.isfinite(norm)):
             axes.set_yscale("log")
+
+
+def require_plot(path: str | os.PathLike[str], owner: str) -> None:
+    """Raise GenesisException where `Report.plot(path)` could not write: known before a check that takes minutes."""
+    kinds = _figure(owner).canvas.get_supported_filetypes()
+    file = Path(path)
+    if file.is_dir():
+        problem = "it is a folder; expected a file name"
+    elif not file.parent.is_dir():
+        problem = f"there is no folder {str(file.parent)!r}; make it first"
+    elif file.suffix and file.suffix[1:].lower() not in kinds:  # without one, matplotlib writes a png
+        problem = f"a figure cannot end in {file.suffix!r}; expected one of {', '.join(sorted(kinds))}"
+    else:
+        return
+    raise GenesisException(f"{owner}: cannot write {str(file)!r}: {problem}.")
+
+
+def _figure(owner: str):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise GenesisException(f"{owner} needs matplotlib: pip install matplotlib.") from None
+    return Figure(figsize=(11, 4.5), layout="constrained")
 
 
 def _magnitude(comparison: Comparison) -> float:

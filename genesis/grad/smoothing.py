@@ -124,7 +124,8 @@ def smooth(
     objective
         Takes samples (n_samples, *x.shape), or `chunk` of them, and returns one loss for each, (n_samples,): a scene
         built with as many envs runs them at once. Row i of the losses must depend on row i of the samples only. With
-        method "zeroth" it is called under `torch.no_grad()`.
+        method "zeroth" it is called under `torch.no_grad()`, and whole numbers and truth values (hit or miss) count as
+        losses, too.
     x
         Floats of any shape but empty; with `requires_grad`, or computed from something that has it, if `backward()`
         is to be called.
@@ -153,7 +154,7 @@ def smooth(
         A bad argument; losses of a wrong shape, without graph to the samples ("first", "mix"), or not finite. With
         "mix", a first-order gradient that is not finite gets the weight zero, and the log says so.
     """
-    scale = _check(x, sigma, n_samples, method, gamma, chunk, antithetic, seed)
+    scale = _check(objective, x, sigma, n_samples, method, gamma, chunk, antithetic, seed)
     centre = _plain(x)
     noise = _draw(centre, n_samples, antithetic, seed)
     samples = centre + scale * noise
@@ -221,9 +222,14 @@ def _evaluate(
                     f"{_OWNER}: the objective returned {got} for {len(part)} samples; expected one loss for each, "
                     f"shape ({len(part)},)."
                 )
+            if given.is_complex():
+                raise GenesisException(
+                    f"{_OWNER}: the objective returned complex losses ({given.dtype}); expected real numbers."
+                )
             if wants_slopes:
                 slopes.append(_slope(given, part))
-        losses.append(_plain(given))
+        numbers = _plain(given)
+        losses.append(numbers if numbers.is_floating_point() else numbers.to(samples.dtype))
     values = torch.cat(losses)
     bad = torch.nonzero(~torch.isfinite(values)).flatten().tolist()
     if bad:
@@ -306,17 +312,22 @@ def _plain(value: torch.Tensor) -> torch.Tensor:
 
 
 def _check(
+    objective: Any,
     x: Any,
     sigma: Any,
     n_samples: Any,
     method: Any,
     gamma: Any,
     chunk: Any,
-    antithetic: bool,
+    antithetic: Any,
     seed: Any,
 ) -> torch.Tensor:
     """sigma as a tensor that broadcasts to x; raises GenesisException for a bad argument."""
     runtime.require_init()
+    if not callable(objective):
+        raise GenesisException(f"{_OWNER}: `objective` is {objective!r:.60}; expected a function of the samples.")
+    if not isinstance(antithetic, bool):
+        raise GenesisException(f"{_OWNER}: `antithetic` is {antithetic!r:.60}; expected True or False.")
     if not isinstance(x, torch.Tensor) or not x.is_floating_point() or not x.numel():
         raise GenesisException(f"{_OWNER}: `x` is {x!r:.60}; expected a tensor of floats that is not empty.")
     if not bool(torch.isfinite(_plain(x)).all()):

@@ -15,7 +15,7 @@ from genesis.errors import GenesisException
 def read_value(value: Any, argument: str, owner: str) -> torch.Tensor:
     """A copy of `value` without graph, on `gs.device` in `gs.tc_float`: a tensor, number, array or nested list.
 
-    Raises GenesisException before `gs.init()`, for what is not numbers, and for NaN and infinite ones.
+    Raises GenesisException before `gs.init()`, for what is not numbers or holds none, and for NaN and infinite ones.
     """
     runtime.require_init()
     if isinstance(value, torch.Tensor):
@@ -36,6 +36,10 @@ def read_value(value: Any, argument: str, owner: str) -> torch.Tensor:
         if array.dtype.kind not in "iuf":
             raise GenesisException(f"{owner}: `{argument}` is {value!r:.60}; expected numbers (tensor, array or list).")
         read = torch.as_tensor(array.astype(np.float64))
+    if not read.numel():
+        raise GenesisException(
+            f"{owner}: `{argument}` is empty, of shape {tuple(read.shape)}; expected one number or more."
+        )
     with torch.inference_mode(False), torch.no_grad():
         read = read.to(device=runtime.device, dtype=runtime.tc_float, copy=True)
     require(torch.isfinite(read), read, argument, "expected finite numbers", owner)

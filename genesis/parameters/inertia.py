@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # A mass distribution counts as flat when its least second moment is below this many units of rounding of the largest:
 # below it, the least one is rounding of the six numbers of the inertia.
 _FLAT = 8.0
+# A value must come back from its coordinates within this power of the rounding, relative to its size: the logarithms,
+# some tens in size, lose two digits, and the map cuts very large ones.
+_RETURNS = 0.5
 _NAMES = ("log_mass", "com_x", "com_y", "com_z", "log_x", "log_y", "log_z", "xy", "xz", "yz")
 
 
@@ -59,8 +62,9 @@ class Inertia(ParameterModule):
     Raises
     ------
     GenesisException
-        A mass that is not above zero, an inertia that no body has, a flat body without `min_radius`, wrong shapes, NaN
-        or infinite numbers, a call before `gs.init()`. The message names the link if it is known.
+        A mass that is not above zero, an inertia that no body has, a flat body without `min_radius`, numbers too large
+        or too small for the coordinates (in 32 bits masses beyond 2e-10 to 4e9 kg), wrong shapes, NaN or infinite
+        numbers, a call before `gs.init()`. The message names the link if it is known.
     """
 
     length: torch.Tensor
@@ -76,10 +80,16 @@ class Inertia(ParameterModule):
         links_idx_local: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.names = None if names is None else tuple(names)
+        self.names = _read_names(names, self._owner)
         self.links_idx_local = None if links_idx_local is None else tuple(int(k) for k in links_idx_local)
         self.min_radius = _read_radius(min_radius, self._owner)
         body = self._read(mass, com, inertia)
+        for name, given in (("names", self.names), ("links_idx_local", self.links_idx_local)):
+            if given is not None and (not body.mass.ndim or len(given) != body.mass.shape[-1]):
+                raise GenesisException(
+                    f"{self._owner}: `{name}` has {len(given)} entries, and `mass` has shape {tuple(body.mass.shape)}; "
+                    "expected one for each link."
+                )
         second = self._second_moments(body, self.min_radius)
         gyration = (torch.diagonal(second, dim1=-2, dim2=-1).sum(-1) / 3).sqrt()
         dtype = body.mass.dtype
@@ -87,7 +97,9 @@ class Inertia(ParameterModule):
         value = InertiaValue(body.mass, body.com, _six(_rotational(second) * body.mass[..., None, None].double()))
         for name, part in zip(InertiaValue._fields, value, strict=True):
             self.register_buffer(f"_initial_{name}", part.to(dtype).clone())
-        self._start(self._coordinates(body, second))
+        coordinates = self._coordinates(body, second)
+        self._require_return(coordinates, self.initial)
+        self._start(coordinates)
 
     @classmethod
     def of(
@@ -108,6 +120,8 @@ class Inertia(ParameterModule):
         owner = f"gs.parameters.{cls.__name__.lower()}.of"
         if not callable(getattr(entity, "get_links_inertia", None)):
             raise GenesisException(f"{owner}: `entity` is {entity!r:.60}; expected an entity of a built scene.")
+        if not isinstance(per_env, bool):
+            raise GenesisException(f"{owner}: `per_env` is {per_env!r:.60}; expected True or False.")
         names = [links_idx_local] if isinstance(links_idx_local, str) else links_idx_local
         if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
             links_idx_local = [entity.get_link(name).idx_local for name in names]
@@ -133,6 +147,9 @@ class Inertia(ParameterModule):
 
         Raises GenesisException, and changes nothing, for a wrong shape or index, and for coordinates that are NaN.
         """
+        from genesis.entities.indexing import fit, read_tensor  # imports kernels, which need the precision
+        from genesis.entities.parameters import PARAMETERS
+
         owner = f"{self._owner}.apply"
         if not hasattr(entity, "set_links_inertia"):
             if callable(entity):
@@ -142,9 +159,19 @@ class Inertia(ParameterModule):
         value = self()
         for name, part in zip(value._fields, value, strict=True):
             require(torch.isfinite(part), part, name, "the coordinates are not finite: see the optimiser", owner)
-        entity.set_links_mass(value.mass, links)  # refuses a wrong shape; the other two have the same
-        entity.set_links_COM(value.com, links)
-        entity.set_links_inertia(value.inertia, links)
+        # All that a setter may refuse is looked at before the first of the three sets anything. A number would fit any
+        # count of masses, but not of the other two: it stands for one link here.
+        scene = entity.scene
+        chosen = entity._select("set_links_mass", "links_idx_local", links, entity.n_links, unique=True)
+        given = value if value.mass.ndim or chosen.count != 1 else InertiaValue(*(part[None] for part in value))
+        for field, name, part in zip(value._fields, ("links_mass", "links_COM", "links_inertia"), given, strict=True):
+            parameter = PARAMETERS[name]
+            read = read_tensor(scene, part, field, owner)
+            read = fit(scene, read, None, (chosen.count, *parameter.item), field, owner, scalar=False)
+            scene._parameters.validate(parameter, read, owner)
+        entity.set_links_mass(given.mass, links)
+        entity.set_links_COM(given.com, links)
+        entity.set_links_inertia(given.inertia, links)
         return value
 
     def coordinates_of(self, value: Any) -> torch.Tensor:
@@ -158,11 +185,17 @@ class Inertia(ParameterModule):
             raise GenesisException(
                 f"{self._owner}: `mass` has shape {tuple(body.mass.shape)}, expected {tuple(self.shape)}."
             )
-        return self._coordinates(body, self._second_moments(body, self.min_radius)).to(self.coordinates)
+        second = self._second_moments(body, self.min_radius)
+        coordinates = self._coordinates(body, second).to(self.coordinates)
+        inertia = _six(_rotational(second) * body.mass[..., None, None].double())
+        self._require_return(coordinates, body._replace(inertia=inertia))
+        return coordinates
 
     def forward(self) -> InertiaValue:
         """Mass, centre of mass and inertia, with their graph."""
-        c = self.coordinates
+        return self._value(self.coordinates)
+
+    def _value(self, c: torch.Tensor) -> InertiaValue:
         # mass * extent^2 stays finite where each of the three is below the fourth root of the largest float
         mass = saturated(c[..., 0], 4).exp()
         com = saturated_length(c[..., 1:4]) * self.length[..., None]
@@ -242,6 +275,11 @@ class Inertia(ParameterModule):
         trace = torch.diagonal(rotational, dim1=-2, dim2=-1).sum(-1)
         identity = torch.eye(3, dtype=torch.float64, device=rotational.device)
         second = (0.5 * trace[..., None, None] * identity - rotational) / body.mass.double()[..., None, None]
+        self._require(
+            torch.isfinite(second).all(-1).all(-1),
+            lambda k: f"is out of scale for a mass of {body.mass[k].item():g} kg; expected kg and kg m^2",
+            "inertia",
+        )
         extents, axes = torch.linalg.eigh(second)
         least, most = extents[..., 0], extents[..., 2]
 
@@ -271,12 +309,43 @@ class Inertia(ParameterModule):
     def _coordinates(self, body: InertiaValue, second: torch.Tensor) -> torch.Tensor:
         """The ten coordinates, (..., 10): V is the upper Cholesky factor, the lower one of the axes in reverse."""
         length = self.length.double()[..., None]
-        factor = torch.linalg.cholesky((second / length[..., None] ** 2).flip((-2, -1))).flip((-2, -1))
+        scaled = second / length[..., None] ** 2
+        possible = torch.isfinite(scaled).all(-1).all(-1)
+        factor, failed = torch.linalg.cholesky_ex(torch.where(possible[..., None, None], scaled, 1.0).flip((-2, -1)))
+        self._require(
+            possible & (failed == 0),
+            lambda k: "is that of a body too small, too large or too thin for its numbers; try a larger `min_radius`",
+            "inertia",
+        )
+        factor = factor.flip((-2, -1))
         off = torch.stack([factor[..., 0, 1], factor[..., 0, 2], factor[..., 1, 2]], -1)
         log_mass = body.mass.double().log()[..., None]
         log_extent = torch.diagonal(factor, dim1=-2, dim2=-1).log()
         coordinates = torch.cat([log_mass, body.com.double() / length, log_extent, off], -1)
         return coordinates.to(body.mass.dtype)
+
+    def _require_return(self, coordinates: torch.Tensor, expected: InertiaValue) -> None:
+        """Raise GenesisException for a value that its coordinates do not give back: the map cuts very large ones."""
+        with torch.no_grad():
+            back = self._value(coordinates)
+        whole = coordinates == saturated(coordinates, 4)
+        logs = (whole[..., 0], torch.ones_like(whole[..., 0]), whole[..., 4:7].all(-1))
+        eps = torch.finfo(coordinates.dtype).eps ** _RETURNS
+        sizes = (expected.mass.abs(), expected.com.abs().amax(-1) + self.length, expected.inertia.abs().amax(-1))
+        for name, part, size, kept in zip(InertiaValue._fields, back, sizes, logs, strict=True):
+            aim = getattr(expected, name).to(part)
+            error = (part - aim).abs()
+            error = error.amax(-1) if error.ndim > size.ndim else error
+            good = kept & (error <= eps * size.to(part))  # NaN is not
+            self._require(
+                good,
+                lambda k, aim=aim: (
+                    f"is {', '.join(f'{number:g}' for number in aim[k].reshape(-1).tolist())}, beyond what the "
+                    f"coordinates represent in {torch.finfo(coordinates.dtype).bits} bits; expected kg, m and kg m^2 "
+                    "of a body of usual size"
+                ),
+                name,
+            )
 
     def _require(self, good: torch.Tensor, text: Any, argument: str) -> None:
         """Raise GenesisException for the first link that is not good; `text(index)` says what it is."""
@@ -314,6 +383,20 @@ def _matrix(six: torch.Tensor) -> torch.Tensor:
 def _read_radius(min_radius: Any, owner: str) -> float | None:
     if min_radius is None:
         return None
-    if isinstance(min_radius, bool) or not isinstance(min_radius, (int, float)) or not 0 < min_radius < float("inf"):
-        raise GenesisException(f"{owner}: `min_radius` is {min_radius!r}; expected a length above zero [m], or None.")
+    # Its fourth power is a number, as that of a length among the coordinates.
+    limits = torch.finfo(runtime.tc_float)
+    least, most = limits.tiny**0.25, limits.max**0.25
+    if isinstance(min_radius, bool) or not isinstance(min_radius, (int, float)) or not least < min_radius < most:
+        raise GenesisException(
+            f"{owner}: `min_radius` is {min_radius!r:.60}; expected a length above zero [m] "
+            f"({least:.1g} to {most:.1g}), or None."
+        )
     return float(min_radius)
+
+
+def _read_names(names: Any, owner: str) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise GenesisException(f"{owner}: `names` is {names!r:.60}; expected a list of the links' names, or None.")
+    return tuple(names)

@@ -12,6 +12,7 @@ from genesis import runtime
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
+    from genesis.doctor.report import Report
     from genesis.scene import Scene
 
 DEFAULT_STEPS = 50
@@ -41,10 +42,14 @@ def run(request: Request) -> int:
     The program runs in 64 bits, whatever it asks `gs.init` for. It defines `scene` and, for a loss of its own, `loss()`
     and `inputs` (a dictionary), or `build()` that returns them in a dictionary.
 
-    Raises GenesisException for a program that fails or lacks one of the two.
+    Raises GenesisException for a program that fails or lacks one of the two, and before the program runs for a figure
+    that could not be written.
     """
+    from genesis.doctor.report import require_plot
     from genesis.tools import program_file
 
+    if request.plot is not None:
+        require_plot(request.plot, "--plot")
     before = os.environ.get(runtime.PRECISION_VARIABLE)
     os.environ[runtime.PRECISION_VARIABLE] = "64"
     try:
@@ -56,8 +61,8 @@ def run(request: Request) -> int:
         else:
             os.environ[runtime.PRECISION_VARIABLE] = before
     # Only now: these know the kernels, whose precision the program's gs.init has fixed.
-    from genesis.doctor.default import default_loss
     from genesis.doctor.check import check
+    from genesis.doctor.default import default_loss
 
     own = _own_loss(namespace, request)
     if own is None:
@@ -66,7 +71,12 @@ def run(request: Request) -> int:
         print(f"{request.program} has no `loss` and `inputs`: checking a loss of its state after {n_steps} steps.\n")
         own = default_loss(scene, n_steps)
     loss, inputs = own
-    report = check(loss, inputs, scene, coordinates=request.coordinates)
+
+    def checked() -> Report:
+        return check(loss, inputs, scene, coordinates=request.coordinates)
+
+    # What the loss raises is told with the program's line.
+    report: Report = program_file.call({"check": checked}, "check", request.program)
     print(report)
     if request.plot is not None:
         report.plot(request.plot)

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from genesis.scene import Scene
     from genesis.tools.selection import Parameter
 
-# Standard deviation, in units in which 1 is a parameter's own size, of the pull to the start that keeps what the data do
-# not see where it is: a change by a factor e^10. What is known to 10 % is moved by it by a hundredth of that at most per
-# factor e from the start; it does not enter the standard errors.
-PULL = 10.0
+# Standard deviation, in units in which 1 is a parameter's own size, of the pull to the start that keeps what the data
+# do not see where it is: elsewhere the same motion has coordinates that are hard to get away from, near a body without
+# extent for instance. The second is in force once what is not determined is held: it moves a parameter that is known to
+# 10 % by a millionth of its way. Neither enters the standard errors.
+PULL, LAST_PULL = 1.0, 100.0
 # The same where a combination is held because the data do not determine it.
 HOLD = 0.01
+# Windows are weighed against each other if there are so many, and one that fits so many times worse than most weighs
+# less.
+_FEW_WINDOWS, _FAR_WORSE = 10, 4.0
 # More parameters than this: first-order methods take no Jacobian, and no standard errors are given.
 MOST_FOR_JACOBIAN = 1000
 
@@ -70,7 +74,9 @@ class Coordinates:
         self.scene, self.parameters = scene, list(parameters)
         self._leaves = [leaf for one in parameters for leaf in one.coordinates()]
         if len({id(leaf) for leaf in self._leaves}) != len(self._leaves):
-            raise GenesisException("identify: two parameters share a module; give each its own, or set both in one setter.")
+            raise GenesisException(
+                "identify: two parameters share a module; give each its own, or set both in one setter."
+            )
         self.count = sum(leaf.numel() for leaf in self._leaves)
         self.start = self._read()
         self.names = [name for one in parameters for name in one.names()]
@@ -83,8 +89,8 @@ class Coordinates:
             )
         size = (jacobian.abs() / self.typical[:, None]).amax(0)
         unit = 1.0 / torch.where(size > 0, size, torch.ones_like(size))
-        # Logarithms, angles and lengths in units of the body's size: 1 is a large change of them as it is, even where it
-        # changes the value little, as that of a rod's inertia about its axis.
+        # Logarithms, angles and lengths in units of the body's size: 1 is a large change of them as it is, even where
+        # it changes the value little, as that of a rod's inertia about its axis.
         self.unit = torch.where(self._are_natural(), torch.ones_like(unit), unit)
 
     def _are_natural(self) -> torch.Tensor:
@@ -184,6 +190,7 @@ class Estimation:
         sigma: per output (m,), standard deviation that each residual is divided by
         held: (p, k) orthonormal combinations of z that are held at the start
         pull: standard deviation of the pull of z to the start
+        weights: (N,) of each window's squares: less than 1 where an impact holds it in a local minimum
     """
 
     def __init__(
@@ -196,6 +203,7 @@ class Estimation:
         self.coordinates, self.windows, self.sigma, self.state_prior = coordinates, windows, sigma, state_prior
         self.held: torch.Tensor | None = None
         self.pull = PULL
+        self.weights = torch.ones(windows.n_windows, dtype=torch.float64, device=runtime.device)
         self._priors = self._value_priors()
         self._last: tuple[Point, torch.Tensor] | None = None
         self._last_jacobians: tuple[Point, list[Residuals]] | None = None
@@ -213,7 +221,7 @@ class Estimation:
             pieces.append(prior)
         return (torch.cat([a for a, _ in pieces]), torch.cat([b for _, b in pieces])) if known else None
 
-    # -- as a problem -----------------------------------------------------------------------------------------------------
+    # -- as a problem -------------------------------------------------------------------------------------------------
 
     def moved(self, point: Point, dz: torch.Tensor, dx: torch.Tensor) -> Point:
         """``dx`` (N, ndx) in the tangent space."""
@@ -224,9 +232,21 @@ class Estimation:
         with torch.no_grad():
             theta = self.coordinates.theta(point.z).detach()
             x = self._rollout(point, theta)
-            total = sum(float(self._weighted(k, r).square().sum()) for k, r in enumerate(self.windows.residuals(x, theta)))
+            total = sum(
+                float(self._weighted(k, r).square().sum()) for k, r in enumerate(self.windows.residuals(x, theta))
+            )
             rows = self._extra_rows(point)
         return 0.5 * (total + sum(float(value.square().sum()) for value, _, _ in rows))
+
+    def window_costs(self, point: Point) -> torch.Tensor:
+        """Of the measurements, (N,)."""
+        with torch.no_grad():
+            theta = self.coordinates.theta(point.z).detach()
+            found = self.windows.residuals(self._rollout(point, theta), theta)
+            costs = torch.zeros(self.windows.n_windows, dtype=torch.float64, device=point.z.device)
+            for k, (samples, r) in enumerate(zip(self.windows.samples, found, strict=True)):
+                costs.index_add_(0, samples.row, 0.5 * self._weighted(k, r).square().sum(1))
+        return costs
 
     def normal(self, point: Point) -> Normal:
         """Gauss-Newton's normal equations, what holds the parameters included."""
@@ -241,7 +261,7 @@ class Estimation:
         normal = Normal.zero(self.windows.n_windows, self.windows.system.ndx, self.coordinates.count, point.z.device)
         for k, (samples, r) in enumerate(zip(self.windows.samples, found, strict=True)):
             assert r.state is not None and r.parameters is not None
-            weight = samples.present.double() / self.sigma[k]
+            weight = self._weight(k)
             chosen = samples.present
             normal.add(
                 samples.row[:, None].expand_as(chosen)[chosen],
@@ -300,7 +320,7 @@ class Estimation:
         shape = (self.windows.n_windows, self.windows.system.ndx)
         return torch.ones_like(point.z), torch.ones(shape, dtype=torch.float64, device=point.z.device)
 
-    # -- pieces -----------------------------------------------------------------------------------------------------------
+    # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _rollout(self, point: Point, theta: torch.Tensor) -> torch.Tensor:
         """States of the windows; those of the last point are kept, since cost and derivatives are asked for in turn."""
@@ -316,11 +336,29 @@ class Estimation:
             return self._rollout(point, self.coordinates.theta(point.z).detach())
 
     def _weighted(self, k: int, r: Residuals) -> torch.Tensor:
-        return r.value.double() * self.windows.samples[k].present / self.sigma[k]
+        return r.value.double() * self._weight(k)
+
+    def _weight(self, k: int) -> torch.Tensor:
+        """Of the residuals of an output, (S, m)."""
+        samples = self.windows.samples[k]
+        return samples.present.double() * self.weights[samples.row].sqrt()[:, None] / self.sigma[k]
+
+    def weigh_windows(self, point: Point) -> None:
+        """Give less weight to windows that fit far worse than most, as the inverse square of how much (a robust loss of
+        the window as a whole; its minimum is found by weighing anew)."""
+        numbers = torch.zeros_like(self.weights)
+        for samples in self.windows.samples:
+            numbers.index_add_(0, samples.row, samples.present.double().sum(1))
+        self.weights = torch.ones_like(self.weights)  # window_costs is to be without weights
+        if len(numbers) < _FEW_WINDOWS:
+            return
+        square = 2.0 * self.window_costs(point) / (numbers - 0.5 * self.windows.system.ndx).clamp(min=1.0)
+        usual = max(float(square.median()), 1.0)
+        self.weights = (_FAR_WORSE * usual / square.clamp(min=1e-300)).clamp(max=1.0) ** 2
 
     def _extra_rows(self, point: Point, held: bool = True):
         """(residuals, their derivative by z, and which windows' states with which weight, or None)."""
-        rows = []
+        rows: list[tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]] = []
         p = self.coordinates.count
         eye = torch.eye(p, dtype=torch.float64, device=point.z.device)
         none = eye.new_zeros((0, p))
@@ -353,11 +391,12 @@ class Estimation:
         normal.of_state.index_add_(0, windows, torch.diag(weight**2).expand(len(windows), -1, -1))
         normal.state_gradient.index_add_(0, windows, value * weight)
 
-    # -- noise ------------------------------------------------------------------------------------------------------------
+    # -- noise --------------------------------------------------------------------------------------------------------
 
     def channels(self, point: Point) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Per output: sum of squared residuals in measured units (m,), how many there are (m,), and how many numbers the
-        fit has spent on them (m,): the trace of the hat matrix, so that ssq / (count - spent) is the noise's variance."""
+        """Per output: sum of squared residuals in measured units (m,), how many there are (m,), and how many numbers
+        the fit has spent on them (m,): the trace of the hat matrix, so that ssq / (count - spent) is the noise's
+        variance."""
         found = self.residuals(point)
         normal = self.normal(point)
         covariance = torch.linalg.pinv(information(normal), hermitian=True)
@@ -365,11 +404,11 @@ class Estimation:
         result = []
         for k, (samples, r) in enumerate(zip(self.windows.samples, found, strict=True)):
             assert r.state is not None and r.parameters is not None
-            weight = samples.present.double() / self.sigma[k]
+            weight = self._weight(k)
             state, parameters = weight[..., None] * r.state, weight[..., None] * r.parameters
             along = state @ states[samples.row]
             rest = parameters - along @ normal.of_both[samples.row]
             spent = (along * state).sum(-1) + ((rest @ covariance) * rest).sum(-1)
-            present = samples.present.double()
-            result.append(((r.value * present).square().sum(0), present.sum(0), (spent * present).sum(0)))
+            present = samples.present.double() * self.weights[samples.row][:, None]
+            result.append(((r.value.square() * present).sum(0), present.sum(0), (spent * samples.present).sum(0)))
         return result

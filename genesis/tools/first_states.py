@@ -66,8 +66,14 @@ class Channels:
             if place < width:  # of the base link
                 self.q.setdefault(entity.q_start + (place if width == 3 else 3 + place), (k, column))
 
-    def fit(self, x: np.ndarray, rows: slice, time: float, nq: int) -> None:
-        """Put what the log says at ``time`` into the state ``x`` (nx,)."""
+    def fit(self, x: np.ndarray, rows: slice, time: float, nq: int, side: int = 0) -> None:
+        """Put what the log says at ``time`` into the state ``x`` (nx,); ``side``: from the samples around it (0), from
+        those after it (1) or before it (-1), as where an impact is near."""
+        near = self._recording.times[rows]
+        around = np.flatnonzero(side * (near - time) >= -1e-9) if side else np.arange(len(near))
+        if len(around) < _N_FITTED:
+            around = np.arange(len(near))
+        rows = slice(rows.start + int(around[0]), rows.start + int(around[-1]) + 1)
         slopes: dict[int, float] = {}
         for q, (k, column) in self.q.items():
             found = _parabola(self._recording.times[rows], self._recording.measured[k][rows, column], time)
@@ -125,9 +131,9 @@ def _parabola(times: np.ndarray, values: np.ndarray, time: float) -> tuple[float
 
 def first_states(
     windows: Windows, pieces: Sequence[Piece], start: torch.Tensor, theta: torch.Tensor
-) -> tuple[torch.Tensor, bool]:
-    """(N, nx), initial states of windows from the log, and whether it tells them all; where it is silent, from a
-    simulation of each segment from ``start`` (segments, nx) with the parameters ``theta``."""
+) -> tuple[list[torch.Tensor], bool]:
+    """(N, nx), initial states of windows from the log, in several ways, and whether it tells them all; where it is
+    silent, from a simulation of each segment from ``start`` (segments, nx) with the parameters ``theta``."""
     from genesis.tools.shooting import Windows as _Windows
 
     channels = Channels(windows.recording)
@@ -139,9 +145,13 @@ def first_states(
         simulated = _simulated(_Windows(windows.recording, pieces, max(p.n_steps for p in pieces)), start, theta)
         last = len(simulated) - 1
         guess = np.stack([simulated[min(first, last), k] for k, first in windows.starts])
-    for row, (k, first) in enumerate(windows.starts):
-        channels.fit(guess[row], pieces[k].rows, pieces[k].start + first * windows.dt, nq)
-    return torch.as_tensor(guess, dtype=runtime.tc_float, device=runtime.device), told
+    found = []
+    for side in (0, 1, -1):
+        states = guess.copy()
+        for row, (k, first) in enumerate(windows.starts):
+            channels.fit(states[row], pieces[k].rows, pieces[k].start + first * windows.dt, nq, side)
+        found.append(torch.as_tensor(states, dtype=runtime.tc_float, device=runtime.device))
+    return found, told
 
 
 def _simulated(windows: Windows, start: torch.Tensor, theta: torch.Tensor) -> np.ndarray:

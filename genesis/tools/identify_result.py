@@ -140,7 +140,9 @@ class Identification:
 
         found = self[name]
         if not found.determined or math.isnan(found.error):
-            raise GenesisException(f"{name!r} has no interval: the data do not determine it, or no errors were computed.")
+            raise GenesisException(
+                f"{name!r} has no interval: the data do not determine it, or no errors were computed."
+            )
         if not 0 < level < 1:
             raise GenesisException(f"`level` is {level!r}; expected a number between 0 and 1, as 0.95.")
         width = NormalDist().inv_cdf(0.5 + 0.5 * level) * found.error
@@ -164,7 +166,7 @@ class Identification:
         )
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for e in self.estimates:
             if not e.determined:
                 rows.append((e.name, f"({e.value:.6g})", "not determined", "", f"{e.start:.6g}"))
@@ -175,7 +177,11 @@ class Identification:
         return rows
 
     def __str__(self) -> str:
-        lines = [self._headline(), "", *_aligned(("parameter", "value", "std. error", "relative", "start"), self._rows())]
+        lines = [
+            self._headline(),
+            "",
+            *_aligned(("parameter", "value", "std. error", "relative", "start"), self._rows()),
+        ]
         lines += ["", *self._text_of_channels()]
         if self.undetermined:
             lines += ["", "Not determined by the data (changes of values, each in units of its own size):"]
@@ -193,7 +199,9 @@ class Identification:
         for c in self.channels:
             unit = f" {c.unit}" if c.unit else ""
             origin = "estimated" if c.estimated else "given"
-            rows.append((c.name, str(c.count), f"{c.rms:.3g}{unit}", f"{c.sigma:.3g} {origin}", f"{c.reduced_chi2:.2f}"))
+            rows.append(
+                (c.name, str(c.count), f"{c.rms:.3g}{unit}", f"{c.sigma:.3g} {origin}", f"{c.reduced_chi2:.2f}")
+            )
         return _aligned(("channel", "samples", "rms residual", "noise", "chi^2 / freedom"), rows)
 
     # -- using --------------------------------------------------------------------------------------------------------
@@ -202,8 +210,8 @@ class Identification:
         """Set what was found in ``scene``, as numbers without gradient: in the scene of the fit, or in another that has
         entities of the same names. What is not determined is set to where it was held.
 
-        Raises GenesisException for a parameter that the scene has not, and for one that was given by a setter of its own
-        when the result comes from a file.
+        Raises GenesisException for a parameter that the scene has not, and for one that was given by a setter of its
+        own when the result comes from a file.
         """
         import torch
 
@@ -317,8 +325,8 @@ def misfit(channels: Sequence[Channel]) -> list[str]:
     worst = max(bad, key=lambda c: c.reduced_chi2)
     return [
         f"the residuals of {len(bad)} of {len(channels)} channels are larger than their given noise explains (most of "
-        f"{worst.name!r}: chi^2 / freedom {worst.reduced_chi2:.3g}): the model lacks something, or the noise is larger. The "
-        "standard errors are too small."
+        f"{worst.name!r}: chi^2 / freedom {worst.reduced_chi2:.3g}): the model lacks something, or there is "
+        "more noise. The standard errors are too small."
     ]
 
 
@@ -326,7 +334,10 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [tuple(header), *map(tuple, rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
     return [
-        "  ".join(text.ljust(width) if k == 0 else text.rjust(width) for k, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+        "  ".join(
+            text.ljust(width) if k == 0 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in lines
     ]
 

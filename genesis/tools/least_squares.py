@@ -9,8 +9,8 @@ The states are eliminated window by window (Schur complement S = H - sum_w G_w' 
 the number of windows, not with its cube. S is also the information that the data hold on the parameters when the states
 are not known: its inverse is their covariance.
 
-Levenberg-Marquardt: damping as in Nielsen, "Damping parameter in Marquardt's method" (1999), scaled with the diagonal as
-in Marquardt (1963); a step is kept if the cost falls.
+Levenberg-Marquardt: damping as in Nielsen, "Damping parameter in Marquardt's method" (1999), scaled with the diagonal
+as in Marquardt (1963); a step is kept if the cost falls.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _RANK_TOLERANCE = 1e-13
 _LONGEST_STEP = 0.7
 # The damping is relative to the largest eigenvalue, below which others lie by many orders of magnitude.
 FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-8, 1e-16, 1e6
+# A window whose states are damped so much, and which still gets worse, is stuck.
+_STUCK = 1e4
 # How fast the damping falls at most: faster than Nielsen's factor of 3, for the same reason.
 _FASTEST = 0.1
 
@@ -49,6 +51,7 @@ class Normal:
         state_gradient: g_w, (N, d)
         parameter_gradient: g, (p,)
         count: how many residuals there are
+        window_cost: of each window by itself, (N,)
     """
 
     cost: float
@@ -57,6 +60,7 @@ class Normal:
     of_parameters: torch.Tensor
     state_gradient: torch.Tensor
     parameter_gradient: torch.Tensor
+    window_cost: torch.Tensor
     count: int = 0
 
     @staticmethod
@@ -66,12 +70,13 @@ class Normal:
         def zeros(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.float64, device=device)
 
-        return Normal(0.0, zeros(n, d, d), zeros(n, d, p), zeros(p, p), zeros(n, d), zeros(p))
+        return Normal(0.0, zeros(n, d, d), zeros(n, d, p), zeros(p, p), zeros(n, d), zeros(p), zeros(n))
 
     def add(self, window: torch.Tensor, residual: torch.Tensor, state: torch.Tensor, parameters: torch.Tensor) -> None:
         """Residuals (R,) of the windows ``window`` (R,), with Jacobians (R, d) and (R, p)."""
         self.cost += 0.5 * float(residual @ residual)
         self.count += len(residual)
+        self.window_cost.index_add_(0, window, 0.5 * residual * residual)
         n, d, _ = self.of_state.shape
         p = parameters.shape[1]
         order = torch.argsort(window, stable=True)
@@ -95,8 +100,11 @@ class Normal:
         return -float(linear + 0.5 * of_states + mixed + 0.5 * dz @ self.of_parameters @ dz)
 
 
-def inverse_of_states(matrices: torch.Tensor, damping: float = 0.0) -> torch.Tensor:
-    """(N, d, d): inverses of H_w + damping diag(H_w), zero in directions that the data do not see."""
+def inverse_of_states(matrices: torch.Tensor, damping: torch.Tensor | float = 0.0) -> torch.Tensor:
+    """(N, d, d): inverses of H_w + damping diag(H_w), zero in directions that the data do not see; ``damping``:
+    (N,)."""
+    if isinstance(damping, torch.Tensor):
+        damping = damping[:, None]
     size = matrices.diagonal(dim1=-2, dim2=-1).clamp(min=0.0).sqrt()
     size = size.clamp(min=1e-8 * float(size.max()) + 1e-300)
     values, vectors = torch.linalg.eigh(matrices / (size[:, :, None] * size[:, None, :]))
@@ -112,16 +120,19 @@ def information(normal: Normal) -> torch.Tensor:
     return 0.5 * (reduced + reduced.mT)
 
 
-def solve(normal: Normal, damping: float, fixed: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-    """The damped step: dz (p,), dx (N, d). ``fixed``: the parameters stay, only states move.
+def solve(
+    normal: Normal, damping: float, fixed: bool = False, state_damping: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The damped step: dz (p,), dx (N, d). ``fixed``: the parameters stay, only states move. ``state_damping`` (N,): of
+    each window's states; None: as of the parameters.
 
     States are damped in proportion to their own diagonal, parameters all alike, since their coordinates have natural
     units. On top of the damping comes what the residuals say now: if they were noise, a direction with information s
-    would be uncertain by sqrt(2 cost / count / s), and one that is uncertain by more than its own size does not move. So
-    what the data hardly see does not run away while the rest is far from its place. For the same reason a step is cut to
-    `_LONGEST_STEP` along each principal direction by itself.
+    would be uncertain by sqrt(2 cost / count / s), and one that is uncertain by more than its own size does not move.
+    So what the data hardly see does not run away while the rest is far from its place. For the same reason a step is
+    cut to `_LONGEST_STEP` along each principal direction by itself.
     """
-    inverse = inverse_of_states(normal.of_state, damping)
+    inverse = inverse_of_states(normal.of_state, damping if state_damping is None else state_damping)
     dz = torch.zeros_like(normal.parameter_gradient)
     if not fixed and len(dz):
         eliminated = inverse @ normal.of_both
@@ -142,6 +153,9 @@ class Problem(Protocol[Point]):
     """A sum of squares to make small. ``cost`` raises GenesisException where the motion diverges."""
 
     def cost(self, point: Point) -> float: ...
+
+    def window_costs(self, point: Point) -> torch.Tensor:
+        """(N,): each window's part of the cost, without what concerns the parameters alone."""
 
     def normal(self, point: Point) -> Normal: ...
 
@@ -262,28 +276,40 @@ def levenberg_marquardt(
 ) -> Outcome[Point]:
     """Minimise from ``point``, at which the motion must not diverge.
 
-    ``tolerance``: stop when a step would lower the cost by less than this fraction, or two have by less than ten times it. ``damped`` False: Gauss-Newton,
-    whose steps are halved until the cost falls. ``fixed``: only the states move.
+    ``tolerance``: stop when a step would lower the cost by less than this fraction, or two have by less than ten times
+    it. ``damped`` False: Gauss-Newton, whose steps are halved until the cost falls. ``fixed``: only the states move.
+
+    Each window has a damping of its states of its own, and states whose window got worse stay where they are if that
+    helps: in one of a hundred windows a contact may come about within any step, which must not stop the others.
     """
     damping, growth = (damping if damped else 0.0), 2.0
     normal, quiet = problem.normal(point), 0
+    of_states = torch.full_like(normal.window_cost, damping)
     while not watch.reason:
-        dz, dx = solve(normal, damping, fixed)
-        predicted = normal.predicted(dz, dx)
-        if not predicted > tolerance * normal.cost:
+        dz, dx = solve(normal, damping, fixed, of_states)
+        if not normal.predicted(dz, dx) > tolerance * normal.cost:
             return Outcome(point, normal.cost, "converged", watch.history, damping)
-        length = 1.0
-        while True:
-            candidate = problem.moved(point, length * dz, length * dx)
-            gain = (normal.cost - cost_or_infinity(problem, candidate)) / predicted
-            if gain > 0 or damped or length < 1e-6:
-                break
-            length *= 0.5
-        if gain > 0:
-            fallen = gain * predicted
+        length, settled = 1.0, True
+        if damped:
+            candidate, cost, dx, worse = _try(problem, point, normal, dz, dx)
+            settled = not bool((worse & (of_states < _STUCK)).any())
+            factor = torch.where(worse, torch.full_like(of_states, 8.0), torch.full_like(of_states, 0.2))
+            of_states = (of_states * factor).clamp(FIRST_DAMPING, _MOST_DAMPING)
+        else:
+            while True:
+                candidate = problem.moved(point, length * dz, length * dx)
+                cost = cost_or_infinity(problem, candidate)
+                if cost < normal.cost or length < 1e-6:
+                    break
+                length *= 0.5
+        predicted = normal.predicted(length * dz, length * dx)
+        if cost < normal.cost:
+            gain = (normal.cost - cost) / predicted if predicted > 0 else 0.0
+            fallen = normal.cost - cost
             point, normal = candidate, problem.normal(candidate)
-            # At a kink of the motion the model promises more than there is.
-            quiet = quiet + 1 if fallen <= 10 * tolerance * normal.cost else 0
+            # At a kink of the motion the model promises more than there is. Windows that are still looking for a step
+            # short enough have promised nothing yet.
+            quiet = quiet + 1 if fallen <= 10 * tolerance * normal.cost and settled else 0
             damping = max(damping * max(_FASTEST, 1.0 - (2.0 * gain - 1.0) ** 3), _LEAST_DAMPING) if damped else 0.0
             growth = 2.0
             watch.tell(normal.cost, length * float(dz.abs().max()) if len(dz) else 0.0, damping if damped else length)
@@ -296,16 +322,35 @@ def levenberg_marquardt(
     return Outcome(point, normal.cost, watch.reason, watch.history, damping)
 
 
+def _try(
+    problem: Problem[Point], point: Point, normal: Normal, dz: torch.Tensor, dx: torch.Tensor
+) -> tuple[Point, float, torch.Tensor, torch.Tensor]:
+    """The better of the step and of the step without the states of windows that it makes worse: the point, its cost,
+    the states' step (N, d), and which windows those are (N,)."""
+    candidate = problem.moved(point, dz, dx)
+    cost = cost_or_infinity(problem, candidate)
+    if not math.isfinite(cost):
+        return candidate, cost, dx, torch.ones_like(normal.window_cost, dtype=torch.bool)
+    worse = problem.window_costs(candidate) > normal.window_cost * (1 + 1e-9)
+    if bool(worse.any()) and cost > normal.cost - 0.5 * normal.predicted(dz, dx):
+        held = torch.where(worse[:, None], torch.zeros_like(dx), dx)
+        other = problem.moved(point, dz, held)
+        other_cost = cost_or_infinity(problem, other)
+        if other_cost < cost:
+            return other, other_cost, held, worse
+    return candidate, cost, dx, worse
+
+
 # -- first-order methods ----------------------------------------------------------------------------------------------
 
 
 def adam(
     problem: Problem[Point], point: Point, watch: Watch, tolerance: float, learning_rate: float = 0.03
 ) -> Outcome[Point]:
-    """Adam (Kingma & Ba 2015) on the preconditioned coordinates; the best point is kept, and a step that diverges is
-    taken back and the rate halved."""
+    """Adam (Kingma & Ba 2015): steps of about the learning rate, of the parameters' own size and of what is known of
+    the states. The best point is kept; a step that diverges is taken back and the rate halved."""
     cost, *gradient = problem.gradient(point)
-    preconditioner = _Preconditioner(problem, point)
+    preconditioner = _Preconditioner(problem, point, natural=True)
     best, best_cost, checked = point, cost, cost
     first = [torch.zeros_like(g) for g in gradient]
     second = [torch.zeros_like(g) for g in gradient]
@@ -411,12 +456,16 @@ def _two_loops(gradient: torch.Tensor, pairs: list[tuple[torch.Tensor, torch.Ten
 
 
 class _Preconditioner:
-    """Scales coordinates with the root of the Gauss-Newton Hessian's diagonal: states and parameters differ by orders of
-    magnitude in what they change. Taken once, at the start."""
+    """Scales coordinates with the root of the Gauss-Newton Hessian's diagonal: states and parameters differ by orders
+    of magnitude in what they change. Taken once, at the start."""
 
-    def __init__(self, problem: Problem[Any], point: Any) -> None:
+    def __init__(self, problem: Problem[Any], point: Any, natural: bool = False) -> None:
+        """``natural``: the parameters stay in their own units."""
         self._scales = []
-        for diagonal in problem.curvature(point):
+        for k, diagonal in enumerate(problem.curvature(point)):
+            if natural and k == 0:
+                self._scales.append(torch.ones_like(diagonal))
+                continue
             size = diagonal.clamp(min=0.0).sqrt()
             largest = float(size.max()) if size.numel() else 1.0
             self._scales.append(1.0 / size.clamp(min=1e-6 * largest + 1e-300))

@@ -12,6 +12,7 @@ from genesis import runtime
 from genesis.entities.constraint_parameters import N_SIZES
 from genesis.errors import GenesisException
 from genesis.tools.outputs import ChannelName, near
+from genesis.tools.parameter_modules import Direction, Free, InertiaAboutCOM
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -167,80 +168,6 @@ def _labels(name: str, value: Any) -> list[str]:
     return [label for what, part in zip(fields, value, strict=True) for label in _labels(f"{name}.{what}", part)]
 
 
-# -- modules of this file ---------------------------------------------------------------------------------------------
-
-
-class Free(torch.nn.Module):
-    """Numbers that may have any value."""
-
-    def __init__(self, initial: torch.Tensor) -> None:
-        super().__init__()
-        self.value = torch.nn.Parameter(initial.detach().as_subclass(torch.Tensor).clone())
-
-    def forward(self) -> torch.Tensor:
-        """The numbers themselves."""
-        return self.value
-
-
-class Direction(torch.nn.Module):
-    """Unit vectors (n, 3), by two coordinates each: a step in the plane that touches the sphere at the start."""
-
-    def __init__(self, initial: torch.Tensor) -> None:
-        super().__init__()
-        initial = torch.nn.functional.normalize(initial.detach().as_subclass(torch.Tensor), dim=-1)
-        # Two directions across: the axis least along it, made perpendicular, and the cross product.
-        least = torch.nn.functional.one_hot(initial.abs().argmin(-1), 3).to(initial)
-        first = torch.nn.functional.normalize(torch.linalg.cross(initial, least), dim=-1)
-        self.register_buffer("initial", initial)
-        self.register_buffer("across", torch.stack([first, torch.linalg.cross(initial, first)], -1))
-        self.coordinates = torch.nn.Parameter(torch.zeros_like(initial[..., :2]))
-
-    def forward(self) -> torch.Tensor:
-        """(n, 3), unit."""
-        moved = self.initial + (self.across @ self.coordinates[..., None])[..., 0]
-        return moved / torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
-
-
-class InertiaAboutCOM(torch.nn.Module):
-    """Inertias about the centre of mass that a body can have, (n, 6), by the Cholesky factor of the second moments.
-
-    I = tr(P) 1 - P with P = L L' positive definite (Wensing, Kim & Slotine 2018), so that the triangle inequality holds
-    whatever the coordinates are; those on the diagonal of L are logarithms, the others in units of the start's size.
-    """
-
-    def __init__(self, initial: torch.Tensor, owner: str) -> None:
-        super().__init__()
-        full = _matrices(initial.detach().as_subclass(torch.Tensor))
-        moments = 0.5 * full.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None] * torch.eye(3).to(full) - full
-        lower, failed = torch.linalg.cholesky_ex(moments)
-        if bool((failed != 0).any()):
-            raise GenesisException(
-                f"{owner}: the inertia {initial[int(failed.ne(0).nonzero()[0])].tolist()} is on the edge of what a body "
-                "can have (a point, a rod or a plate), from which it cannot be varied; set it to that of a solid body."
-            )
-        size = lower.diagonal(dim1=-2, dim2=-1).mean(-1)
-        self.register_buffer("size", size)
-        below = [lower[:, i, j] / size for i, j in ((1, 0), (2, 0), (2, 1))]
-        diagonal = (lower.diagonal(dim1=-2, dim2=-1) / size[:, None]).log()
-        self.coordinates = torch.nn.Parameter(torch.cat([diagonal, torch.stack(below, -1)], -1))
-
-    def forward(self) -> torch.Tensor:
-        """(n, 6): xx, yy, zz, xy, xz, yz."""
-        c = self.coordinates
-        zero = torch.zeros_like(c[:, 0])
-        a, b, d = c[:, :3].exp().unbind(-1)
-        rows = [(a, zero, zero), (c[:, 3], b, zero), (c[:, 4], c[:, 5], d)]
-        lower = self.size[:, None, None] * torch.stack([torch.stack(row, -1) for row in rows], -2)
-        moments = lower @ lower.mT
-        full = moments.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None] * torch.eye(3).to(moments) - moments
-        return torch.stack([full[:, i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))], -1)
-
-
-def _matrices(six: torch.Tensor) -> torch.Tensor:
-    xx, yy, zz, xy, xz, yz = six.unbind(-1)
-    return torch.stack([torch.stack(row, -1) for row in ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))], -2)
-
-
 # -- by name ----------------------------------------------------------------------------------------------------------
 
 
@@ -274,8 +201,12 @@ KINDS: dict[str, Kind] = {
     "links_mass": Kind("links", "positive", meaning="masses"),
     "links_COM": Kind("links", "free", _XYZ, "centres of mass"),
     "links_inertia": Kind("links", "inertia", SIX, "inertias about the centres of mass"),
-    "links_inertial": Kind("links", "inertial", ("mass", *(f"COM.{c}" for c in _XYZ), *(f"inertia.{c}" for c in SIX)),
-                           "masses, centres of mass and inertias together"),
+    "links_inertial": Kind(
+        "links",
+        "inertial",
+        ("mass", *(f"COM.{c}" for c in _XYZ), *(f"inertia.{c}" for c in SIX)),
+        "masses, centres of mass and inertias together",
+    ),
     "links_offset_pos": Kind("links", "free", _XYZ, "where links sit on their parents"),
     "links_offset_quat": Kind("links", "rotation", _WXYZ, "how links are turned on their parents"),
     "links_gravity_compensation": Kind("links", "free", meaning="fraction of the weight that is carried"),
@@ -349,7 +280,9 @@ def select_parameters(
     for one in found:
         for label in one.names():
             if label in seen:
-                raise GenesisException(f"identify: {label!r} is meant by {seen[label]!r} and by {one.name!r}; name it once.")
+                raise GenesisException(
+                    f"identify: {label!r} is meant by {seen[label]!r} and by {one.name!r}; name it once."
+                )
             seen[label] = one.name
     for name, prior in (priors or {}).items():
         _add_prior(found, name, prior)
@@ -374,7 +307,9 @@ def _add_prior(parameters: list[Parameter], name: str, prior: Any) -> None:
             one.prior = (means, deviations)
             return
     names = [one.name for one in parameters] + [label for one in parameters for label in one.names()]
-    raise GenesisException(f"identify: `priors` names {name!r}, which is not looked for; {near(name, dict.fromkeys(names))}")
+    raise GenesisException(
+        f"identify: `priors` names {name!r}, which is not looked for; {near(name, dict.fromkeys(names))}"
+    )
 
 
 def by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
@@ -397,8 +332,8 @@ def _by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
     if kind_name not in KINDS or name.component:
         listed = "\n".join(f"  {entity.name}.{k:28}{v.meaning}" for k, v in KINDS.items())
         raise GenesisException(
-            f"identify: {entity.name!r} has no parameter {text[len(entity.name) + 1 :]!r} that can be looked for by name; "
-            f"{near(kind_name, KINDS)} There are, each also with [part, part]:\n{listed}\n  gravity"
+            f"identify: {entity.name!r} has no parameter {text[len(entity.name) + 1 :]!r} that can be looked for by "
+            f"name; {near(kind_name, KINDS)} There are, each also with [part, part]:\n{listed}\n  gravity"
         )
     kind = KINDS[kind_name]
     if kind.axis == "entity":
@@ -437,7 +372,9 @@ def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -
             missing = [k for k in hits if k not in able]
             if missing:
                 why = "has no mass" if kind.axis == "links" else "touches nothing in this scene, or has no size to set"
-                raise GenesisException(f"identify: {name.base}[{part}]: the {what} {why}, so that there is nothing to find.")
+                raise GenesisException(
+                    f"identify: {name.base}[{part}]: the {what} {why}, so that there is nothing to find."
+                )
             chosen += [k for k in hits if k not in chosen]
     if not chosen:
         raise GenesisException(f"identify: {name.base!r}: {entity.name!r} has no {what} of which it could be found.")
@@ -482,16 +419,15 @@ def _parameter(
     from genesis import parameters
 
     if kind.form == "inertial":
-        module = parameters.inertia.of(entity, numbers)
+        bodies = parameters.inertia.of(entity, numbers)
         full = [f"{label}.{c}" for label in labels for c in kind.components]
-
 
         def set_bodies(value: Any) -> None:
             entity.set_links_mass(value.mass, numbers)
             entity.set_links_COM(value.com, numbers)
             entity.set_links_inertia(value.inertia, numbers)
 
-        return Parameter(text, set_bodies, module, labels=full, sizes=_body_sizes(entity, numbers))
+        return Parameter(text, set_bodies, bodies, labels=full, sizes=_body_sizes(entity, numbers))
     getter, setter = getattr(entity, f"get_{kind_name}"), getattr(entity, f"set_{kind_name}")
     value = _plain(getter(numbers))
     per_part = 1 if kind.components else 0
@@ -530,9 +466,7 @@ def _body_sizes(entity: RigidEntity, numbers: list[int]) -> torch.Tensor:
     return torch.stack([mass, *[radius] * 3, *[moment] * 6], -1)
 
 
-def _sizes(
-    entity: RigidEntity, text: str, numbers: list[int], labels: list[str], value: torch.Tensor
-) -> Parameter:
+def _sizes(entity: RigidEntity, text: str, numbers: list[int], labels: list[str], value: torch.Tensor) -> Parameter:
     """Of each geom as many numbers as its shape has."""
     counts = [N_SIZES[entity.geoms[k].type] for k in numbers]
     used = torch.tensor([i < count for count in counts for i in range(3)], device=value.device)

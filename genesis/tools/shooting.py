@@ -11,7 +11,7 @@ Derivatives of a window's states come from the Jacobians of its steps, chained f
 
     X_0 = 1, X_{t+1} = A_t X_t;   P_0 = 0, P_{t+1} = A_t P_t + F_t    (A, F: `System.linearize`)
 
-and those of a measured y(x, theta) from its own backward passes, one for each of its numbers: Y_t = C_t [X_t, P_t + ...].
+and those of a measured y(x, theta) from its own backward passes, one for each of its numbers: C_t [X_t, P_t].
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.grad.system import System
+from genesis.system import System
 
 if TYPE_CHECKING:
-    from genesis.tools.recording import Recording
     from genesis.tools.outputs import Output
+    from genesis.tools.recording import Recording
 
 # A sample this close to a step of the grid, in units of dt, is taken to lie on it: times are rounded in files.
 _ON_GRID = 1e-6
@@ -203,7 +203,7 @@ class Windows:
             tensor(times[rows]),
         )
 
-    # -- motion ---------------------------------------------------------------------------------------------------------
+    # -- motion -------------------------------------------------------------------------------------------------------
 
     def rollout(self, x0: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
         """States (T + 1, N, nx); differentiable. Raises GenesisException when the motion diverges."""
@@ -247,7 +247,7 @@ class Windows:
             predicted = samples.output.interpolate(before, after, samples.fraction)
         return samples.output.residual(predicted, samples.measured)
 
-    # -- derivatives ----------------------------------------------------------------------------------------------------
+    # -- derivatives --------------------------------------------------------------------------------------------------
 
     def jacobians(self, x: torch.Tensor, theta: torch.Tensor, directions: torch.Tensor | None) -> list[Residuals]:
         """Residuals of states (T + 1, N, nx) with their Jacobians.
@@ -342,9 +342,10 @@ class Windows:
         if self.u is not None:
             # The last state with the last controls, as in every trajectory.
             u = torch.cat([self.u, self.u[-1:]]).reshape(1, rows, -1)
+        states = x.detach().reshape(1, rows, -1).expand(2, -1, -1)  # a trajectory of a step, of which the first is read
         with torch.enable_grad():
             given = theta.detach().expand(rows, -1).clone().requires_grad_()
-            values = output.evaluate(self._many.trajectory(x.detach().reshape(1, rows, -1), u, given))
+            values = output.evaluate(self._many.trajectory(states, u, given))[0]
             by_theta = [_gradients(values[..., k], [given])[0] @ directions.to(given.dtype) for k in range(output.size)]
         return torch.stack(by_theta, 1).double().unflatten(0, (count, self.n_windows))
 
@@ -373,7 +374,7 @@ def require_one_row(theta: torch.Tensor) -> torch.Tensor:
     """Raises GenesisException for parameters that differ between envs: one scene has one truth."""
     if theta.shape[0] != 1:
         raise GenesisException(
-            "identify: the scene has parameters of its own for each env; build it without envs, or set one value for all "
-            "envs (shape (n,), not (n_envs, n))."
+            "identify: the scene has parameters of its own for each env; build it without envs, or set one value for "
+            "all envs (shape (n,), not (n_envs, n))."
         )
     return theta

@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -361,6 +362,8 @@ def test_bad_arguments_are_refused():
         ({"u": torch.zeros(2, dtype=torch.int32)}, "'u' is of type torch.int32"),
         ({"u": torch.full((2,), math.nan, requires_grad=True)}, "'u' holds NaN"),
         ({3: u}, "a name that is no text"),
+        ({"m": torch.nn.Linear(2, 2)}, "'m' is a module; pass dict(module.named_parameters())"),
+        ({"a": {"u": u}}, "'a' is a dictionary itself"),
     ):
         with pytest.raises(gs.GenesisException, match=re.escape(message)):
             gs.grad.check(loss, inputs)
@@ -376,10 +379,89 @@ def test_bad_arguments_are_refused():
         gs.grad.check(loss, {"u": u}, coordinates=0)
     with pytest.raises(gs.GenesisException, match="`rtol` is 2"):
         gs.grad.check(loss, {"u": u}, rtol=2)
+    with pytest.raises(gs.GenesisException, match="`rerun` is 'no'; expected True or False"):
+        gs.grad.check(loss, {"u": u}, rerun="no")
     silent, other = pendulum(requires_grad=False)
     with pytest.raises(gs.GenesisException, match="records no gradients"):
         gs.grad.check(loss, {"u": u}, scene=silent)
     assert other.n_dofs == 2
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_mode_without_gradients_around_the_check_is_left(mode):
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    with mode():
+        report = gs.grad.check(loss, {"u": u})
+    assert report.ok, str(report)
+    assert report.inputs["u"].reached
+    (remark,) = report.remarks
+    assert f"called under torch.{mode.__name__}(), which was left" in remark
+
+
+def test_an_input_made_in_inference_mode():
+    scene, robot = pendulum()
+    with torch.inference_mode():
+        u = torch.zeros(2, requires_grad=True)
+    with pytest.raises(gs.GenesisException, match=r"made under torch\.inference_mode"):
+        gs.grad.check(lambda: robot.get_qpos().sum(), {"u": u}, scene)
+
+
+def test_a_scene_is_checked_once_at_a_time():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    def nested():
+        gs.grad.check(loss, {"u": u})
+        return loss()
+
+    with pytest.raises(gs.GenesisException, match="this scene is being checked already"):
+        gs.grad.check(nested, {"u": u}, scene)
+
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def waiting():
+        inside.set()
+        leave.wait(60.0)
+        return loss()
+
+    thread = threading.Thread(target=lambda: seen.append(gs.grad.check(waiting, {"u": u}, scene).ok))
+    thread.start()
+    try:
+        assert inside.wait(60.0)
+        with pytest.raises(gs.GenesisException, match="another thread"):
+            gs.grad.check(loss, {"u": u})
+    finally:
+        leave.set()
+        thread.join()
+    assert seen == [True]
+    assert gs.grad.check(loss, {"u": u}).ok
+
+
+def test_a_loss_that_does_not_step_the_scene_is_remarked():
+    scene, robot = pendulum()
+    other, _ = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        return robot.get_qpos().square().sum()
+
+    for checked, its_loss in ((scene, lambda: u.square().sum()), (other, loss)):
+        report = gs.grad.check(its_loss, {"u": u}, checked)
+        assert report.n_steps == 0
+        (remark,) = report.remarks
+        assert "makes no step of this scene" in remark
+        assert remark in str(report)
 
 
 def test_what_the_loss_raises_comes_through():

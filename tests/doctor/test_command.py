@@ -122,6 +122,39 @@ def test_errors(tmp_path, capsys):
     assert "nothing in the scene can move" in message(tmp_path / "still.py")
 
 
+def test_a_loss_that_raises_is_told_with_its_line(tmp_path, capsys):
+    more = "def loss():\n    scene.reset()\n    ball.set_dofs_velocity(velocity[:2])\n    return 1 / 0\n"
+    program = write(tmp_path / "bad.py", factor=1.0, more=more)
+    lines = program.read_text().splitlines()
+
+    def message():
+        assert cli.main(["check-grad", str(program)]) == 1
+        return capsys.readouterr().err
+
+    said = message()
+    assert f"bad.py, line {lines.index('    ball.set_dofs_velocity(velocity[:2])') + 1}: " in said
+    assert "shape" in said
+    program.write_text(program.read_text().replace("[:2]", ""))
+    said = message()
+    assert f"bad.py, line {len(lines)}: ZeroDivisionError: division by zero" in said
+    assert "Traceback" not in said
+
+
+def test_a_figure_that_cannot_be_written_is_told_before_the_program_runs(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    program = tmp_path / "scene.py"
+    program.write_text("raise ValueError('it ran')\n")
+    for plot, text in (
+        (tmp_path / "missing" / "check.png", "there is no folder"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "check.xyz", "cannot end in '.xyz'"),
+    ):
+        assert cli.main(["check-grad", str(program), "--plot", str(plot)]) == 1
+        said = capsys.readouterr().err
+        assert text in said
+        assert "it ran" not in said
+
+
 # What a program does around the call is not to be done twice.
 MAIN = """
 print("BEFORE", gs.precision)

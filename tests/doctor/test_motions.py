@@ -230,5 +230,6 @@ def test_a_clip_of_gradients_is_not_taken_for_a_fault_and_stays_in_force(check_f
     report = gs.grad.check(loss, {"velocity": velocity})
     after = clipped()
     assert report.ok, str(report)
+    assert "checked without gradient_clip=0.001; your own gradient is clipped" in report.remarks
     assert float(after.norm()) <= 1e-3 * (1 + 1e-12)
     assert before is None or torch.equal(before, after)

@@ -183,10 +183,26 @@ def test_errors():
         (dict(objective=lambda s: s.detach().sum(1)), 'method="zeroth"'),
         (dict(objective=lambda s: torch.ones(4, requires_grad=True) * 2), 'method="zeroth"'),
         (dict(objective=lambda s: s.sum(1) / 0.0), "4 of 4 samples is not finite"),
+        (dict(objective=None), "`objective` is None; expected a function"),
+        (dict(objective=lambda s: s.sum(1) > 0), 'method="zeroth"'),
+        (dict(objective=lambda s: s.sum(1).to(torch.complex128)), "complex losses"),
+        (dict(objective=lambda s: s.sum(1).to(torch.complex128), method="zeroth"), "complex losses"),
+        (dict(antithetic="no"), "`antithetic` is 'no'; expected True or False"),
     ):
         with pytest.raises(gs.GenesisException, match=text):
             gs.grad.smooth(**{**good, **changes})
     assert gs.grad.smooth(**{**good, "objective": lambda s: s.detach().sum(1), "method": "zeroth"}).alpha == 0.0
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int32])
+def test_hit_or_miss(kind):
+    """Losses of 0 and 1 as truth values or whole numbers: the smoothed step, whose slope is the noise's density."""
+    got = gs.grad.smooth(
+        lambda s: (s[:, 0] > 0).to(kind), torch.tensor([0.1]), sigma=0.5, n_samples=2000, method="zeroth", seed=0
+    )
+    assert got.losses.dtype == gs.tc_float
+    assert_within(got.value, got.value_error, torch.tensor(0.5 * (1.0 + math.erf(0.1 / 0.5 / math.sqrt(2.0)))))
+    assert_within(got.gradient, got.gradient_error, torch.tensor([normal_density(0.1, 0.5)]))
 
 
 # -- scenes ---------------------------------------------------------------------------------------------------------------

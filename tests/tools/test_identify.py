@@ -1,4 +1,5 @@
-"""Identification of a two-link arm from logs of MuJoCo C: estimates, errors, what cannot be known, files, bad arguments."""
+"""Identification of a two-link arm from logs of MuJoCo C: estimates, errors, what cannot be known, files, bad
+arguments."""
 
 import numpy as np
 import pytest
@@ -147,7 +148,9 @@ def test_gaps_and_irregular_samples(scene):
     # Between two samples forces hold, so that they must hold in the log as well: it is sampled where they are the same.
     forces = {"arm": u}
     thinned = gs.tools.Log(
-        times, {"arm.dofs_position": _only(q, kept), "arm.dofs_velocity": _only(v, kept)}, forces,
+        times,
+        {"arm.dofs_position": _only(q, kept), "arm.dofs_velocity": _only(v, kept)},
+        forces,
         noise={"arm.dofs_position": 1e-4, "arm.dofs_velocity": 1e-3},
     )
     assert_right(gs.tools.identify(scene, thinned, NAMES))
@@ -242,7 +245,10 @@ def test_callback_is_told_and_stops(scene):
 def test_misfit_is_said(scene):
     times, q, v, u = record(scene)
     wrong = gs.tools.Log(
-        times, {"arm.dofs_position": q, "arm.dofs_velocity": v}, {"arm": u}, noise={"arm.dofs_position": 1e-6, "arm.dofs_velocity": 1e-5}
+        times,
+        {"arm.dofs_position": q, "arm.dofs_velocity": v},
+        {"arm": u},
+        noise={"arm.dofs_position": 1e-6, "arm.dofs_velocity": 1e-5},
     )
     result = gs.tools.identify(scene, wrong, NAMES)
     assert any("larger than their given noise" in note for note in result.notes)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.grad.system import System
 from genesis.math.rotation import quat_exp, quat_mul
+from genesis.system import System
 from genesis.tools.outputs import QUANTITIES, ChannelName, Output, columns_of, layout, resolve
 from tests.scenes import build
 

@@ -6,7 +6,7 @@ import torch
 
 import genesis as gs
 from genesis.tools.estimation import Coordinates, Estimation, Point
-from genesis.tools.identification import roughness
+from genesis.tools.fitting import roughness
 from genesis.tools.selection import select_parameters
 from genesis.tools.shooting import Windows, _held, lay_on_grid
 from tests.differences import directional_derivative

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.grad.system import System
+from genesis.system import System
 from genesis.tools.trajectory_optimization.cost import evaluate
 
 N_STEPS = 4

@@ -8,6 +8,7 @@ right as long as the cost of a step reads the state and the controls of that ste
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization.readings import ENTRIES, Readings, RowsOf, jacobian, to_numpy
 
 if TYPE_CHECKING:
-    from genesis.grad.system import System
+    from genesis.system import System
     from genesis.trajectory import Trajectory
 
 Stage = Callable[[Any, torch.Tensor], torch.Tensor]
@@ -28,6 +29,8 @@ Terminal = Callable[[Any], torch.Tensor]
 OWNER = "optimize_trajectory"
 # Relative, of what a step's gradient may change by when the others are weighted anew: rounding in 32 bits.
 _SEPARABLE = 1e-3
+# How far another candidate is from the one it is compared beside, in tangent space and relative to the controls.
+_BESIDE = 0.01
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,14 @@ class _Separable:
         """What `stage` and `terminal` return, their shapes checked."""
         n_steps, n_rows = controls.shape[0], controls.shape[1]
         stage = terminal = None
-        if self.stage is not None:
-            stage = self._checked("stage", self.stage(trajectory, controls), (n_steps, n_rows))
-        if self.terminal is not None:
-            terminal = self._checked("terminal", self.terminal(trajectory), (n_rows,))
+        try:
+            if self.stage is not None:
+                stage = self._checked("stage", self.stage(trajectory, controls), (n_steps, n_rows))
+            if self.terminal is not None:
+                terminal = self._checked("terminal", self.terminal(trajectory), (n_rows,))
+        except RuntimeError as error:
+            raise_if_of_inference(type(self).__name__, error)
+            raise
         return stage, terminal
 
     def _checked(self, name: str, value: Any, lead: tuple[int, ...]) -> torch.Tensor:
@@ -106,6 +113,8 @@ class _Separable:
                 "side, and controls are (T, N, nu): take trajectory.qpos(robot)[:-1] in `stage` and [-1] in "
                 "`terminal`, sum over the last axis, and give a reference that changes with time an axis for N."
             )
+        if not value.numel():
+            raise GenesisException(f"{kind}: `{name}` returned no residuals, shape {shape}; expected one or more.")
         return value
 
     # -- expansion ----------------------------------------------------------------------------------------------------
@@ -117,18 +126,90 @@ class _Separable:
         """
         raise NotImplementedError
 
+    def check_values(self, rows_of: RowsOf, x: torch.Tensor, u: torch.Tensor) -> None:
+        """Raise GenesisException where this cannot be a cost, along states x (T + 1, nx) and controls u (T, nu).
+
+        What is refused: values that are NaN or infinite, that have no graph, of which there are none, or that depend on
+        the candidates beside them.
+        """
+        leaves, trajectory, controls = _leaves(rows_of(1), x, u, 1)
+        with torch.enable_grad():
+            stage, terminal = self._values(trajectory, controls)
+        self._require_finite(stage, terminal)
+        for name, values in (("stage", stage), ("terminal", terminal)):
+            if values is not None:
+                self._require_graph(name, values, leaves)
+        total = sum(float(self._measure(v.detach()).sum()) for v in (stage, terminal) if v is not None)
+        if not math.isfinite(total):
+            raise GenesisException(
+                f"{type(self).__name__}: the values are finite, but their sum is {total} for the first guess; expected "
+                "a finite cost. Scale it down, or shorten the horizon."
+            )
+        self._require_alone(rows_of, x, u, stage, terminal)
+
+    def _require_finite(self, stage: torch.Tensor | None, terminal: torch.Tensor | None) -> None:
+        for name, values in (("stage", stage), ("terminal", terminal)):
+            if values is not None and not torch.isfinite(values).all():
+                where = _where_not_finite(name, values)
+                raise GenesisException(f"{type(self).__name__}: {where}; expected a finite cost.")
+
+    def _require_graph(self, name: str, values: torch.Tensor, leaves: tuple[torch.Tensor, ...]) -> None:
+        """Of `values` to a leaf: without it they count as constant, and any controls as a minimum."""
+        if values.requires_grad:
+            found = torch.autograd.grad(values.sum(), leaves, retain_graph=True, allow_unused=True)
+            if any(slope is not None for slope in found):
+                return
+        raise GenesisException(
+            f"{type(self).__name__}: `{name}` has no graph to the states and controls (a detach(), .item(), "
+            "torch.no_grad(), a comparison, a constant?), so that nothing could be optimised; expected a "
+            "differentiable function of them."
+        )
+
+    def _require_alone(
+        self,
+        rows_of: RowsOf,
+        x: torch.Tensor,
+        u: torch.Tensor,
+        stage: torch.Tensor | None,
+        terminal: torch.Tensor | None,
+    ) -> None:
+        """Compare with the values that this candidate has beside another one."""
+        system = rows_of(2)
+        other_u = u + _BESIDE * (1.0 + u.abs())
+        other_x = system.integrate(x, torch.full((len(x), system.ndx), _BESIDE, dtype=x.dtype, device=x.device))
+        us = torch.stack([u, other_u], 1)
+        with torch.no_grad():
+            beside = self._values(system.trajectory(torch.stack([x, other_x], 1), us), us)
+        for name, alone, both in (("stage", stage, beside[0]), ("terminal", terminal, beside[1])):
+            if alone is None or both is None:
+                continue
+            axis = 1 if name == "stage" else 0
+            first = both.narrow(axis, 0, 1)
+            self._require_as_many(name, first.shape[-1], alone.shape[-1])
+            rounding = math.sqrt(torch.finfo(x.dtype).eps) * float(alone.detach().abs().max())
+            if not bool(((first - alone.detach()).abs() <= rounding).all()):
+                raise GenesisException(
+                    f"{type(self).__name__}: `{name}` of one candidate changes with another beside it, or from call to "
+                    "call; expected a function of each candidate alone. The axis N of readings (T + 1, N, ...) and "
+                    "controls (T, N, nu) is that of candidates: take no sum or mean over it, and no random numbers."
+                )
+
+    def _require_as_many(self, name: str, found: int, before: int) -> None:
+        if self._stage_tail and found != before:
+            raise GenesisException(
+                f"{type(self).__name__}: `{name}` returned {found} residuals, and {before} in another call; expected "
+                "the same number in every call. Weigh those that do not count with zero."
+            )
+
     def check(self, rows_of: RowsOf, x: torch.Tensor, u: torch.Tensor) -> None:
-        """Raise GenesisException where `stage` or `terminal` read what they must not, or are NaN or infinite."""
-        system = rows_of(1)
-        leaves, trajectory, controls = _leaves(system, x, u, 1)
+        """Raise GenesisException as `check_values` does, and where `stage` or `terminal` read what they must not."""
+        self.check_values(rows_of, x, u)
+        leaves, trajectory, controls = _leaves(rows_of(1), x, u, 1)
         with torch.enable_grad():
             stage, terminal = self._values(trajectory, controls)
         kind = type(self).__name__
-        for name, values in (("stage", stage), ("terminal", terminal)):
-            if values is not None and not torch.isfinite(values).all():
-                raise GenesisException(f"{kind}: {_where_not_finite(name, values)}; expected a finite cost.")
         if stage is not None:
-            mix = torch.linspace(0.5, 1.5, max(stage[0].numel(), 1), dtype=u.dtype, device=u.device).view_as(stage[0])
+            mix = torch.linspace(0.5, 1.5, stage[0].numel(), dtype=u.dtype, device=u.device).view_as(stage[0])
             weights = 1.0 + 0.5 * torch.cos(torch.arange(len(stage), dtype=u.dtype, device=u.device))
             each = weights.view(-1, *[1] * (stage.dim() - 1))
             plain = _gradients((stage * mix).sum(), leaves, retain=True)
@@ -177,6 +258,7 @@ class Cost(_Separable):
             us = u.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
             with torch.enable_grad():
                 stage, terminal = self._values(readings, us)
+            self._require_finite(stage, terminal)
             size = sum(readings.sizes()) + u.shape[-1]
             if size == n_rows:
                 break
@@ -195,6 +277,8 @@ class Cost(_Separable):
         hessian = to_numpy(torch.cat([*(row.flatten(2) for row in rows[:-1]), padded], -1))
         hessian = 0.5 * (hessian + hessian.swapaxes(1, 2))
         gradient = to_numpy(both[:, 0])
+        _require_derivatives("Cost", "gradient", gradient)
+        _require_derivatives("Cost", "Hessian", hessian)
         chain, used = _chain(rows_of, readings, x, u, (gradient != 0.0).any(0) | (hessian != 0.0).any((0, 1)))
         gradient, hessian = gradient[:, used], hessian[:, used][:, :, used]
         expansion = np.einsum("tz,tzi->ti", gradient, chain), chain.swapaxes(1, 2) @ hessian @ chain
@@ -225,6 +309,10 @@ class ResidualCost(_Separable):
         us = u.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
         with torch.enable_grad():
             stage, terminal = self._values(readings, us)
+            self._require_finite(stage, terminal)
+            for name, values, count in zip(("stage", "terminal"), (stage, terminal), counts, strict=True):
+                if values is not None:
+                    self._require_as_many(name, values.shape[-1], count)
             picked = us.new_zeros(())
             if stage is not None:
                 picked = picked + stage.diagonal(dim1=1, dim2=2).sum()
@@ -233,6 +321,7 @@ class ResidualCost(_Separable):
             parts = _gradients(picked, (*readings.leaves.values(), us))
         padded = torch.cat([parts[-1], parts[-1].new_zeros(1, n_rows, nu)])
         of_readings = to_numpy(torch.cat([*(part.flatten(2) for part in parts[:-1]), padded], -1))
+        _require_derivatives("ResidualCost", "Jacobian", of_readings)
         chain, used = _chain(rows_of, readings, x, u, (of_readings != 0.0).any((0, 1)))
         J = of_readings[:, :, used] @ chain
         residuals = np.zeros((len(x), n_rows))
@@ -357,6 +446,28 @@ def _semidefinite(matrices: np.ndarray) -> np.ndarray:
     if values.min(initial=0.0) >= 0.0:
         return matrices
     return (vectors * np.maximum(values, 0.0)[..., None, :]) @ vectors.swapaxes(-1, -2)
+
+
+def _require_derivatives(kind: str, what: str, values: np.ndarray) -> None:
+    """Raise GenesisException unless they are finite, (T + 1, ...), in the numbers that the cost reads."""
+    finite = np.isfinite(values.reshape(len(values), -1)).all(1)
+    if finite.all():
+        return
+    step = int(np.argmin(finite))
+    where = "at the last state" if step == len(values) - 1 else f"at step {step}"
+    raise GenesisException(
+        f"{kind}: the {what} of the cost is NaN or infinite {where}; expected finite derivatives. Look for a square "
+        "root, a norm, an absolute power or a logarithm at zero: add a small number under the root, or take the square."
+    )
+
+
+def raise_if_of_inference(owner: str, error: RuntimeError) -> None:
+    """Say what torch's error means if a cost reads tensors that cannot be differentiated with."""
+    if "nference tensor" in str(error):
+        raise GenesisException(
+            f"{owner}: the cost reads a tensor that was made under torch.inference_mode(), with which nothing can be "
+            "differentiated; clone it outside of it, or make it elsewhere and copy_() into it."
+        ) from None
 
 
 def _where_not_finite(name: str, values: torch.Tensor) -> str:

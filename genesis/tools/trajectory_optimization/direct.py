@@ -13,6 +13,7 @@ import math
 import torch
 
 from genesis.errors import GenesisException
+from genesis.tools.trajectory_optimization.cost import Cost, ResidualCost, raise_if_of_inference
 from genesis.tools.trajectory_optimization.ilqr import Solution
 from genesis.tools.trajectory_optimization.monitor import CONVERGED, NO_PROGRESS, Monitor
 from genesis.tools.trajectory_optimization.problem import Problem
@@ -37,8 +38,13 @@ def scale_of(problem: Problem) -> torch.Tensor:
     return torch.where(torch.isfinite(scale) & (scale > 0.0), scale, torch.ones_like(scale))
 
 
-def value_and_gradient(problem: Problem, u: torch.Tensor) -> tuple[float, torch.Tensor, torch.Tensor]:
-    """Cost, its gradient (T, nu) and the states (T + 1, nx); an infinite cost where the simulation diverges."""
+def value_and_gradient(
+    problem: Problem, u: torch.Tensor, require_graph: bool = False
+) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """Cost, its gradient (T, nu) and the states (T + 1, nx); an infinite cost where the simulation diverges.
+
+    `require_graph`: raise GenesisException for a cost that has none to the controls, which else counts as flat.
+    """
     leaf = u.detach().clone().requires_grad_()
     with torch.enable_grad():
         try:
@@ -46,9 +52,14 @@ def value_and_gradient(problem: Problem, u: torch.Tensor) -> tuple[float, torch.
         except GenesisException:
             return math.inf, torch.zeros_like(u), problem.x0.expand(len(u) + 1, -1)
         total = _total(problem, x, leaf.unsqueeze(1))
-        gradient = torch.zeros_like(u)
-        if total.requires_grad:
-            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(total, leaf, allow_unused=True)[0] if total.requires_grad else None
+        if found is None and require_graph:
+            raise GenesisException(
+                f"{problem.owner}: the cost has no graph to the states and controls (a detach(), .item(), "
+                "torch.no_grad(), a comparison, a constant?), so that nothing could be optimised; expected a "
+                "differentiable function of them."
+            )
+        gradient = torch.zeros_like(u) if found is None else found
     value = float(total.detach())
     if not (math.isfinite(value) and bool(torch.isfinite(gradient).all())):
         value = math.inf
@@ -67,7 +78,11 @@ def value_of(problem: Problem, u: torch.Tensor) -> float:
 
 
 def _total(problem: Problem, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-    value = problem.cost(problem.system.trajectory(x, u, problem.theta), u)
+    try:
+        value = problem.cost(problem.system.trajectory(x, u, problem.theta), u)
+    except RuntimeError as error:
+        raise_if_of_inference(problem.owner, error)
+        raise
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         shape = tuple(value.shape) if isinstance(value, torch.Tensor) else repr(value)[:60]
         raise GenesisException(
@@ -80,7 +95,9 @@ def _total(problem: Problem, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
 def _first(problem: Problem, u: torch.Tensor) -> tuple[float, torch.Tensor, torch.Tensor]:
     """Of the first guess; raises GenesisException where it cannot be started from."""
     problem.start(u, "initial")
-    value, gradient, x = value_and_gradient(problem, u)
+    value, gradient, x = value_and_gradient(problem, u, require_graph=True)
+    if isinstance(problem.cost, Cost | ResidualCost):
+        problem.cost.check_values(problem.rows_of, x, u)
     if math.isinf(value):
         with torch.no_grad():
             number = float(_total(problem, x.unsqueeze(1), u.unsqueeze(1)))

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization.cost import Cost, ResidualCost
 from genesis.tools.trajectory_optimization.ilqr import Regularization, regularized_pass
+from genesis.tools.trajectory_optimization.inference import leaves_inference_mode
 from genesis.tools.trajectory_optimization.problem import Problem, whole_number
 from genesis.tools.trajectory_optimization.readings import to_numpy
 from genesis.tools.trajectory_optimization.riccati import Policy
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from genesis.scene import Scene
 
 _STEP_LENGTHS = np.array([1.0, 0.3, 0.0])
+_NOTHING_TO_GAIN = 1e-6  # a promised decrease, relative to the cost, that is as good as none
 
 
 class MPC:
@@ -50,6 +53,7 @@ class MPC:
     Raises GenesisException for arguments that do not fit, as `optimize_trajectory` does.
     """
 
+    @leaves_inference_mode
     def __init__(
         self,
         scene: Scene,
@@ -73,6 +77,7 @@ class MPC:
         problem.separable.check(problem.rows_of, self.states, self.controls)
         self._regularization = Regularization()
         self._policy: Policy | None = None
+        self._largest = np.zeros(problem.nu)  # of each control, and of each change of it that was ever proposed
         self.cost = float(problem.costs(self.states.unsqueeze(1), self.controls.unsqueeze(1)))
         for _ in range(warm_up):
             self._improve(problem.x0)
@@ -91,6 +96,7 @@ class MPC:
         return self._problem.system.dt
 
     @property
+    @leaves_inference_mode
     def gains(self) -> torch.Tensor:
         """(T, nu, ndx), feedback on deviations from the plan; zero before the first iteration."""
         problem = self._problem
@@ -98,14 +104,17 @@ class MPC:
             return self.states.new_zeros((problem.n_steps, problem.nu, problem.ndx))
         return torch.as_tensor(self._policy.gains, dtype=self.states.dtype, device=self.states.device)
 
+    @leaves_inference_mode
     def update(self, x: Any = None, shift: int = 1) -> torch.Tensor:
         """Plan from the state x (nx,), and return the controls (nu,) to apply now.
 
         `x`: None: the scene's present state. `shift`: how many steps of the plan have passed since the last call (0 in
         the first).
 
-        Raises GenesisException, and keeps the plan, when every candidate diverges from x.
+        Raises GenesisException, and keeps the plan, when every candidate diverges from x, and when the cost or its
+        derivatives are not finite.
         """
+        runtime.require_init()
         state = self._read_state(x)
         shift = whole_number("MPC.update", "shift", shift, 0, self.n_steps)
         kept = self.controls, self.states, self._policy, self.cost, copy.copy(self._regularization)
@@ -119,8 +128,10 @@ class MPC:
             raise
         return self.controls[0].clone()
 
+    @leaves_inference_mode
     def policy(self, x: Any, t: int = 0) -> torch.Tensor:
         """Controls of step t of the plan under feedback from x (nx,), within the bounds; quick, for between ticks."""
+        runtime.require_init()
         state = self._read_state(x)
         t = whole_number("MPC.policy", "t", t, 0, self.n_steps - 1)
         u = self.controls[t]
@@ -163,6 +174,11 @@ class MPC:
         lengths = _STEP_LENGTHS if policy is not None else np.zeros(1)
         xs, us, alive = problem.closed_loop(x, u, policy, lengths, state)
         costs = to_numpy(problem.costs(xs, us))
+        if alive.any() and not np.isfinite(costs[alive]).any():
+            raise GenesisException(
+                "MPC: the cost is NaN or infinite for the plan and for every candidate for a new one; expected a "
+                "finite cost. Look for a division, a logarithm or a target that is not finite."
+            )
         costs[~alive] = np.inf
         k = int(np.argmin(costs))
         if not np.isfinite(costs[k]):
@@ -170,9 +186,21 @@ class MPC:
                 "MPC: from the given state the simulation diverges under the plan and under every candidate for a new "
                 "one. Is the state in the model's units? Else use bounds, a shorter horizon or a smaller dt."
             )
-        if lengths[k] > 0.0:
+        if lengths[k] > 0.0 or (policy is not None and self._at_minimum(policy, float(costs[k]))):
             self._regularization.lower()
         elif not self._regularization.raise_():
             self._regularization = Regularization()
         self.states, self.controls, self.cost = xs[:, k].contiguous(), us[:, k].contiguous(), float(costs[k])
         self._policy = policy
+
+    def _at_minimum(self, policy: Policy, cost: float) -> bool:
+        """Whether there was nothing to gain: then a step that gains nothing is no reason to mistrust the model.
+
+        Under much regularisation it is always so, which lowers it until there is something to gain, or nothing indeed.
+        """
+        step = np.abs(policy.feedforward).max(0)
+        u = np.abs(to_numpy(self.controls)).max(0)
+        self._largest = np.maximum(self._largest, np.maximum(u, step))
+        # Where the cost is zero at the minimum no decrease is small beside it, but the step is beside the controls.
+        negligible = step <= np.sqrt(torch.finfo(self.controls.dtype).eps) * self._largest
+        return policy.predicted <= _NOTHING_TO_GAIN * abs(cost) or bool(negligible.all())

@@ -12,6 +12,7 @@ from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization import direct, ilqr, multiple_shooting
 from genesis.tools.trajectory_optimization.cost import Cost, ResidualCost
 from genesis.tools.trajectory_optimization.ilqr import Solution
+from genesis.tools.trajectory_optimization.inference import leaves_inference_mode
 from genesis.tools.trajectory_optimization.monitor import INTERRUPTED, MAX_ITERATIONS, Iteration, Monitor
 from genesis.tools.trajectory_optimization.problem import Problem, positive, whole_number
 from genesis.tools.trajectory_optimization.result import OptimizedTrajectory
@@ -24,6 +25,7 @@ OWNER = "optimize_trajectory"
 _ITERATIONS = {"ilqr": 200, "gauss-newton": 200, "lbfgs": 500, "adam": 1000}
 
 
+@leaves_inference_mode
 def optimize_trajectory(
     scene: Scene,
     cost: Cost | ResidualCost | Callable[[Any, torch.Tensor], torch.Tensor],
@@ -73,7 +75,8 @@ def optimize_trajectory(
     Ctrl-C ends it with the best controls so far and the reason "interrupted".
 
     Raises GenesisException, with the scene as it is, for arguments that do not fit, a cost that does not return what it
-    should, and a first guess under which the simulation diverges or the cost is NaN.
+    should or has no graph to states and controls, derivatives of it that are not finite, a `warm_start` with another
+    time step, and a first guess under which the simulation diverges or the cost is NaN or infinite.
     """
     if method not in _ITERATIONS:
         raise GenesisException(f"{OWNER}: `method` is {method!r}; expected one of {', '.join(map(repr, _ITERATIONS))}.")
@@ -133,6 +136,7 @@ def _of_warm_start(problem: Problem, warm_start: Any) -> tuple[torch.Tensor, tor
             f"{OWNER}: `warm_start` is {warm_start!r}; expected a result of gs.tools.optimize_trajectory."
         )
     controls, states = warm_start.controls, warm_start.states
+    warm_start.require_dt(problem.system.dt, f"{OWNER}: `warm_start`")
     if controls.shape[1] != problem.nu or states.shape[1] != problem.nx or warm_start.control != problem.control:
         raise GenesisException(
             f"{OWNER}: `warm_start` has {controls.shape[1]} controls ({warm_start.control!r}) and states of "

@@ -11,8 +11,9 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.grad.system import System
+from genesis.system import System
 from genesis.tools.trajectory_optimization.cost import Cost, Expansion, ResidualCost, evaluate
+from genesis.tools.trajectory_optimization.inference import ordinary
 from genesis.tools.trajectory_optimization.readings import to_numpy
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Problem:
         self._steppers: dict[int, Stepper] = {}
         self.nu, self.nx, self.ndx = self.system.nu, self.system.nx, self.system.ndx
         self.x0 = self.system.state().detach().as_subclass(torch.Tensor)[0].clone()
-        self.theta = self.system.theta().detach().as_subclass(torch.Tensor)
+        self.theta = ordinary(self.system.theta().detach().as_subclass(torch.Tensor))
         self.system.hold(self.theta)
         self.lower = self._bound("lower", lower, self.system.lower)
         self.upper = self._bound("upper", upper, self.system.upper)
@@ -89,11 +90,12 @@ class Problem:
 
     def read(self, name: str, value: Any, shapes: tuple[tuple[int, ...], ...]) -> torch.Tensor:
         """A tensor of one of these shapes, without graph; raises GenesisException otherwise."""
+        runtime.require_init()
         try:
             tensor = torch.as_tensor(value, dtype=runtime.tc_float, device=runtime.device)
         except (TypeError, ValueError, RuntimeError):
             raise GenesisException(f"{self.owner}: `{name}` is {repr(value)[:60]}; expected numbers.") from None
-        tensor = tensor.detach().as_subclass(torch.Tensor)
+        tensor = ordinary(tensor.detach().as_subclass(torch.Tensor))
         if tuple(tensor.shape) not in shapes:
             raise GenesisException(
                 f"{self.owner}: `{name}` has shape {tuple(tensor.shape)}; expected {' or '.join(map(str, shapes))}."

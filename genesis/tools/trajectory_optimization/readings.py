@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from genesis.grad.system import System
+    from genesis.system import System
 
 RowsOf = Callable[[int], "System"]
 Key = tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]

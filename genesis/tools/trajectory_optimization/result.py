@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.grad.system import System
+from genesis.system import System
+from genesis.tools.trajectory_optimization import result_file
+from genesis.tools.trajectory_optimization.inference import leaves_inference_mode, ordinary
 from genesis.tools.trajectory_optimization.monitor import Iteration
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
     from genesis.trajectory import Trajectory
 
-_ARRAYS = ("controls", "states", "lower", "upper")
-_NUMBERS = ("cost", "dt", "seconds")
+_SAME_DT = 1e-6  # relative: a plan that was saved in 64 bits is of use in 32
 
 
 class OptimizedTrajectory:
@@ -89,6 +88,7 @@ class OptimizedTrajectory:
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
+    @leaves_inference_mode
     def apply(self, scene: Scene | None = None) -> Trajectory:
         """Roll the scene out under the controls, from its present state, and return the trajectory.
 
@@ -104,6 +104,7 @@ class OptimizedTrajectory:
             first += count
         return system.scene.rollout(controls, control=self.control)
 
+    @leaves_inference_mode
     def policy(self, t: int, x: Any = None) -> torch.Tensor:
         """Controls of step t under feedback: u_t + K_t (x - x_t), within the bounds.
 
@@ -114,16 +115,23 @@ class OptimizedTrajectory:
             raise GenesisException(f"policy: `t` is {t!r}; expected a step from 0 to {self.n_steps - 1}.")
         if x is None:
             x = system.state()[0]
-        x = torch.as_tensor(x, dtype=self.states.dtype, device=self.states.device).detach().as_subclass(torch.Tensor)
+        try:
+            x = torch.as_tensor(x, dtype=self.states.dtype, device=self.states.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise GenesisException(f"policy: `x` is {repr(x)[:60]}; expected a state of {system.nx} numbers.") from None
+        x = ordinary(x.detach().as_subclass(torch.Tensor))
         if x.dim() not in (1, 2) or x.shape[-1] != system.nx:
             raise GenesisException(
                 f"policy: `x` has shape {tuple(x.shape)}; expected ({system.nx},) or (N, {system.nx})."
             )
+        if not bool(torch.isfinite(x).all()):
+            raise GenesisException("policy: `x` holds NaN or infinite values; expected a finite state.")
         u = self.controls[t]
         if self.gains is not None:
             u = u + system.difference(self.states[t].expand_as(x), x) @ self.gains[t].T
         return u.clamp(self.lower[t], self.upper[t])
 
+    @leaves_inference_mode
     def shifted(self, n: int = 1) -> OptimizedTrajectory:
         """What is left after n steps, the last controls held, as a warm start of the next optimisation."""
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
@@ -139,7 +147,20 @@ class OptimizedTrajectory:
         shifted.history, shifted.seconds = [], 0.0
         return shifted
 
+    def require_dt(self, dt: float, owner: str) -> None:
+        """Raise GenesisException unless steps of this duration [s] are those of the plan."""
+        if abs(dt - self.dt) > _SAME_DT * self.dt:
+            raise GenesisException(
+                f"{owner} is a plan with steps of {self.dt:.9g} s, and those of the scene take {dt:.9g} s; expected "
+                "the same: its controls would act for another time. Plan anew, or set SimOptions(dt=...)."
+            )
+
     def _system_of(self, scene: Scene | None, method: str) -> System:
+        from genesis.scene import Scene as SceneType
+
+        runtime.require_init()
+        if scene is not None and not isinstance(scene, SceneType):
+            raise GenesisException(f"{method}: `scene` is {scene!r}; expected a gs.Scene, or None.")
         if self._system is not None and scene in (None, self._scene):
             return self._system
         scene = self._scene if scene is None else scene
@@ -147,6 +168,7 @@ class OptimizedTrajectory:
             raise GenesisException(
                 f"{method}: this result was loaded without a scene; pass OptimizedTrajectory.load(path, scene=scene)."
             )
+        scene._require_built(f"{method} (of a plan)")
         entities = [scene.get_entity(name) for name in self.names]
         system = System(scene, 1, self.control, entities)
         if (system.nu, system.nx) != (self.controls.shape[1], self.states.shape[1]):
@@ -154,6 +176,7 @@ class OptimizedTrajectory:
                 f"{method}: this scene has {system.nu} controls and states of {system.nx} numbers; expected "
                 f"{self.controls.shape[1]} and {self.states.shape[1]}, as in the scene that was optimised."
             )
+        self.require_dt(system.dt, f"{method}: this")
         if scene is self._scene:
             self._system = system
         return system
@@ -162,46 +185,18 @@ class OptimizedTrajectory:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to an .npz file, which plain NumPy reads."""
-        path = _path("save", path)
-        arrays: dict[str, Any] = {name: getattr(self, name).cpu().numpy() for name in _ARRAYS}
-        for name in ("gains", "feedforward"):
-            if getattr(self, name) is not None:
-                arrays[name] = getattr(self, name).cpu().numpy()
-        arrays |= {name: getattr(self, name) for name in (*_NUMBERS, "reason", "method", "control")}
-        arrays["names"] = np.array(self.names, dtype=str)
-        for column in ("cost", "seconds", "step_length", "regularization", "gap"):
-            arrays[f"history_{column}"] = np.array([getattr(entry, column) for entry in self.history])
-        try:
-            with open(path, "wb") as file:
-                np.savez(file, **arrays)
-        except OSError as error:
-            raise GenesisException(f"save: {path} cannot be written ({error.strerror}).") from None
+        result_file.write(self, _path("save", path))
 
     @classmethod
+    @leaves_inference_mode
     def load(cls, path: str | os.PathLike[str], scene: Scene | None = None) -> OptimizedTrajectory:
-        """Read what `save` wrote; `scene`: for `apply` and `policy`."""
-        path = _path("load", path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                data: Mapping[str, np.ndarray] = {name: file[name] for name in file.files}
-            tensors = {
-                name: torch.as_tensor(data[name], dtype=runtime.tc_float, device=runtime.device)
-                for name in (*_ARRAYS, "gains", "feedforward")
-                if name in data
-            }
-            columns = [data[f"history_{c}"] for c in ("cost", "seconds", "step_length", "regularization", "gap")]
-            rows = zip(*(column.tolist() for column in columns), strict=True)
-            history = [Iteration(number, *row) for number, row in enumerate(rows)]
-            numbers = {name: float(data[name]) for name in _NUMBERS}
-            words = {name: str(data[name]) for name in ("reason", "method", "control")}
-            names = tuple(map(str, data["names"]))
-            found = cls(scene, None, **tensors, **numbers, **words, history=history, names=names)  # type: ignore[arg-type]
-        except FileNotFoundError:
-            raise GenesisException(f"load: there is no file {path}.") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise GenesisException(f"load: {path} is not a file of OptimizedTrajectory.save ({error}).") from None
+        """Read what `save` wrote; `scene`: for `apply` and `policy`.
+
+        Raises GenesisException for a file that is damaged or holds something else, and a scene that it is not for.
+        """
+        found = cls(scene, None, **result_file.read(_path("load", path)))
         if scene is not None:
-            found._system_of(None, "load")
+            found._system_of(scene, "load")
         return found
 
     def plot(self, path: str | os.PathLike[str]) -> None:
