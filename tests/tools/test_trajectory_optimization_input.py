@@ -55,14 +55,17 @@ def test_mpc_turns_at_once_when_the_target_jumps_after_convergence(world, weight
     mpc = gs.tools.MPC(scene, cost, N_STEPS)
     for _ in range(idle):
         mpc.update(torch.zeros(4), shift=0)
-    before = mpc.controls[0].clone()
+    before = mpc.controls.clone()
     goal.neg_()
-    first = mpc.update(torch.zeros(4), shift=0)
-    second = mpc.update(torch.zeros(4), shift=0)
-    best = plan(scene, cost).controls[0]
-    assert float(before[1]) * float(best[1]) < 0.0
+    mpc.update(torch.zeros(4), shift=0)
+    first = mpc.controls.clone()
+    mpc.update(torch.zeros(4), shift=0)
+    best = plan(scene, cost).controls
+    k = int(best.abs().max(1).values.argmax())  # without a weight of the controls it is a kick in the last step
+    assert bool((before[k] * best[k] < 0.0).all())
+    # One iteration from the plan for the old target, which is what the first step of an optimisation takes.
     assert float((first - best).norm()) < 0.1 * float((before - best).norm())
-    torch.testing.assert_close(second, best, rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(mpc.controls, best, rtol=1e-2, atol=1e-2 * float(best.abs().max()))
 
 
 def test_mpc_whose_cost_turns_nan_says_so_and_keeps_the_plan(world):
@@ -71,7 +74,7 @@ def test_mpc_whose_cost_turns_nan_says_so_and_keeps_the_plan(world):
     mpc = gs.tools.MPC(scene, Residuals(lambda t, u: 0.1 * u, lambda t: t.qpos(arm)[-1] - goal), N_STEPS)
     kept = mpc.controls.clone()
     goal.fill_(torch.nan)
-    with pytest.raises(gs.GenesisException, match="`terminal` is .*nan.*expected a finite cost"):
+    with pytest.raises(gs.GenesisException, match=r"`terminal` is .*nan.*expected a finite cost"):
         mpc.update(torch.zeros(4), shift=0)
     assert torch.equal(mpc.controls, kept)
     goal.fill_(1.0)
@@ -142,7 +145,7 @@ def test_costs_of_no_residuals_and_of_candidates_together_are_refused(world, met
         plan(scene, Residuals(lambda t, u: u[..., :0]), method)
     with pytest.raises(gs.GenesisException, match="`stage` of one candidate changes with another beside it"):
         plan(scene, Residuals(lambda t, u: u - u.mean(1, keepdim=True) + 1.0), method)
-    with pytest.raises(gs.GenesisException, match="`terminal` of one candidate changes with another beside it"):
+    with pytest.raises(gs.GenesisException, match=r"`terminal` of one candidate changes with another beside it"):
         plan(scene, Residuals(lambda t, u: u, lambda t: t.qpos(arm)[-1] - t.qpos(arm)[-1].mean(0)), method)
 
 
@@ -197,7 +200,7 @@ def test_cost_that_reads_an_inference_tensor_is_explained(world, method):
     scene, arm = world
     with torch.inference_mode():
         weight = torch.ones(2)
-    with pytest.raises(gs.GenesisException, match="made under torch.inference_mode"):
+    with pytest.raises(gs.GenesisException, match=r"made under torch.inference_mode"):
         plan(scene, Residuals(lambda t, u: 0.1 * u, lambda t: weight * (t.qpos(arm)[-1] - 1.0)), method)
 
 
@@ -240,7 +243,7 @@ def test_what_was_saved_comes_back(world, saved):
     assert (found.method, found.control, found.reason, found.names) == ("ilqr", "force", result.reason, ("arm",))
     for name in ("controls", "states", "lower", "upper", "gains", "feedforward"):
         assert torch.equal(getattr(found, name), getattr(result, name))
-    assert found.history == [gs.tools.Iteration(*vars(entry).values()) for entry in result.history]
+    assert found.history == result.history
 
 
 @pytest.mark.parametrize("kind", SPOILT)
@@ -248,7 +251,7 @@ def test_spoilt_contents_are_refused_with_the_file(saved, kind):
     path = saved[1]
     data = dict(np.load(path))
     np.savez(path, **{**data, **SPOILT[kind](data)})
-    with pytest.raises(gs.GenesisException, match="plan.npz is damaged"):
+    with pytest.raises(gs.GenesisException, match=r"plan.npz is not a file of OptimizedTrajectory.save, or is damaged"):
         gs.tools.OptimizedTrajectory.load(path)
 
 
@@ -257,7 +260,7 @@ def test_each_missing_entry_is_refused_but_gains(saved):
     data = dict(np.load(path))
     for name in data.keys() - {"gains", "feedforward"}:
         np.savez(path, **{k: v for k, v in data.items() if k != name})
-        with pytest.raises(gs.GenesisException, match=f"plan.npz is damaged.*there is no `{name}`"):
+        with pytest.raises(gs.GenesisException, match=f"plan.npz is not a file of .* damaged .there is no `{name}`"):
             gs.tools.OptimizedTrajectory.load(path)
 
 
@@ -273,7 +276,7 @@ def test_damaged_file_is_refused_with_its_name(saved, content):
             np.save(file, np.ones(3))
     else:
         path.write_bytes(contents[content])
-    with pytest.raises(gs.GenesisException, match="plan.npz is damaged"):
+    with pytest.raises(gs.GenesisException, match=r"plan.npz is not a file of OptimizedTrajectory.save, or is damaged"):
         gs.tools.OptimizedTrajectory.load(path)
 
 
@@ -293,11 +296,30 @@ def test_plan_of_another_time_step_is_refused(saved, cost, tmp_path):
 
 def test_result_refuses_what_is_no_scene_and_no_state(saved):
     result, path = saved
-    with pytest.raises(gs.GenesisException, match="load: `scene` is 'x'; expected a gs.Scene"):
+    with pytest.raises(gs.GenesisException, match=r"load: `scene` is 'x'; expected a gs.Scene"):
         gs.tools.OptimizedTrajectory.load(path, scene="x")
-    with pytest.raises(gs.GenesisException, match="apply: `scene` is 'x'; expected a gs.Scene"):
+    with pytest.raises(gs.GenesisException, match=r"apply: `scene` is 'x'; expected a gs.Scene"):
         result.apply("x")
     with pytest.raises(gs.GenesisException, match="policy: `x` holds NaN"):
         result.policy(0, torch.full((4,), torch.nan))
     with pytest.raises(gs.GenesisException, match="policy: `x` is 'abc'; expected a state of 4 numbers"):
         result.policy(0, "abc")
+
+
+def test_after_destroy_the_usual_error(saved, cost):
+    result, path = saved
+    mpc = gs.tools.MPC(result._scene, cost, N_STEPS)
+    x = torch.zeros(4)
+    gs.destroy()
+    try:
+        for use in (
+            lambda: mpc.update(x),
+            lambda: mpc.policy(x),
+            lambda: result.apply(),
+            lambda: result.policy(0, x),
+            lambda: gs.tools.OptimizedTrajectory.load(path),
+        ):
+            with pytest.raises(gs.GenesisException, match="The runtime has not started"):
+                use()
+    finally:
+        gs.init(backend=gs.cpu, precision="64", seed=0, logging_level="warning")  # as conftest does

@@ -126,11 +126,13 @@ class _Separable:
         """
         raise NotImplementedError
 
-    def check_values(self, rows_of: RowsOf, x: torch.Tensor, u: torch.Tensor) -> None:
+    def check_values(
+        self, rows_of: RowsOf, x: torch.Tensor, u: torch.Tensor
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor | None, torch.Tensor | None]:
         """Raise GenesisException where this cannot be a cost, along states x (T + 1, nx) and controls u (T, nu).
 
         What is refused: values that are NaN or infinite, that have no graph, of which there are none, or that depend on
-        the candidates beside them.
+        the candidates beside them. Returns states and controls as leaves, and the values with their graph to them.
         """
         leaves, trajectory, controls = _leaves(rows_of(1), x, u, 1)
         with torch.enable_grad():
@@ -146,6 +148,11 @@ class _Separable:
                 "a finite cost. Scale it down, or shorten the horizon."
             )
         self._require_alone(rows_of, x, u, stage, terminal)
+        self._remember(rows_of(1), stage, terminal)
+        return leaves, stage, terminal
+
+    def _remember(self, system: System, stage: torch.Tensor | None, terminal: torch.Tensor | None) -> None:
+        """What later calls have to agree with."""
 
     def _require_finite(self, stage: torch.Tensor | None, terminal: torch.Tensor | None) -> None:
         for name, values in (("stage", stage), ("terminal", terminal)):
@@ -203,10 +210,7 @@ class _Separable:
 
     def check(self, rows_of: RowsOf, x: torch.Tensor, u: torch.Tensor) -> None:
         """Raise GenesisException as `check_values` does, and where `stage` or `terminal` read what they must not."""
-        self.check_values(rows_of, x, u)
-        leaves, trajectory, controls = _leaves(rows_of(1), x, u, 1)
-        with torch.enable_grad():
-            stage, terminal = self._values(trajectory, controls)
+        leaves, stage, terminal = self.check_values(rows_of, x, u)
         kind = type(self).__name__
         if stage is not None:
             mix = torch.linspace(0.5, 1.5, stage[0].numel(), dtype=u.dtype, device=u.device).view_as(stage[0])
@@ -333,14 +337,19 @@ class ResidualCost(_Separable):
 
     def _counts(self, system: System, x: torch.Tensor, u: torch.Tensor) -> tuple[int, int]:
         """Numbers of residuals of `stage` and `terminal`; asked once of each problem and function."""
-        key = (self.stage, self.terminal, weakref.ref(system))
         known = getattr(self, "_known_counts", None)
-        if known is None or known[0] != key:
+        if known is None or known[0] != self._key(system):
             with torch.no_grad():
                 stage, terminal = self._values(system.trajectory(x.unsqueeze(1), u.unsqueeze(1)), u.unsqueeze(1))
-            counts = [0 if values is None else values.shape[-1] for values in (stage, terminal)]
-            self._known_counts = known = (key, (counts[0], counts[1]))
-        return known[1]
+            self._remember(system, stage, terminal)
+        return self._known_counts[1]
+
+    def _key(self, system: System) -> tuple[Any, ...]:
+        return self.stage, self.terminal, weakref.ref(system)
+
+    def _remember(self, system: System, stage: torch.Tensor | None, terminal: torch.Tensor | None) -> None:
+        first, last = (0 if values is None else values.shape[-1] for values in (stage, terminal))
+        self._known_counts = (self._key(system), (first, last))
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------------

@@ -62,7 +62,9 @@ def read(path: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise GenesisException(f"load: there is no file {path}.") from None
     except Exception as error:  # zip, zlib and NumPy each have errors of their own for a damaged file
-        raise _unfit(path, f"{type(error).__name__}: {error}") from None
+        # NumPy takes what it does not know for pickled objects, and says how to load them, which is no advice here.
+        why = "it is no .npz file, or holds Python objects" if "pickle" in str(error) else str(error)
+        raise _unfit(path, f"{type(error).__name__}: {why}") from None
     try:
         return _arguments(data)
     except _Unfit as error:
@@ -74,7 +76,7 @@ class _Unfit(Exception):
 
 
 def _unfit(path: str, why: str) -> GenesisException:
-    return GenesisException(f"load: {path} is damaged, or no file of OptimizedTrajectory.save ({why[:200]}).")
+    return GenesisException(f"load: {path} is not a file of OptimizedTrajectory.save, or is damaged ({why[:200]}).")
 
 
 def _arguments(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
