@@ -233,7 +233,7 @@ def _check_grad(arguments: argparse.Namespace) -> int:
 
 
 def _identify(arguments: argparse.Namespace) -> int:
-    from genesis.tools.identify_command import Request, run
+    from genesis.tools.identification.command import Request, run
 
     return run(
         Request(

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genesis.system import Linearization, System
-    from genesis.tools.identification import identify
-    from genesis.tools.identify_result import Identification
-    from genesis.tools.logs import Log
-    from genesis.tools.outputs import Output, resolve
-    from genesis.tools.recording import Recording
-    from genesis.tools.selection import Parameter
+    from genesis.tools.identification.identify import identify
+    from genesis.tools.identification.logs import Log
+    from genesis.tools.identification.outputs import Output, resolve
+    from genesis.tools.identification.recording import Recording
+    from genesis.tools.identification.result import Identification
+    from genesis.tools.identification.selection import Parameter
     from genesis.tools.trajectory_optimization import MPC, Cost, OptimizedTrajectory, ResidualCost, optimize_trajectory
 
 # Public name -> module. Loaded when first asked for: one tool needs nothing of another.
 _HOME = {
     "Linearization": "genesis.system",
     "System": "genesis.system",
-    "Log": "genesis.tools.logs",
-    "Output": "genesis.tools.outputs",
-    "Recording": "genesis.tools.recording",
-    "Identification": "genesis.tools.identify_result",
-    "Parameter": "genesis.tools.selection",
-    "identify": "genesis.tools.identification",
-    "resolve": "genesis.tools.outputs",
+    "Log": "genesis.tools.identification.logs",
+    "Output": "genesis.tools.identification.outputs",
+    "Recording": "genesis.tools.identification.recording",
+    "Identification": "genesis.tools.identification.result",
+    "Parameter": "genesis.tools.identification.selection",
+    "identify": "genesis.tools.identification.identify",
+    "resolve": "genesis.tools.identification.outputs",
     "Cost": "genesis.tools.trajectory_optimization",
     "MPC": "genesis.tools.trajectory_optimization",
     "OptimizedTrajectory": "genesis.tools.trajectory_optimization",

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from genesis.tools.identifiability import analyse
+from genesis.tools.identification.identifiability import analyse
 
 NAMES = ["a", "b", "c"]
 

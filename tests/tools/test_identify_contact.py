@@ -44,12 +44,14 @@ def scene():
 def slides(scene, count, seconds):
     rng = np.random.default_rng(0)
     model = copy.copy(scene.mj_model)
-    model.geom_friction[1, 0] = TRUE_FRICTION
+    model.geom_friction[model.geom("runner/runner").id, 0] = TRUE_FRICTION
     data = mujoco.MjData(model)
     times, positions, number = [], [], []
     for slide in range(count):
         mujoco.mj_resetData(model, data)
-        data.qvel[:] = rng.uniform(1.0, 2.5), 0.0
+        for _ in range(200):  # comes to rest on its padding
+            mujoco.mj_step(model, data)
+        data.qvel[0] = rng.uniform(1.0, 2.5)
         for k in range(round(seconds / DT) + 1):
             times.append(k * DT)
             positions.append(data.qpos + NOISE * rng.standard_normal(2))

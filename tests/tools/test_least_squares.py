@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from genesis.errors import GenesisException
-from genesis.tools import least_squares
-from genesis.tools.least_squares import Normal, Watch, information, solve
+from genesis.tools.identification import least_squares
+from genesis.tools.identification.least_squares import Normal, Watch, information, solve
 
 N_WINDOWS, N_STATES, N_PARAMETERS = 4, 3, 5
 ROUNDING = 1e-9  # of solving with matrices whose condition number is about 1e4

@@ -11,7 +11,7 @@ import torch
 import genesis as gs
 from genesis.math.rotation import quat_exp, quat_mul
 from genesis.system import System
-from genesis.tools.outputs import QUANTITIES, ChannelName, Output, columns_of, layout, resolve
+from genesis.tools.identification.outputs import QUANTITIES, ChannelName, Output, columns_of, layout, resolve
 from tests.scenes import build
 
 # A body that floats, with a hinge, a slide and a ball joint.

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.tools.outputs import near
-from genesis.tools.parameter_modules import Direction, InertiaAboutCOM
-from genesis.tools.selection import KINDS, Magnitudes, by_name, select_parameters
+from genesis.tools.identification.outputs import near
+from genesis.tools.identification.parameter_modules import Direction, InertiaAboutCOM
+from genesis.tools.identification.selection import KINDS, Magnitudes, by_name, select_parameters
 from tests.helpers import check_gradient
 
 ROUNDING = 1e-10  # of a value that went through logarithm, Cholesky factor and back

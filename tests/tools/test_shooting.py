@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.tools.estimation import Coordinates, Estimation, Point
-from genesis.tools.fitting import roughness
-from genesis.tools.selection import select_parameters
-from genesis.tools.shooting import Windows, _held, lay_on_grid
+from genesis.tools.identification.estimation import Coordinates, Estimation, Point
+from genesis.tools.identification.fitting import roughness
+from genesis.tools.identification.selection import select_parameters
+from genesis.tools.identification.shooting import Windows, _held, lay_on_grid
 from tests.differences import directional_derivative
 from tests.tools.recorded_arm import DT, build, record
 

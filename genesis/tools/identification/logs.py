@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from genesis.errors import GenesisException
-from genesis.tools.outputs import QUANTITIES, Output, base_of, near
+from genesis.tools.identification.outputs import QUANTITIES, Output, base_of, near
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
-    from genesis.tools.recording import Recording
+    from genesis.tools.identification.recording import Recording
     from genesis.trajectory import Trajectory
 
 CONTROLS = ("force", "position", "velocity", "actuators")
@@ -53,7 +53,7 @@ class Log:
 
     Args:
         times: (K,) [s], increasing within each recording
-        measurements: name -> (K, n) or (K,), as `genesis.tools.outputs` names them ("arm.dofs_position",
+        measurements: name -> (K, n) or (K,), as `genesis.tools.identification.outputs` names them ("arm.dofs_position",
             "arm.links_pos[hand]", "imu"). NaN: not measured at that time
         controls: entity's name -> (K, n_dofs) or (K, n_actuators), or "arm[joint1]" -> (K,) for some joints. Row k
             holds from times[k] to times[k + 1], so that the last row of a recording has no effect: it may be NaN.
@@ -131,7 +131,7 @@ class Log:
 
         Raises GenesisException, with line and column, for a file that is missing, empty, damaged or of another kind.
         """
-        from genesis.tools.log_files import read
+        from genesis.tools.identification.log_files import read
 
         log = read(Path(path), outputs)
         log.trust_units = trust_units
@@ -144,7 +144,7 @@ class Log:
 
         Raises GenesisException for another ending and for a file that cannot be written.
         """
-        from genesis.tools.log_files import write
+        from genesis.tools.identification.log_files import write
 
         write(self, Path(path))
 
@@ -217,8 +217,8 @@ class Log:
         quaternions that are not unit, and units that are off, by line. What is suspicious is added to `warnings`, and
         logged once.
         """
-        from genesis.tools.log_checks import check
-        from genesis.tools.recording import bind
+        from genesis.tools.identification.log_checks import check
+        from genesis.tools.identification.recording import bind
 
         recording = bind(self, scene, {**self.outputs, **(outputs or {})})
         for text in check(recording, trust_units or self.trust_units):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.tools.logs import Log
+from genesis.tools.identification.logs import Log
 from genesis.tools.program_file import load_program, scene_of
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
-    from genesis.tools.identify_result import Identification
+    from genesis.tools.identification.result import Identification
 
 METHODS = ("lm", "gauss-newton", "adam", "lbfgs")
 _WIDTH_OF_FILES = 140  # columns, where the output is no terminal whose width could be asked for
@@ -95,7 +95,7 @@ def _in_64_bits() -> Iterator[None]:
 
 
 def _identify(request: Request, scene: Scene, log: Log, namespace: Mapping[str, Any]) -> Identification:
-    from genesis.tools.identification import identify
+    from genesis.tools.identification.identify import identify
 
     parameters = list(request.parameters) or namespace.get("parameters")
     if not parameters:

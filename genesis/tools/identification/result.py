@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis.errors import GenesisException
-from genesis.tools.identifiability import Combination
-from genesis.tools.least_squares import Iteration
+from genesis.tools.identification.identifiability import Combination
+from genesis.tools.identification.least_squares import Iteration
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
-    from genesis.tools.selection import Parameter
+    from genesis.tools.identification.selection import Parameter
 
 _FORMAT = "genesis identification"
 _VERSION = 1
@@ -119,7 +119,7 @@ class Identification:
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of that name; raises GenesisException, with the near ones, if there is none."""
-        from genesis.tools.outputs import near
+        from genesis.tools.identification.outputs import near
 
         for estimate in self.estimates:
             if estimate.name == name:
@@ -215,7 +215,7 @@ class Identification:
         """
         import torch
 
-        from genesis.tools.selection import Magnitudes, by_name
+        from genesis.tools.identification.selection import Magnitudes, by_name
 
         scene._require_built("Identification.apply")
         numbers = {e.name: e.value for e in self.estimates}
@@ -312,7 +312,7 @@ class Identification:
 
         Raises GenesisException without matplotlib, and when the file cannot be written.
         """
-        from genesis.tools.identify_plot import plot
+        from genesis.tools.identification.plot import plot
 
         plot(self, Path(path))
 

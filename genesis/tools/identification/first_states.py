@@ -10,11 +10,11 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.tools.outputs import numbers_of
+from genesis.tools.identification.outputs import numbers_of
 
 if TYPE_CHECKING:
-    from genesis.tools.recording import Recording
-    from genesis.tools.shooting import Piece, Windows
+    from genesis.tools.identification.recording import Recording
+    from genesis.tools.identification.shooting import Piece, Windows
 
 # Samples of a channel, about the time that is asked for, through which a parabola is laid.
 _N_FITTED = 7
@@ -134,7 +134,7 @@ def first_states(
 ) -> tuple[list[torch.Tensor], bool]:
     """(N, nx), initial states of windows from the log, in several ways, and whether it tells them all; where it is
     silent, from a simulation of each segment from ``start`` (segments, nx) with the parameters ``theta``."""
-    from genesis.tools.shooting import Windows as _Windows
+    from genesis.tools.identification.shooting import Windows as _Windows
 
     channels = Channels(windows.recording)
     nq = windows.system.nq

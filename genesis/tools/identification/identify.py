@@ -16,18 +16,18 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.tools.estimation import Coordinates, parameters_kept
-from genesis.tools.first_states import Channels
-from genesis.tools.fitting import Fit, Settings
-from genesis.tools.least_squares import Iteration, Watch
-from genesis.tools.logs import Log
-from genesis.tools.selection import Magnitudes, Parameter, select_parameters
-from genesis.tools.shooting import lay_on_grid, require_one_row
+from genesis.tools.identification.estimation import Coordinates, parameters_kept
+from genesis.tools.identification.first_states import Channels
+from genesis.tools.identification.fitting import Fit, Settings
+from genesis.tools.identification.least_squares import Iteration, Watch
+from genesis.tools.identification.logs import Log
+from genesis.tools.identification.selection import Magnitudes, Parameter, select_parameters
+from genesis.tools.identification.shooting import lay_on_grid, require_one_row
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
-    from genesis.tools.identify_result import Identification
-    from genesis.tools.recording import Recording
+    from genesis.tools.identification.recording import Recording
+    from genesis.tools.identification.result import Identification
 
 METHODS = ("lm", "gauss-newton", "adam", "lbfgs")
 

@@ -11,8 +11,8 @@ import torch
 from genesis import runtime
 from genesis.entities.constraint_parameters import N_SIZES
 from genesis.errors import GenesisException
-from genesis.tools.outputs import ChannelName, near
-from genesis.tools.parameter_modules import Direction, Free, InertiaAboutCOM
+from genesis.tools.identification.outputs import ChannelName, near
+from genesis.tools.identification.parameter_modules import Direction, Free, InertiaAboutCOM
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity

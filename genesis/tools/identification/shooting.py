@@ -28,8 +28,8 @@ from genesis.errors import GenesisException
 from genesis.system import System
 
 if TYPE_CHECKING:
-    from genesis.tools.outputs import Output
-    from genesis.tools.recording import Recording
+    from genesis.tools.identification.outputs import Output
+    from genesis.tools.identification.recording import Recording
 
 # A sample this close to a step of the grid, in units of dt, is taken to lie on it: times are rounded in files.
 _ON_GRID = 1e-6

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from genesis.tools.logs import Damage
-from genesis.tools.outputs import TURN, numbers_of
-from genesis.tools.recording import Recording
+from genesis.tools.identification.logs import Damage
+from genesis.tools.identification.outputs import TURN, numbers_of
+from genesis.tools.identification.recording import Recording
 
 UNIT_NORM = 0.01  # a quaternion's norm may differ from 1 by this: four rounded digits, and a filter's drift
 DEGREE = 180 / math.pi

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis.errors import GenesisException
-from genesis.tools.outputs import (
+from genesis.tools.identification.outputs import (
     ChannelName,
     Number,
     Output,
@@ -27,7 +27,7 @@ from genesis.tools.outputs import (
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.scene import Scene
-    from genesis.tools.logs import Log
+    from genesis.tools.identification.logs import Log
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,12 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.tools.least_squares import Normal, information, inverse_of_states
-from genesis.tools.shooting import Residuals, Windows, require_one_row
+from genesis.tools.identification.least_squares import Normal, information, inverse_of_states
+from genesis.tools.identification.shooting import Residuals, Windows, require_one_row
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
-    from genesis.tools.selection import Parameter
+    from genesis.tools.identification.selection import Parameter
 
 # Standard deviation, in units in which 1 is a parameter's own size, of the pull to the start that keeps what the data
 # do not see where it is: elsewhere the same motion has coordinates that are hard to get away from, near a body without

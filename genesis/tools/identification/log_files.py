@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis.errors import GenesisException
-from genesis.tools.logs import CONTROLS, Damage, Log, column_names
-from genesis.tools.outputs import base_of
+from genesis.tools.identification.logs import CONTROLS, Damage, Log, column_names
+from genesis.tools.identification.outputs import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

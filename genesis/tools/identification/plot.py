@@ -11,7 +11,7 @@ import numpy as np
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
-    from genesis.tools.identify_result import Identification
+    from genesis.tools.identification.result import Identification
 
 _MOST_CHANNELS, _MOST_ESTIMATES = 12, 60
 

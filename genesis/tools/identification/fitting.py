@@ -12,8 +12,8 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.tools import least_squares
-from genesis.tools.estimation import (
+from genesis.tools.identification import least_squares
+from genesis.tools.identification.estimation import (
     HOLD,
     LAST_PULL,
     MOST_FOR_JACOBIAN,
@@ -23,14 +23,14 @@ from genesis.tools.estimation import (
     Point,
     StatePrior,
 )
-from genesis.tools.first_states import Channels, first_states
-from genesis.tools.identifiability import Analysis, analyse, is_determined
-from genesis.tools.identify_result import Channel, Estimate, Identification, misfit
-from genesis.tools.least_squares import Outcome, Watch
-from genesis.tools.shooting import Piece, Windows
+from genesis.tools.identification.first_states import Channels, first_states
+from genesis.tools.identification.identifiability import Analysis, analyse, is_determined
+from genesis.tools.identification.least_squares import Outcome, Watch
+from genesis.tools.identification.result import Channel, Estimate, Identification, misfit
+from genesis.tools.identification.shooting import Piece, Windows
 
 if TYPE_CHECKING:
-    from genesis.tools.recording import Recording
+    from genesis.tools.identification.recording import Recording
 
 # Samples of a first window if velocities are not measured.
 _SAMPLES_FOR_VELOCITY = 10
