@@ -306,10 +306,11 @@ class Estimation:
         total, by_state = float(cost.detach()), by_state.double()
         for value, of_parameters, of_state in self._extra_rows(point):
             total += 0.5 * float(value.square().sum())
-            by_z = by_z + of_parameters.mT @ value.flatten()
-            if of_state is not None:
-                windows, weight = of_state
-                by_state = by_state.index_add(0, windows, value * weight)
+            if of_state is None:
+                by_z = by_z + of_parameters.mT @ value.flatten()
+            else:
+                windows, by_dx = of_state
+                by_state = by_state.index_add(0, windows, (value[:, None] @ by_dx)[:, 0])
         return total, by_z, by_state
 
     def curvature(self, point: Point) -> tuple[torch.Tensor, torch.Tensor]:
@@ -357,7 +358,7 @@ class Estimation:
         self.weights = (_FAR_WORSE * usual / square.clamp(min=1e-300)).clamp(max=1.0) ** 2
 
     def _extra_rows(self, point: Point, held: bool = True):
-        """(residuals, their derivative by z, and which windows' states with which weight, or None)."""
+        """(residuals, their derivative by z, and which windows' states with which derivative, or None)."""
         rows: list[tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]] = []
         p = self.coordinates.count
         eye = torch.eye(p, dtype=torch.float64, device=point.z.device)
@@ -376,9 +377,20 @@ class Estimation:
         if self.state_prior is not None:
             prior = self.state_prior
             weight = 1.0 / prior.deviation
-            difference = self.windows.system.difference(prior.mean, point.x0[prior.windows]).double()
-            rows.append((difference * weight, none, (prior.windows, weight)))
+            difference, by_dx = self._from_mean(prior, point)
+            rows.append((difference * weight, none, (prior.windows, weight[:, None] * by_dx)))
         return rows
+
+    def _from_mean(self, prior: StatePrior, point: Point) -> tuple[torch.Tensor, torch.Tensor]:
+        """How far initial states are from the prior's mean (W, ndx), and the derivative of that by their tangent,
+        (W, ndx, ndx): not 1 where rotations are far from it."""
+        system, at = self.windows.system, point.x0[prior.windows]
+        with torch.enable_grad():
+            dx = torch.zeros((len(at), system.ndx), dtype=at.dtype, device=at.device, requires_grad=True)
+            difference = system.difference(prior.mean, system.integrate(at, dx))
+            columns = difference.sum(0)
+            rows = [torch.autograd.grad(column, dx, retain_graph=True)[0] for column in columns]
+        return difference.detach().double(), torch.stack(rows, 1).double()
 
     @staticmethod
     def _add_extra(normal: Normal, value: torch.Tensor, of_parameters: torch.Tensor, of_state) -> None:
@@ -387,9 +399,9 @@ class Estimation:
             normal.of_parameters += of_parameters.mT @ of_parameters
             normal.parameter_gradient += of_parameters.mT @ value
             return
-        windows, weight = of_state
-        normal.of_state.index_add_(0, windows, torch.diag(weight**2).expand(len(windows), -1, -1))
-        normal.state_gradient.index_add_(0, windows, value * weight)
+        windows, by_dx = of_state
+        normal.of_state.index_add_(0, windows, by_dx.mT @ by_dx)
+        normal.state_gradient.index_add_(0, windows, (value[:, None] @ by_dx)[:, 0])
 
     # -- noise --------------------------------------------------------------------------------------------------------
 

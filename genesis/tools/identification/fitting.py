@@ -282,7 +282,8 @@ class Fit:
 
     def _extend(self, length: int) -> bool:
         """Fit longer windows; False, and nothing changed, if that fits worse."""
-        before = (self.estimation, self.point, self.outcome, [s.clone() for s in self.sigma])
+        before = (self.estimation, self.point, self.outcome, self.seeds, self.damping)
+        sigma = [s.clone() for s in self.sigma]
         old = self.estimation
         states = old.states(self.point)
         before_chi2 = self._reduced_chi2()
@@ -301,7 +302,7 @@ class Fit:
         except GenesisException:
             worse = True
         if worse:
-            self.estimation, self.point, self.outcome, sigma = before
+            self.estimation, self.point, self.outcome, self.seeds, self.damping = before
             for mine, saved in zip(self.sigma, sigma, strict=True):
                 mine.copy_(saved)
             self.notes.append(
@@ -392,6 +393,13 @@ class Fit:
 
     def result(self) -> Identification:
         """Everything that was found."""
+        reason = self.watch.reason or self.outcome.reason
+        if reason != "converged":
+            self.notes.append(
+                f"it ended before it had converged ({reason}): values and standard errors are provisional."
+            )
+            if self.estimates_noise and self.coordinates.count <= MOST_FOR_JACOBIAN:
+                self._estimate_noise()  # else the errors would be those of the first guess of the noise
         cost = self.estimation.cost(self.point)
         self.coordinates.put(self.point.z)
         values, jacobian = self.coordinates.values()
@@ -416,7 +424,7 @@ class Fit:
             initial_states=self.point.x0.double().cpu().numpy(),
             window=self.estimation.windows.n_steps * self.dt,
             cost=cost,
-            reason=self.watch.reason or self.outcome.reason,
+            reason=reason,
             history=self.watch.history,
             notes=self.notes + misfit(channels),
             seconds=self.watch.seconds,

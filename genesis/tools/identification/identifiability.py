@@ -44,7 +44,8 @@ class Analysis:
 
     Attributes:
         rank: number of combinations that are determined
-        covariance: of the values, (n_v, n_v), from what is determined
+        covariance: of the values, (n_v, n_v): from what is determined, and, as far as a value also moves with what is
+            not, from an error of `LARGEST_ERROR` there
         determined: (n_v,) bool
         undetermined_basis: (p, k) orthonormal combinations of z that are not determined
         undetermined, determined_combinations: the same as combinations of values, and those that are determined
@@ -76,7 +77,8 @@ def analyse(information: torch.Tensor, jacobian: torch.Tensor, names: list[str])
     good = is_determined(values)
     known, unknown = vectors[:, good], vectors[:, ~good]
     covariance_z = (known / values[good]) @ known.mT
-    covariance = jacobian @ covariance_z @ jacobian.mT
+    along_unknown = LARGEST_ERROR * (jacobian @ unknown)
+    covariance = jacobian @ covariance_z @ jacobian.mT + along_unknown @ along_unknown.mT
     size = torch.linalg.vector_norm(jacobian, dim=1)
     share = torch.linalg.vector_norm(jacobian @ unknown, dim=1)
     determined = (size > 0) & (share <= LARGEST_SHARE * size)

@@ -106,7 +106,7 @@ def inverse_of_states(matrices: torch.Tensor, damping: torch.Tensor | float = 0.
     if isinstance(damping, torch.Tensor):
         damping = damping[:, None]
     size = matrices.diagonal(dim1=-2, dim2=-1).clamp(min=0.0).sqrt()
-    size = size.clamp(min=1e-8 * float(size.max()) + 1e-300)
+    size = size.clamp(min=1e-8 * float(size.max()) + 1e-150)
     values, vectors = torch.linalg.eigh(matrices / (size[:, :, None] * size[:, None, :]))
     inverse = torch.where(values > _RANK_TOLERANCE, 1.0 / (values.clamp(min=0.0) + damping), torch.zeros_like(values))
     vectors = vectors / size[:, :, None]
