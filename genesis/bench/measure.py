@@ -234,8 +234,6 @@ def measure_getters(subject: Subject, settings: Settings) -> Figures:
 
 def measure_linearize(subject: Subject, settings: Settings) -> Figures:
     """`A, B` of a step beside MuJoCo's centred finite differences, per call."""
-    contestants = {"mujoco": reference.transition(subject, LINEARIZATIONS)}
-    there = hasattr(subject.scene, "linearize")
 
     def run() -> dict[str, float]:
         start = time.perf_counter()
@@ -244,14 +242,10 @@ def measure_linearize(subject: Subject, settings: Settings) -> Figures:
         synchronize()
         return {"linearize": (time.perf_counter() - start) / LINEARIZATIONS}
 
-    if there:
-        subject.restart()
-        contestants = {"genesis": run, **contestants}
-    times = interleave(contestants, settings.effort)
-    figures: Figures = {"mjd_transitionFD_us": 1e6 * times.median("mujoco.linearize")}
-    if not there:
-        return figures | {"missing": f"scene.linearize: {NOT_THERE}"}
-    return figures | {
+    subject.restart()
+    times = interleave({"genesis": run, "mujoco": reference.transition(subject, LINEARIZATIONS)}, settings.effort)
+    return {
+        "mjd_transitionFD_us": 1e6 * times.median("mujoco.linearize"),
         "linearize_us": 1e6 * times.median("genesis.linearize"),
         "linearize_over_transitionFD": times.ratio("genesis.linearize", "mujoco.linearize"),
     }

@@ -7,10 +7,11 @@ start cannot do much harm, and makes them longer as far as the motion's sensitiv
 
 from __future__ import annotations
 
-import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 import torch
 
@@ -20,6 +21,7 @@ from genesis.tools.identification.estimation import Coordinates, parameters_kept
 from genesis.tools.identification.first_states import Channels
 from genesis.tools.identification.fitting import Fit, Settings
 from genesis.tools.identification.least_squares import Iteration, Watch
+from genesis.tools.identification.log_checks import UNIT_NORM
 from genesis.tools.identification.logs import Log
 from genesis.tools.identification.selection import Magnitudes, Parameter, select_parameters
 from genesis.tools.identification.shooting import lay_on_grid, require_one_row
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from genesis.tools.identification.recording import Recording
     from genesis.tools.identification.result import Identification
 
+_LARGEST = 1e100  # no sensible number is larger; what is computed with it is finite
 METHODS = ("lm", "gauss-newton", "adam", "lbfgs")
 
 
@@ -56,14 +59,14 @@ def identify(
             afterwards (`result.apply(scene)` puts what was found in force)
         log: what was measured, and under which controls
         parameters: names, as "arm.links_mass[hand]", "arm.dofs_damping", "arm.links_inertial[link3]" (mass, centre of
-            mass and inertia together), "arm.friction", "gravity"; or `gs.tools.Parameter`s of one's own
+            mass and inertia together), "arm.friction", "gravity"; or `gs.tools.Parameter`s of one's own, whose modules
+            hold the estimate afterwards
         window: length [s] of the pieces that are simulated, each from a free initial state. None: up to 1 s the whole
             recording; else grown as long as its sensitivity allows
         method: "lm" (Levenberg-Marquardt), "gauss-newton"; "adam", "lbfgs" for very many parameters
         priors: name -> (mean, standard deviation) in the unit of the value
         initial_state: (nx,) or (recordings, nx), state (qpos, qvel, act) at the beginning, where the log does not tell
-        it
-            (None: the scene's present one)
+            it (None: the scene's present one)
         initial_state_std: how well it is known, a number or (ndx,) [m, rad, m/s, rad/s]; None: not at all
         outputs: name -> function of the trajectory, for measurements of one's own
         max_iterations: in all (None: 200; 1000 for "adam" and "lbfgs")
@@ -79,6 +82,8 @@ def identify(
     however short the windows are.
     """
     settings = _checked(scene, log, window, method, max_iterations, tolerance, learning_rate)
+    if not (callback is None or callable(callback)):
+        raise GenesisException(f"identify: `callback` is {callback!r:.80}; expected a function of an Iteration.")
     recording = log.bind(scene, outputs)
     pieces = lay_on_grid(recording, scene.dt)
     magnitudes = _magnitudes(recording)
@@ -90,7 +95,7 @@ def identify(
         watch = Watch(settings.max_iterations, _teller(callback, progress))
         fit = Fit(recording, pieces, coordinates, starts, deviation, settings, watch)
         try:
-            fit.run(window)
+            fit.run(None if window is None else float(window))
             result = fit.result()
         except BaseException:
             coordinates.put(torch.zeros_like(coordinates.start))
@@ -131,13 +136,18 @@ def _checked(
         _positive_number("learning_rate", learning_rate, "a number")
     if max_iterations is None:
         max_iterations = 200 if method in ("lm", "gauss-newton") else 1000
-    if isinstance(max_iterations, bool) or not isinstance(max_iterations, int) or max_iterations < 1:
+    if isinstance(max_iterations, bool) or not isinstance(max_iterations, numbers.Integral) or max_iterations < 1:
         raise GenesisException(f"identify: `max_iterations` is {max_iterations!r}; expected a whole number from 1 on.")
-    return Settings(method, max_iterations, float(tolerance), learning_rate)
+    rate = None if learning_rate is None else float(learning_rate)
+    return Settings(method, int(max_iterations), float(tolerance), rate)
 
 
 def _positive_number(name: str, value: Any, expected: str) -> None:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    try:
+        good = good and 0.0 < float(value) < _LARGEST
+    except OverflowError:
+        good = False
     if not good:
         raise GenesisException(f"identify: `{name}` is {value!r:.60}; expected {expected} above zero.")
 
@@ -154,6 +164,7 @@ def _starts(scene: Scene, n_segments: int, state: Any, deviation: Any) -> tuple[
                 f"identify: `initial_state` has shape {tuple(found.shape)}; expected ({nx},) or ({n_segments}, {nx}): "
                 "(qpos, qvel, act), one row per recording."
             )
+        _check_quaternions(scene, found)
     starts = found.as_subclass(torch.Tensor).to(runtime.tc_float).expand(n_segments, nx)
     if deviation is None:
         return starts, None
@@ -164,6 +175,23 @@ def _starts(scene: Scene, n_segments: int, state: Any, deviation: Any) -> tuple[
             "positions, rotations, velocities and activations."
         )
     return starts, deviations.expand(ndx)
+
+
+def _check_quaternions(scene: Scene, states: torch.Tensor) -> None:
+    """Of free and ball joints, in states ([segments,] nx)."""
+    model = scene.mj_model
+    for joint in range(model.njnt):
+        kind = mujoco.mjtJoint(int(model.jnt_type[joint]))
+        if kind not in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
+            continue
+        first = int(model.jnt_qposadr[joint]) + (3 if kind == mujoco.mjtJoint.mjJNT_FREE else 0)
+        norms = torch.linalg.vector_norm(states[..., first : first + 4], dim=-1).reshape(-1)
+        bad = norms[(norms - 1.0).abs() > UNIT_NORM]
+        if len(bad):
+            raise GenesisException(
+                f"identify: `initial_state` holds a quaternion (numbers {first} to {first + 3}: w, x, y, z) of norm "
+                f"{float(bad[0]):.4g}; expected 1, as (1, 0, 0, 0) of a body that is not turned."
+            )
 
 
 def _tensor(name: str, value: Any, infinite: bool = False) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,8 @@ class Log:
             for orientations. A name without parts ("arm.dofs_position") stands for all channels of that quantity.
             What is not named is estimated
         segments: (K,) number of the recording that each row belongs to; None: all rows are one recording
-        outputs: name -> function of the trajectory, (T + 1, N, n), for measurements of one's own
+        outputs: name -> function of the trajectory, (T + 1, N, n), for measurements of one's own; there may be more
+            than are measured
         trust_units: only warn of units that look wrong in the scene that the log is bound to
 
     Attributes:
@@ -92,7 +94,7 @@ class Log:
     ) -> None:
         self.source, self.trust_units = source, trust_units
         self.warnings: list[str] = []
-        self.outputs = dict(outputs or {})
+        self.outputs = _checked_outputs(source, outputs)
         self._lines = None if lines is None else np.asarray(lines, dtype=np.int64)
         if control not in CONTROLS:
             raise GenesisException(f"{source}: `control` is {control!r}; expected one of {', '.join(CONTROLS)}.")
@@ -133,7 +135,7 @@ class Log:
         """
         from genesis.tools.identification.log_files import read
 
-        log = read(Path(path), outputs)
+        log = read(_path("Log.read", path), _checked_outputs("Log.read", outputs))
         log.trust_units = trust_units
         if scene is not None:
             log.bind(scene)
@@ -146,7 +148,7 @@ class Log:
         """
         from genesis.tools.identification.log_files import write
 
-        write(self, Path(path))
+        write(self, _path("Log.save", path))
 
     @staticmethod
     def join(logs: Sequence[Log]) -> Log:
@@ -220,7 +222,7 @@ class Log:
         from genesis.tools.identification.log_checks import check
         from genesis.tools.identification.recording import bind
 
-        recording = bind(self, scene, {**self.outputs, **(outputs or {})})
+        recording = bind(self, scene, {**self.outputs, **_checked_outputs(self.source, outputs)})
         for text in check(recording, trust_units or self.trust_units):
             self.warn(text)
         return recording
@@ -386,6 +388,31 @@ def column_names(name: str, width: int) -> list[str] | None:
     if rest or len(listed) != count:
         return None
     return [f"{base}[{part}]" + (f".{c}" if c else "") for part in listed for c in components]
+
+
+def _checked_outputs(source: str, given: Any) -> dict[str, Callable[[Trajectory], torch.Tensor] | Output]:
+    """Functions of one's own, used or not."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise GenesisException(
+            f"{source}: `outputs` is {given!r:.60}; expected a dictionary, name -> function of the trajectory."
+        )
+    for name, function in given.items():
+        if not isinstance(name, str) or not name:
+            raise GenesisException(f"{source}: `outputs` has the key {name!r:.60}; expected a name.")
+        if not (isinstance(function, Output) or callable(function)):
+            raise GenesisException(
+                f"{source}: outputs[{name!r}] is {function!r:.80}; expected a function of the trajectory that returns "
+                "(T + 1, N, n)."
+            )
+    return dict(given)
+
+
+def _path(owner: str, given: Any) -> Path:
+    if not isinstance(given, (str, PathLike)):
+        raise GenesisException(f"{owner}: `path` is {given!r:.80}; expected the name of a file.")
+    return Path(given)
 
 
 def _widths(table: Mapping[str, np.ndarray]) -> dict[str, int]:

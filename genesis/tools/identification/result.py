@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,13 +214,17 @@ class Identification:
         """Set what was found in ``scene``, as numbers without gradient: in the scene of the fit, or in another that has
         entities of the same names. What is not determined is set to where it was held.
 
-        Raises GenesisException for a parameter that the scene has not, and for one that was given by a setter of its
-        own when the result comes from a file.
+        Raises GenesisException, and changes no parameter of the scene, for a parameter that the scene has not, for
+        values that it refuses, and for a parameter that was given by a setter of its own when the result comes from a
+        file.
         """
         import torch
 
+        from genesis.scene import Scene
         from genesis.tools.identification.selection import Magnitudes, by_name
 
+        if not isinstance(scene, Scene):
+            raise GenesisException(f"Identification.apply: `scene` is {scene!r:.80}; expected a built gs.Scene.")
         scene._require_built("Identification.apply")
         numbers = {e.name: e.value for e in self.estimates}
         own = {one.name: one for one in self._parameters}
@@ -230,17 +238,23 @@ class Identification:
                     f"Identification.apply: {name!r} has other parts in this scene than in the one of the fit: "
                     f"{', '.join(one.names()[:6])}; expected {', '.join(labels[:6])}."
                 )
+            if missing := [label for label in labels if label not in numbers]:
+                raise GenesisException(
+                    f"Identification.apply: there is no estimate {missing[0]!r}, which belongs to {name!r}; leave the "
+                    "result's `estimates` and `groups` as they are."
+                )
             values = torch.tensor([numbers[label] for label in labels], dtype=torch.float64, device="cpu")
             with torch.no_grad():
                 ready.append((one, one.value_of(values)))
-        for one, value in ready:
-            one.setter(value)
+        with _all_or_nothing(scene):
+            for one, value in ready:
+                one.setter(value)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Write a .json file that `load` reads. Raises GenesisException when it cannot be written."""
-        path = Path(path)
+        path = _path("save", path)
         if path.suffix.lower() != ".json":
             raise GenesisException(f"Identification.save: `path` is {str(path)!r}; expected a name that ends in .json.")
         data = {
@@ -273,39 +287,21 @@ class Identification:
     @staticmethod
     def load(path: str | Path) -> Identification:
         """Read what `save` wrote. Raises GenesisException for a file that is missing, damaged or of another kind."""
-        path = Path(path)
+        path = _path("load", path)
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise GenesisException(f"Identification.load: {path} cannot be read ({error.strerror}).") from None
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets a thousand deep
             raise GenesisException(f"Identification.load: {path} is no JSON file: {error}.") from None
         if not isinstance(data, dict) or data.get("format") != _FORMAT or data.get("version") != _VERSION:
             raise GenesisException(f"Identification.load: {path} was not written by Identification.save.")
         try:
-            return Identification(
-                estimates=[Estimate(**_numbers(e, "value", "error", "start")) for e in data["estimates"]],
-                correlation=np.array(_restored(data["correlation"]), dtype=np.float64),
-                undetermined=[Combination(**_numbers(c, "error")) for c in data["undetermined"]],
-                combinations=[Combination(**_numbers(c, "error")) for c in data["combinations"]],
-                rank=data["rank"],
-                n_coordinates=data["n_coordinates"],
-                channels=[
-                    Channel(**{**_restored(c), "times": np.array(c["times"]), "residuals": np.array(c["residuals"])})
-                    for c in data["channels"]
-                ],
-                initial_states=np.array(_restored(data["initial_states"]), dtype=np.float64),
-                window=data["window"],
-                cost=data["cost"],
-                reason=data["reason"],
-                history=[Iteration(**_restored(i)) for i in data["history"]],
-                notes=data["notes"],
-                seconds=data["seconds"],
-                method=data["method"],
-                groups=data["groups"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise GenesisException(f"Identification.load: {path} is damaged: {error!r}.") from None
+            return _read(data)
+        except _Damaged as damage:
+            raise GenesisException(
+                f"Identification.load: {path} is damaged: {damage} Write it anew with Identification.save."
+            ) from None
 
     def plot(self, path: str | Path) -> None:
         """Draw residuals per channel, estimates with their errors and the correlation to an image file.
@@ -358,13 +354,136 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def _all_or_nothing(scene: Scene) -> Iterator[None]:
+    """If it fails inside, the scene's parameters are as before."""
+    store = scene._parameters
+    base, parts = store._base, [copy.copy(part) for part in store._parts]
+    for part in parts:
+        part.hidden = part.hidden.copy()
+    try:
+        yield
+    except BaseException:
+        store._base, store._parts = base, parts
+        store._changed()
+        raise
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def _path(method: str, given: Any) -> Path:
+    if not isinstance(given, (str, PathLike)):
+        raise GenesisException(f"Identification.{method}: `path` is {given!r:.80}; expected the name of a .json file.")
+    return Path(given)
+
+
+class _Damaged(Exception):
+    """What is wrong with a file: given and expected."""
+
+
+def _read(data: dict[str, Any]) -> Identification:
+    """What `save` wrote, every part of it checked. Raises _Damaged."""
+    result = Identification(
+        estimates=_rows(data, "estimates", Estimate),
+        correlation=_array(data, "correlation", 2),
+        undetermined=_rows(data, "undetermined", Combination),
+        combinations=_rows(data, "combinations", Combination),
+        channels=_rows(data, "channels", Channel),
+        initial_states=_array(data, "initial_states", 2),
+        history=_rows(data, "history", Iteration),
+        **{name: _value(data, name, "int") for name in ("rank", "n_coordinates")},
+        **{name: _value(data, name, "float") for name in ("window", "cost", "seconds")},
+        **{name: _value(data, name, "str") for name in ("reason", "method")},
+        notes=_value(data, "notes", "list[str]"),
+        groups={name: _value(_group(data), name, "list[str]") for name in _group(data)},
+    )
+    names = [e.name for e in result.estimates]
+    for e in result.estimates:
+        if not math.isfinite(e.value):
+            raise _Damaged(f"the value of {e.name!r} is {e.value}; expected a finite number.")
+    if len(set(names)) < len(names):
+        raise _Damaged("an estimate is there twice; expected each name once.")
+    grouped = [label for labels in result.groups.values() for label in labels]
+    if sorted(grouped) != sorted(names):
+        odd = sorted(set(grouped) ^ set(names)) or grouped
+        raise _Damaged(f"'estimates' and 'groups' differ in {odd[0]!r}; expected the same names in both.")
+    if result.correlation.shape != (len(names), len(names)):
+        raise _Damaged(f"'correlation' has shape {result.correlation.shape}; expected a row and column per estimate.")
+    for c in (*result.undetermined, *result.combinations):
+        if len(c.names) != len(c.weights):
+            raise _Damaged(f"a combination has {len(c.names)} names and {len(c.weights)} weights; expected as many.")
+    for channel in result.channels:
+        if len(channel.times) != len(channel.residuals):
+            raise _Damaged(f"the times and residuals of channel {channel.name!r} differ in length; expected as many.")
+    return result
+
+
+def _group(data: dict[str, Any]) -> dict[str, Any]:
+    found = data.get("groups")
+    if not isinstance(found, dict):
+        raise _Damaged(f"'groups' is {found!r:.60}; expected names of parameters, each with those of its estimates.")
+    return found
+
+
+def _rows(data: dict[str, Any], name: str, kind: type[Any]) -> list[Any]:
+    """A list of dataclasses."""
+    given = data.get(name)
+    if not isinstance(given, list):
+        raise _Damaged(f"{name!r} is {given!r:.60}; expected a list.")
+    found = []
+    for k, row in enumerate(given):
+        place = f"{name}[{k}]"
+        known = {f.name: str(f.type) for f in fields(kind)}
+        if not isinstance(row, dict) or row.keys() != known.keys():
+            shown = sorted(row) if isinstance(row, dict) else row
+            raise _Damaged(f"{place} is {shown!r:.80}; expected {', '.join(known)}.")
+        found.append(kind(**{what: _value(row, what, of, f"{place}.") for what, of in known.items()}))
+    return found
+
+
+def _array(data: dict[str, Any], name: str, ndim: int, place: str = "") -> np.ndarray:
+    try:
+        found = np.array(_restored(data.get(name)))
+        good = found.ndim == ndim and (found.dtype.kind in "fi" or found.size == 0)
+    except (ValueError, OverflowError, RecursionError):
+        good = False
+    if not good:
+        raise _Damaged(f"'{place}{name}' is {data.get(name)!r:.60}; expected numbers in {ndim} dimension(s).")
+    return found.astype(np.float64)
+
+
+def _value(data: dict[str, Any], name: str, kind: str, place: str = "") -> Any:
+    """A value of the kind that a dataclass says; raises _Damaged for another."""
+    if kind == "np.ndarray":
+        return _array(data, name, 1, place)
+    if kind == "list[float]":
+        return _array(data, name, 1, place).tolist()
+    value: Any = data.get(name)
+    if kind == "list[str]":
+        good = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    elif kind == "float":
+        value = _restored(value)
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > sys.float_info.max
+        good = good or (isinstance(value, float) and math.isinf(value))
+    else:
+        good = type(value).__name__ == kind  # JSON knows no subclasses
+    if not good:
+        raise _Damaged(f"'{place}{name}' is {data.get(name)!r:.60}; expected {_KINDS.get(kind, kind)}.")
+    return float(value) if kind == "float" else value
+
+
+_KINDS = {
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": 'a number, "nan", "inf" or "-inf"',
+    "list[str]": "a list of texts",
+}
+
+
 def _restored(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _restored(one) for key, one in value.items()}
+    """NaN and infinities, which `_plain` made text, as numbers again."""
     if isinstance(value, list):
         return [_restored(one) for one in value]
     return float(value) if value in ("nan", "inf", "-inf") else value
-
-
-def _numbers(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {**row, **{name: float(row[name]) for name in names}}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,16 +27,21 @@ _SMALL = 0.01
 class Parameter:
     """A group of numbers to be found.
 
+    After `identify` the module holds the estimate, from which another `identify` with it begins; if that was refused or
+    failed, it is as before. The Parameter itself is not changed.
+
     Args:
         name: for tables
         setter: puts the module's value in force, as `robot.set_links_mass` or `lambda v: robot.set_friction(v, [0])`
         module: its call gives the value, a tensor or a named tuple of tensors, from its own `parameters()`, which have
             no bounds (`gs.parameters`)
-        prior: (mean, standard deviation) of the value, broadcast over its numbers; infinite: nothing known
+        prior: (mean, standard deviation) of the value, broadcast over its numbers; an infinite standard deviation:
+            nothing known
 
     Attributes:
         labels: what each number of the value is called; made from the name unless given
         sizes: (n,) what counts as a large change of each number; its own size unless given
+        writes: of one that was named: what it sets, as "links_mass of link 'hand' of 'arm'"
     """
 
     name: str
@@ -46,6 +51,7 @@ class Parameter:
     labels: Sequence[str] | None = None
     sizes: torch.Tensor | None = None
     scene: Scene | None = field(default=None, repr=False)  # of one that was named: the scene in which it was
+    writes: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         if not callable(self.setter):
@@ -118,12 +124,20 @@ class Parameter:
         count = self.numbers().numel()
         both = []
         for what, value in zip(("mean", "standard deviation"), _pair(self.prior, self.name), strict=True):
-            tensor = torch.as_tensor(value, dtype=torch.float64, device=runtime.device).flatten()
+            try:
+                tensor = torch.as_tensor(value, dtype=torch.float64, device=runtime.device).detach().flatten()
+            except (TypeError, ValueError, RuntimeError):  # RuntimeError: rows of different lengths, too large numbers
+                tensor = torch.empty(0)
             if tensor.numel() not in (1, count) or bool(torch.isnan(tensor).any()):
                 raise GenesisException(
                     f"the {what} of the prior of {self.name!r} is {value!r:.80}; expected one number or {count}."
                 )
             both.append(tensor.expand(count))
+        if not bool(torch.isfinite(both[0]).all()):
+            raise GenesisException(
+                f"the mean of the prior of {self.name!r} is {self.prior[0]!r:.80}; expected finite numbers. Where "
+                "nothing is known, the standard deviation is infinite."
+            )
         if not bool((both[1] > 0).all()):
             raise GenesisException(f"the standard deviation of the prior of {self.name!r} must be above zero.")
         return both[0], both[1]
@@ -224,6 +238,8 @@ KINDS: dict[str, Kind] = {
     "geoms_offset_quat": Kind("geoms", "rotation", _WXYZ, "how shapes are turned on their links"),
     "mass": Kind("entity", "positive", meaning="total mass, inertias scaled with it"),
 }
+# Kinds that set others.
+_SETS = {"mass": ("links_mass", "links_inertia"), "links_inertial": ("links_mass", "links_COM", "links_inertia")}
 _PART = {"dofs": "joint", "joints": "joint", "links": "link", "actuators": "actuator", "geoms": "geom"}
 
 
@@ -260,9 +276,16 @@ def select_parameters(
 ) -> list[Parameter]:
     """The parameters meant by names and those given as such, starting from the values in force.
 
-    Raises GenesisException for names that mean nothing, with the near ones, for a parameter given twice, and for priors
-    of what is not looked for.
+    Those given as such are copied (with the same module), so that priors are set in the copies.
+
+    Raises GenesisException for names that mean nothing, with the near ones, for a parameter given twice, for two that
+    set the same, and for priors of what is not looked for.
     """
+    if isinstance(parameters, Mapping) or not isinstance(parameters, (str, Parameter, Iterable)):
+        raise GenesisException(
+            f'identify: `parameters` is {parameters!r:.80}; expected a list of names, as ["arm.links_mass[hand]"], or '
+            "of gs.tools.Parameters."
+        )
     given = [parameters] if isinstance(parameters, (str, Parameter)) else list(parameters)
     if not given:
         raise GenesisException('identify: `parameters` is empty; name at least one, as "arm.links_mass[hand]".')
@@ -275,7 +298,7 @@ def select_parameters(
                 f'identify: a parameter is {one!r:.80}; expected text, as "arm.links_mass[hand]", or a '
                 "gs.tools.Parameter."
             )
-        found.append(one)
+        found.append(replace(one))
     seen: dict[str, str] = {}
     for one in found:
         for label in one.names():
@@ -284,6 +307,11 @@ def select_parameters(
                     f"identify: {label!r} is meant by {seen[label]!r} and by {one.name!r}; name it once."
                 )
             seen[label] = one.name
+    _refuse_overlaps(found)
+    if not (priors is None or isinstance(priors, Mapping)):
+        raise GenesisException(
+            f"identify: `priors` is {priors!r:.80}; expected a dictionary, name -> (mean, standard deviation)."
+        )
     for name, prior in (priors or {}).items():
         _add_prior(found, name, prior)
     for one in found:
@@ -291,7 +319,19 @@ def select_parameters(
     return found
 
 
-def _add_prior(parameters: list[Parameter], name: str, prior: Any) -> None:
+def _refuse_overlaps(parameters: Sequence[Parameter]) -> None:
+    """Of two that set the same, the later one would override the earlier one, or scale it."""
+    for k, one in enumerate(parameters):
+        for other in parameters[:k]:
+            if shared := sorted(one.writes & other.writes):
+                more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+                raise GenesisException(
+                    f"identify: {other.name!r} and {one.name!r} both set {shared[0]}{more}; look for one of them, or "
+                    "for parts of which they do not share any."
+                )
+
+
+def _add_prior(parameters: list[Parameter], name: Any, prior: Any) -> None:
     for one in parameters:
         if one.name == name:
             one.prior = prior
@@ -303,13 +343,25 @@ def _add_prior(parameters: list[Parameter], name: str, prior: Any) -> None:
             count = len(labels)
             means = known[0].tolist() if known else [0.0] * count
             deviations = known[1].tolist() if known else [float("inf")] * count
-            means[labels.index(name)], deviations[labels.index(name)] = float(mean), float(deviation)
+            k = labels.index(name)
+            means[k] = _one_number(mean, "mean", name)
+            deviations[k] = _one_number(deviation, "standard deviation", name)
             one.prior = (means, deviations)
             return
     names = [one.name for one in parameters] + [label for one in parameters for label in one.names()]
     raise GenesisException(
-        f"identify: `priors` names {name!r}, which is not looked for; {near(name, dict.fromkeys(names))}"
+        f"identify: `priors` names {name!r}, which is not looked for; {near(str(name), dict.fromkeys(names))}"
     )
+
+
+def _one_number(value: Any, what: str, name: str) -> float:
+    """Of the prior of one number."""
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError("text")
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        raise GenesisException(f"the {what} of the prior of {name!r} is {value!r:.80}; expected one number.") from None
 
 
 def by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
@@ -339,9 +391,24 @@ def _by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
     if kind.axis == "entity":
         if name.parts is not None:
             raise GenesisException(f"identify: {text!r}: {name.base!r} is one number; leave the brackets out.")
-        return Parameter(text, entity.set_mass, _positive(_plain(entity.get_mass()).reshape(-1)[0]), labels=[name.base])
-    numbers, labels = _parts(entity, kind_name, kind, name)
-    return _parameter(entity, text, kind_name, kind, numbers, labels, magnitudes)
+        total = _plain(entity.get_mass()).reshape(-1)[0]
+        one = Parameter(text, entity.set_mass, _positive(total), labels=[name.base])
+        numbers = list(range(entity.n_links))
+    else:
+        numbers, labels = _parts(entity, kind_name, kind, name)
+        one = _parameter(entity, text, kind_name, kind, numbers, labels, magnitudes)
+    one.writes = frozenset(_written(entity, kind_name, kind, numbers))
+    return one
+
+
+def _written(entity: RigidEntity, kind_name: str, kind: Kind, numbers: Sequence[int]) -> Iterator[str]:
+    """What a parameter of these parts sets, in words."""
+    axis = "links" if kind.axis == "entity" else kind.axis
+    names = _part_names(entity, axis)
+    for one in _SETS.get(kind_name, (kind_name,)):
+        for k in numbers:
+            same_name = f" (number {k})" if names.count(names[k]) > 1 else ""
+            yield f"{one} of {_PART[axis]} {names[k]!r}{same_name} of {entity.name!r}"
 
 
 def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -> tuple[list[int], list[str]]:
@@ -353,7 +420,7 @@ def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -
         if kind.form == "size":
             able = [k for k in able if entity.geoms[k].type in N_SIZES]
     elif kind.axis == "links" and kind.form in ("positive", "inertia", "inertial"):
-        masses = entity.get_links_mass().reshape(-1, entity.n_links)[0]
+        masses = _plain(entity.get_links_mass()).reshape(-1, entity.n_links)[0]
         able = [k for k in able if float(masses[k]) > 0]
     what = _PART[kind.axis]
     if name.parts is None:
@@ -442,9 +509,15 @@ def _parameter(
         if bool(zero.any()):
             dofs = [entity.dof_start + k for k in numbers] if kind.axis == "dofs" else [0] * len(numbers)
             starts = torch.tensor(magnitudes.starts_of(kind.scale, dofs)).to(value).view(-1, *[1] * (value.ndim - 1))
-            shown = ", ".join(f"{start:.3g}" for start in starts.flatten().tolist())
-            magnitudes.noted.append(f"{text}: zero cannot be varied by its logarithm; it starts at {shown} instead.")
             value = torch.where(zero, starts.expand_as(value), value)
+            shown = ", ".join(
+                f"{label} at {start:.3g}"
+                for label, start, was in zip(full, value.flatten().tolist(), zero.flatten().tolist(), strict=True)
+                if was
+            )
+            magnitudes.noted.append(
+                f"{text}: zero cannot be varied by its logarithm; it starts above zero instead: {shown}."
+            )
         module: torch.nn.Module = _positive(value)
     elif kind.form == "inertia":
         module = InertiaAboutCOM(value, text)
