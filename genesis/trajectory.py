@@ -86,14 +86,14 @@ class Trajectory:
         """
         start, count = self._range("links_acc", entity, "link")
         values = self._observe_acceleration()
-        return self._wrap(torch.narrow_copy(values, 2, start + 1, count)[..., :3].clone())
+        return self._wrap(values[:, :, start + 1 : start + 1 + count, :3].clone())
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _links(self, method: str, entity: RigidEntity | None, name: str, part: slice) -> Tensor:
         start, count = self._range(method, entity, "link")
         values = self._observe((name,), self._kept(method))[0]
-        return self._wrap(torch.narrow_copy(values, 2, start + 1, count)[..., part].clone())
+        return self._wrap(values[:, :, start + 1 : start + 1 + count, part].clone())
 
     def _observe(self, names: tuple[str, ...], states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """At states of the rows of the dynamics, without commands."""

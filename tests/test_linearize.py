@@ -202,19 +202,30 @@ def test_a_trajectory_reads_what_the_getters_read(n_envs):
         scene.step()
 
 
-def test_the_accelerations_of_a_trajectory_have_gradients():
+READINGS = ("qpos", "dofs_velocity", "dofs_position", "links_pos", "links_quat", "links_vel", "links_ang", "links_acc")
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+@pytest.mark.parametrize("name", READINGS)
+def test_what_a_trajectory_reads_has_gradients(name, at_rest):
+    """By states, controls and parameters; in motion and contact, and where every velocity and angle is zero."""
     scene, ant = ant_scene()
     system = System(scene, 2, "actuators")
     generator = torch.Generator().manual_seed(1)
     u = 0.3 * torch.randn(4, 2, system.nu, generator=generator)
     x = system.rollout(system.state(), u).detach()
-    weights = torch.randn(5, 2, ant.n_links, 3, generator=generator)
+    if at_rest:
+        x, u = torch.zeros_like(x), torch.zeros_like(u)
+        x[..., 2:4] = torch.tensor([3.0, 1.0])  # in the air, upright
+    weights = torch.randn(5, 2, 200, generator=generator)
 
     def loss(x, u, theta):
-        return (system.trajectory(x, u, theta).links_acc(ant).sceneless() * weights).sum()
+        values = getattr(system.trajectory(x, u, theta), name)(ant).sceneless().flatten(2)
+        return (values * weights[..., : values.shape[-1]]).sum()
 
     leaves = [x.clone().requires_grad_(), u.clone().requires_grad_(), system.theta().clone().requires_grad_()]
-    grads = torch.autograd.grad(loss(*leaves), leaves)
+    grads = torch.autograd.grad(loss(*leaves), leaves, allow_unused=True, materialize_grads=True)
+    assert grads[0].abs().max() > 0
     for k, grad in enumerate(grads):
         way = torch.randn(grad.shape, generator=generator)
         if k == 0:  # along the states' tangent space
@@ -227,7 +238,25 @@ def test_the_accelerations_of_a_trajectory_have_gradients():
             loss(*[leaf.detach() + (s * h * way if i == k else 0) for i, leaf in enumerate(leaves)]) for s in (1, -1)
         )
         expected = (ahead - behind) / (2 * h)
-        torch.testing.assert_close((grad * way).sum(), expected, rtol=1e-5, atol=1e-6 * float(grad.abs().max()))
+        torch.testing.assert_close((grad * way).sum(), expected, rtol=1e-5, atol=1e-6 * float(grad.abs().max()) + 1e-7)
+
+
+@pytest.mark.parametrize("name", ["actuators", "actuators_implicitfast", "ball_chain", "still_box"])
+def test_a_and_b_at_rest(name, tmp_path):
+    """Where every velocity, angle and control is zero."""
+    box = contact_scenes.thrown("box")
+    source, integrator, _ = MODELS[name] if name in MODELS else (box, "Euler", False)
+    scene, entity = scene_of(source, integrator, tmp_path=tmp_path)
+    model = scene.mj_model
+    data = mujoco.MjData(model)
+    mid, wide, narrow = (transition(model, data, EPSILON * factor) for factor in (1.0, 3.0, 1.0 / 3.0))
+    own_error = max(np.abs(mid - wide).max(), np.abs(mid - narrow).max())
+    if model.nu:
+        entity.control_actuators(torch.zeros(model.nu))
+    a, b = scene.linearize()
+    ours = torch.cat([a.sceneless(), b.sceneless()], 1).numpy()
+    assert data.ncon == 0
+    assert np.abs(ours - mid).max() <= OF_ITS_OWN_ERROR * own_error + ROUNDING * np.abs(ours).max()
 
 
 def test_tangent_space_is_mujocos():

@@ -11,6 +11,7 @@ a backward pass has gone through it; from then on it enters as numbers.
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -291,6 +292,18 @@ class ParameterStore:
             origin = self._origin(owner, source)
             columns = np.concatenate([masses, inertias])
             self._write(_Part(columns, envs, total.clone(), origin, n_masses=len(masses)))
+
+    def saved(self) -> tuple[torch.Tensor, list[_Part]]:
+        """Every setting with its graph, for `go_back`."""
+        parts = [copy.copy(part) for part in self._parts]
+        for part in parts:
+            part.hidden = part.hidden.copy()
+        return self._base, parts
+
+    def go_back(self, saved: tuple[torch.Tensor, list[_Part]]) -> None:
+        """As it was when `saved` was called."""
+        self._base, self._parts = saved
+        self._changed()
 
     def replace(self, theta: torch.Tensor) -> None:
         """Take over a whole vector, (P, ntheta), without graph."""

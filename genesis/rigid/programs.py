@@ -51,7 +51,6 @@ class CpuExecutor:
         self._state_size = model.nq + model.nv + model.na
         self._evaluations = evaluations(model, substeps, rk4)
         self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
-        self._n_segments = len(self._binder.segments(True))
         self._programs: dict[object, Program] = {}
         self._finite = torch.zeros(1, dtype=torch.int32, device="cpu")
 
@@ -228,7 +227,7 @@ class CpuExecutor:
 
     def _build_step_jacobian(self):
         # Each segment works in a space of its own, so that all rows share one forward pass.
-        while len(self._segment_spaces) < self._n_segments:
+        for _ in self._binder.segments(True)[len(self._segment_spaces) :]:
             self._segment_spaces.append(self._new_space())
         spaces = self._segment_spaces
         first, work = self._gradient_of("qpos@0"), self._gradient_of(self.space.first_work_field)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,15 +47,11 @@ class Point(NamedTuple):
 @contextlib.contextmanager
 def parameters_kept(scene: Scene) -> Iterator[None]:
     """Parameters that are set inside are taken back."""
-    store = scene._parameters
-    base, parts = store._base, [copy.copy(part) for part in store._parts]
-    for part in parts:
-        part.hidden = part.hidden.copy()
+    saved = scene._parameters.saved()
     try:
         yield
     finally:
-        store._base, store._parts = base, parts
-        store._changed()
+        scene._parameters.go_back(saved)
 
 
 class Coordinates:

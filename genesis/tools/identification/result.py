@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import sys
@@ -357,15 +356,11 @@ def _plain(value: Any) -> Any:
 @contextmanager
 def _all_or_nothing(scene: Scene) -> Iterator[None]:
     """If it fails inside, the scene's parameters are as before."""
-    store = scene._parameters
-    base, parts = store._base, [copy.copy(part) for part in store._parts]
-    for part in parts:
-        part.hidden = part.hidden.copy()
+    saved = scene._parameters.saved()
     try:
         yield
     except BaseException:
-        store._base, store._parts = base, parts
-        store._changed()
+        scene._parameters.go_back(saved)
         raise
 
 
