@@ -113,10 +113,23 @@ def test_the_executor_of_gpus_clips_alike():
     graphs = GraphDynamics(model, 3, torch.device("cpu"), gradient_clip=CLIP)
     rows = torch.randn(3, 29, dtype=torch.float64)
     rows[1] *= 1e-3
-    rows[2] *= 1e200
+    rows[2] = 1.5e308  # its norm overflows, though every number is finite
     norms = torch.linalg.vector_norm(graphs._clipped(rows), dim=1)
     torch.testing.assert_close(norms[[0, 2]], torch.full((2,), CLIP, dtype=torch.float64))
     assert torch.equal(graphs._clipped(rows)[1], rows[1])
+
+
+@pytest.mark.parametrize("n_envs", [0, 2])
+def test_a_gradient_whose_norm_overflows_is_clipped_and_not_lost(n_envs):
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.005, requires_grad=True, gradient_clip=CLIP))
+    box = scene.add_entity(gs.morphs.Box(size=(0.1, 0.1, 0.1)))
+    scene.build(n_envs=n_envs)
+    velocity = torch.zeros(*([n_envs] if n_envs else []), 6, requires_grad=True)
+    box.set_dofs_velocity(velocity)
+    scene.rollout(n_steps=1)
+    (1.5e308 * box.get_qpos()[..., :3]).sum().backward()
+    assert velocity.grad[..., :3].norm(dim=-1).min() > 1e-3 * CLIP
+    assert velocity.grad.norm(dim=-1).max() <= CLIP
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, "wide", True, torch.tensor(True)])

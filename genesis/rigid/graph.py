@@ -242,8 +242,12 @@ class GraphDynamics(Dynamics):
         if self.gradient_clip is None:
             return gradient
         largest = gradient.abs().amax(1, keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
-        norm = largest * torch.linalg.vector_norm(gradient / largest, dim=1, keepdim=True)
-        return gradient * torch.where(norm.isfinite(), (self.gradient_clip / norm).clamp(max=1.0), 1.0)
+        direction = gradient / largest
+        length = torch.linalg.vector_norm(direction, dim=1, keepdim=True)  # finite, where the norm itself may not be
+        clipped = direction * (self.gradient_clip / length)
+        return torch.where(
+            gradient.isfinite().all(1, keepdim=True) & (largest * length > self.gradient_clip), clipped, gradient
+        )
 
     def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
         self._load(theta, command, 1)

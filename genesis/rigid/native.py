@@ -51,7 +51,7 @@ _LOOP = """
         }
         static void clip(REAL* __restrict x, const REAL* __restrict bound, u64 n)
         {
-            // Through the largest number: squares overflow long before norms do. What is not finite stays so.
+            // Through the largest number: squares, and even the norm, may overflow. What is not finite stays so.
             if (!x || !bound)
                 return;
             REAL largest = 0, sum = 0;
@@ -64,10 +64,9 @@ _LOOP = """
                 return;
             for (u64 k = 0; k < n; ++k)
                 sum += (x[k] / largest) * (x[k] / largest);
-            REAL norm = largest * sqrt(sum);
-            if (norm > *bound)
+            if (largest * sqrt(sum) > *bound)
                 for (u64 k = 0; k < n; ++k)
-                    x[k] *= *bound / norm;
+                    x[k] = (x[k] / largest) * (*bound / sqrt(sum));
         }
         static void operations(const u64* op, int n)
         {
