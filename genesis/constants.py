@@ -2,6 +2,9 @@
 
 import enum
 
+# |qpos|, |qvel| and |qacc| above this are no motion of anything: MuJoCo's mjMAXVAL, beyond which it warns and resets.
+LARGEST_STATE = 1e10
+
 
 class Backend(enum.Enum):
     """Where the simulation runs, as chosen in :func:`genesis.init`."""

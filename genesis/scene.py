@@ -16,6 +16,7 @@ import torch
 from genesis import runtime
 from genesis.entities.indexing import (
     fit,
+    kept,
     plain_tensors,
     read_tensor,
     require_finite,
@@ -330,14 +331,14 @@ class Scene:
         pieces = [(command, plan)]
         if self._commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
             pieces = rollout.split_off_first_step(command, plan)
-        kept: list[torch.Tensor] = []
+        parts: list[torch.Tensor] = []
         for part, part_plan in pieces:
             state, states, guess = rollout.rollout(self._dynamics, state, theta, part, guess, part_plan, record, index)
             index += part_plan.n_steps
-            kept.append(states)
+            parts.append(states)
         if not plan.keeps_all:
             return state, None, guess
-        return state, kept[0] if len(kept) == 1 else torch.cat([kept[0], kept[1][1:]]), guess
+        return state, parts[0] if len(parts) == 1 else torch.cat([parts[0], parts[1][1:]]), guess
 
     def linearize(self, control: str = "actuators") -> tuple[Tensor, Tensor]:
         """Exact derivatives `A, B` of the next step at the present state and commands: dx' = A dx + B du.
@@ -361,8 +362,8 @@ class Scene:
         dynamics = self._dynamics
         with torch.no_grad(), plain_tensors(), dynamics.lock:
             found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
-            bridge.require_slots_for(dynamics, found.overflow)
-            if rows := bridge.rows_not_finite(found.after):
+            bridge.require_slots(dynamics, found.crowded)
+            if rows := dynamics.rows_beyond(found.after):
                 raise bridge.diverged(rows, "the step that was linearised")
         return self._wrap(found.state), self._wrap(found.control)
 
@@ -383,13 +384,13 @@ class Scene:
         if envs is None:
             self._cur_step = 0
             self._solution = None
-            self._dynamics.forget_overflow()
+            self._dynamics.forget_lost_contacts()
             self._commands.clear()
             self._set_state(target)
             return
         if self._solution is not None:
-            self._solution = self._solution.index_fill(0, envs.tensor(), 0.0)
-        self._dynamics.forget_overflow(envs.tensor())
+            self._solution = kept(self._solution.index_fill(0, envs.tensor(), 0.0))
+        self._dynamics.forget_lost_contacts(envs.tensor())
         self._commands.clear_envs(envs)
         columns = select_range(target.shape[1], 0, target.shape[1])
         self._set_state(scatter(self._state, envs, columns, target.index_select(0, envs.tensor())))
@@ -533,7 +534,7 @@ class Scene:
         return self._state
 
     def _set_state(self, state: torch.Tensor) -> None:
-        self._state = state
+        self._state = kept(state)
         self._observer.clear()
 
     def _restore(
@@ -550,7 +551,7 @@ class Scene:
         self._parameters.replace(theta)
         if self._parameters.has_friction_loss():
             self._dynamics.require_constraints()
-        self._dynamics.forget_overflow()
+        self._dynamics.forget_lost_contacts()
         self._solution = solution if solution.shape[-1] == self._dynamics.solution_size else None
         self._commands.restore(blocks, mode, actuators_on)
         self._cur_step = cur_step

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import plain_tensors, read_tensor, require_finite
+from genesis.entities.indexing import plain_tensors, read_tensor, refuse_transforms, require_finite
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command
+from genesis.rigid.door import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,8 +100,8 @@ class System:
     # -- the scene's --------------------------------------------------------------------------------------------------
 
     def state(self) -> torch.Tensor:
-        """The scene's present state with its graph, (n_envs or 1, nx)."""
-        return self.scene._read_state()
+        """A copy of the scene's present state, with its graph, (n_envs or 1, nx)."""
+        return self.scene._read_state().clone()
 
     def put(self, x: torch.Tensor) -> None:
         """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay.
@@ -110,34 +111,40 @@ class System:
         n_envs = max(self.scene.n_envs, 1)
         state = self._read("x", x, ((self.nx,), (1, self.nx), (n_envs, self.nx)))
         with plain_tensors():
-            state = state.expand(n_envs, self.nx).contiguous()
+            state = state.expand(n_envs, self.nx).clone(memory_format=torch.contiguous_format)
         self.scene._solution = None
         self.scene._set_state(state)
 
     def integrate(self, x: torch.Tensor, dx: torch.Tensor) -> torch.Tensor:
         """``x`` (..., nx) moved by ``dx`` (..., ndx), broadcast against each other (MuJoCo: mj_integratePos)."""
-        self._require_last("x", x, self.nx)
-        self._require_last("dx", dx, self.ndx)
+        x, dx = self._last("x", x, self.nx), self._last("dx", dx, self.ndx)
+        self._require_broadcast(x, dx)
         return self._tangent.integrate(x, dx)
 
     def difference(self, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
         """The ``dx`` (..., ndx) that moves ``start`` to ``end``, (..., nx) each (MuJoCo: mj_differentiatePos)."""
-        self._require_last("start", start, self.nx)
-        self._require_last("end", end, self.nx)
+        start, end = self._last("start", start, self.nx), self._last("end", end, self.nx)
+        self._require_broadcast(start, end)
         return self._tangent.difference(start, end)
 
     def tangent(self, x: torch.Tensor) -> torch.Tensor:
         """Derivative (..., nx, ndx) of `integrate` by ``dx`` at zero: a gradient by x times it is one by dx."""
-        self._require_last("x", x, self.nx)
-        return self._tangent.tangent(x)
+        return self._tangent.tangent(self._last("x", x, self.nx))
 
     def theta(self) -> torch.Tensor:
-        """The packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
+        """A copy of the packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
+        return self._theta_in_force().clone()
+
+    def _theta_in_force(self) -> torch.Tensor:
         return self.scene._parameters.theta() if self._held is None else self._held
 
     def hold(self, theta: torch.Tensor | None) -> None:
-        """Let these parameters, (1 or N, ntheta), be in force here, whatever is set in the scene; None: the scene's."""
-        self._held = None if theta is None else self._theta(theta)
+        """Let these parameters, (1 or N, ntheta), be in force here, whatever is set in the scene; None: the scene's.
+
+        They are copied, with their graph.
+        """
+        with plain_tensors():
+            self._held = None if theta is None else self._theta(theta).clone()
 
     # -- motion -------------------------------------------------------------------------------------------------------
 
@@ -170,7 +177,7 @@ class System:
             if torch.is_grad_enabled() and theta.requires_grad:
                 theta = theta.expand(self.n_rows, -1)  # gradients are summed over the steps of a row first
             if self._dynamics.device.type == "cuda":
-                self._dynamics.forget_overflow()
+                self._dynamics.forget_lost_contacts()
             states = rollout.rollout(self._dynamics, x0, theta, command, None, plan, record)[1]
             bridge.require_slots_of_cuda(self._dynamics)
             return states
@@ -190,7 +197,7 @@ class System:
             self._dynamics.follow_model()
             x = self._sequence("x", x).detach()
             n_steps = x.shape[0]
-            theta = self._theta(theta).detach().contiguous()
+            theta = self._theta(theta).detach()
             if u is not None:
                 u = self._controls(u, n_steps).detach().expand(n_steps, self.n_rows, self.nu)
             if parameters is not None:
@@ -234,10 +241,12 @@ class System:
         with plain_tensors():
             self._dynamics.follow_model()
             x = self._sequence("x", x)
-            command = self._command(u if u is None else self._controls(u, x.shape[0] - 1))
-            return Trajectory(
-                self.scene, self._dynamics, x, self._theta(theta), x.shape[0] - 1, command, always_envs=True
-            )
+            n_steps = x.shape[0] - 1
+            x = x.expand(-1, self.n_rows, -1).clone(memory_format=torch.contiguous_format)
+            # What is given may be changed before the trajectory is read.
+            command = self._command(None if u is None else self._controls(u, n_steps).clone())
+            theta = self._theta(theta).clone()
+            return Trajectory(self.scene, self._dynamics, x, theta, n_steps, command, always_envs=True)
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -247,10 +256,8 @@ class System:
         full = {} if u is None else {(self._field, 0): self._full(u)}
         command = Command(*self._modes(u is not None), full)
         found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
-        if found.overflow is not None:
-            row, needed = found.overflow
-            bridge.require_slots_for(self._dynamics, (row % self.n_rows, needed))
-        if rows := bridge.rows_not_finite(found.after):
+        bridge.require_slots(self._dynamics, {row % self.n_rows: n for row, n in found.crowded.items()})
+        if rows := self._dynamics.rows_beyond(found.after):
             raise bridge.diverged(sorted({row % self.n_rows for row in rows}), "a step that was linearised")
         control = found.control if self._whole else found.control[..., self._columns]
         return Linearization(found.state, control, found.theta)
@@ -258,8 +265,10 @@ class System:
     def _read(
         self, name: str, value: Any, shapes: tuple[tuple[int, ...], ...] | None, finite: bool = True
     ) -> torch.Tensor:
-        """Finite numbers of one of these shapes, with their graph, whether the scene records one or not."""
+        """Finite numbers of one of these shapes, with their graph, whether the scene records one or not; contiguous."""
         graph = value if isinstance(value, torch.Tensor) and value.requires_grad else None
+        if graph is not None:
+            refuse_transforms(graph, name, "System")
         tensor = read_tensor(self.scene, value if graph is None else graph.detach(), name, "System")
         if shapes is not None and tuple(tensor.shape) not in shapes:
             expected = " or ".join(map(str, dict.fromkeys(shapes)))
@@ -267,8 +276,8 @@ class System:
         if finite:
             require_finite(tensor, name, "System")
         if graph is None:
-            return tensor
-        return graph.as_subclass(torch.Tensor).to(device=tensor.device, dtype=tensor.dtype)
+            return native(tensor)
+        return native(graph.as_subclass(torch.Tensor).to(device=tensor.device, dtype=tensor.dtype))
 
     def _sequence(self, name: str, x: Any) -> torch.Tensor:
         """States (T, 1 or N, nx)."""
@@ -283,10 +292,13 @@ class System:
 
     def _theta(self, theta: torch.Tensor | None) -> torch.Tensor:
         if theta is None:
-            theta = self.theta()
+            theta = self._theta_in_force()
         elif not isinstance(theta, torch.Tensor) or not theta.is_floating_point():
             raise GenesisException(f"System: `theta` is {theta!r:.60}; expected a tensor as System.theta() returns it.")
-        theta = theta.to(runtime.tc_float)
+        else:
+            theta = self._read("theta", theta, None, finite=False)  # a limit may be infinite
+            if bool(theta.isnan().any()):
+                raise GenesisException("System: `theta` holds NaN; expected numbers.")
         if theta.dim() != 2 or theta.shape[1] != self._dynamics.model.ntheta:
             raise GenesisException(
                 f"System: `theta` has shape {tuple(theta.shape)}; expected (1 or {self.n_rows}, "
@@ -299,11 +311,21 @@ class System:
             )
         return theta
 
-    @staticmethod
-    def _require_last(name: str, value: Any, size: int) -> None:
+    def _last(self, name: str, value: Any, size: int) -> torch.Tensor:
+        """A tensor (..., size), with its graph."""
         if not isinstance(value, torch.Tensor) or value.shape[-1:] != (size,):
             given = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
             raise GenesisException(f"System: `{name}` has {given}; expected a tensor (..., {size}).")
+        return self._read(name, value, None, finite=False)
+
+    @staticmethod
+    def _require_broadcast(one: torch.Tensor, other: torch.Tensor) -> None:
+        try:
+            torch.broadcast_shapes(one.shape[:-1], other.shape[:-1])
+        except RuntimeError:
+            raise GenesisException(
+                f"System: shapes {tuple(one.shape)} and {tuple(other.shape)} do not fit each other before the last axis."
+            ) from None
 
     def _command(self, u: torch.Tensor | None) -> Command:
         if u is None:

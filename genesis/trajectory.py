@@ -40,6 +40,8 @@ class Trajectory:
         self._scene, self._dynamics, self._states, self._theta = scene, dynamics, states, theta
         self._command, self.n_steps, self.dt = command, n_steps, scene.dt
         self._has_envs = always_envs or scene.n_envs > 0
+        # Under a memory limit the controls are the caller's own tensors.
+        self._versions = [(block, block._version) for block in command.blocks.values()]
 
     def __repr__(self) -> str:
         kept = "" if self._states is not None else ", states not kept"
@@ -111,6 +113,11 @@ class Trajectory:
         from genesis.rigid.command import Command
 
         states = self._kept("links_acc")
+        if any(block._version != version for block, version in self._versions):
+            raise GenesisException(
+                "trajectory.links_acc: the controls of the rollout have been changed in place since; accelerations depend "
+                "on them. With `memory_limit` they are not copied: pass u.clone(), or read before the change."
+            )
         count, n = states.shape[:2]
         blocks, rows = {}, torch.arange(count, device=states.device).clamp(max=self.n_steps - 1)
         for key, block in self._command.blocks.items():

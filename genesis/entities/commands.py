@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, scatter, select_range
+from genesis.entities.indexing import Selection, kept, scatter, select_range
 from genesis.rigid.command import Command
 
 # Command.mode of a dof.
@@ -34,11 +34,7 @@ Blocks = dict[tuple[str, int], torch.Tensor]
 
 
 class CommandBuffer:
-    """Builds the scene's ``Command`` from the parts that entities give.
-
-    Attributes:
-        command: in force now; a new object after every change
-    """
+    """Builds the scene's ``Command`` from the parts that entities give."""
 
     def __init__(self, n_worlds: int, nv: int, nu: int) -> None:
         self._n_worlds = n_worlds
@@ -84,6 +80,18 @@ class CommandBuffer:
     def go_back(self, saved: tuple[Any, ...]) -> None:
         """As it was when `saved` was called."""
         self.command, self._uniform, self._actuators_known_on, self._has_wrench = saved
+
+    @property
+    def command(self) -> Command:
+        """In force now; a new object after every change."""
+        return self._command
+
+    @command.setter
+    def command(self, command: Command) -> None:
+        if torch.is_inference_mode_enabled():
+            blocks = {key: kept(block) for key, block in command.blocks.items()}
+            command = Command(kept(command.mode), kept(command.actuators_on), blocks)
+        self._command = command
 
     @property
     def has_wrench(self) -> bool:

@@ -139,7 +139,7 @@ class Controller(EntityBase):
         require_finite(tensor, argument, owner, command=True)
         with plain_tensors():
             tensor = tensor.clone()
-        if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1:
+        if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1 and envs is None:
             # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
             return tensor.expand(scene.n_envs, -1)
         return tensor

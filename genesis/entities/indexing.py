@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from genesis import runtime
 from genesis.errors import GenesisException
@@ -20,6 +21,10 @@ from genesis.grad.tensor import describe_scene
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
+
+# Whether torch.func has wrapped a tensor for one of its transforms.
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+_INTEGERS = frozenset((torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
 
 # Longer index lists are resolved afresh instead of being kept: they are sets of envs that change from call to call.
 _CACHED_INDEX_LENGTH = 256
@@ -137,15 +142,15 @@ def select(idx: Any, n: int, argument: str, owner: str, *, unique: bool) -> Sele
 
 def _index_array(idx: Any, n: int, argument: str, owner: str) -> np.ndarray:
     """Integers of an index argument as a one-dimensional numpy array (masks resolved, negatives kept)."""
-    if isinstance(idx, torch.Tensor):
-        array = idx.detach().cpu().numpy()
-    else:
-        if isinstance(idx, (list, tuple)) and any(isinstance(i, torch.Tensor) for i in idx):
-            idx = [i.item() if isinstance(i, torch.Tensor) and i.numel() == 1 else i for i in idx]
-        try:
+    try:
+        if isinstance(idx, torch.Tensor):
+            array = idx.detach().cpu().numpy()
+        else:
+            if isinstance(idx, (list, tuple)) and any(isinstance(i, torch.Tensor) for i in idx):
+                idx = [i.item() if isinstance(i, torch.Tensor) and i.numel() == 1 else i for i in idx]
             array = np.asarray(idx)
-        except ValueError:
-            array = np.asarray(None)
+    except (ValueError, TypeError, RuntimeError):  # ragged, on no device, sparse, wrapped by a transform, ...
+        array = np.asarray(None)
     if array.size == 0 and array.ndim <= 1:
         return np.zeros(0, dtype=np.int64)
     if array.dtype == np.bool_:
@@ -213,23 +218,52 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     """
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
-    if value.layout is not torch.strided or value.is_meta or value.is_nested:
-        kind = (
-            "a nested tensor"
-            if value.is_nested
-            else "a meta tensor"
-            if value.is_meta
-            else f"a sparse tensor ({value.layout})"
-        )
+    if _is_wrapped(value) or forward_ad._current_level >= 0:
+        refuse_transforms(value, argument, owner)
+    if value.layout is not torch.strided or value.is_nested:
+        kind = "a nested tensor" if value.is_nested else f"a sparse tensor ({value.layout})"
         raise GenesisException(f"{owner}: `{argument}` is {kind}; expected a dense one, as tensor.to_dense() gives.")
     if value.dtype is not runtime.tc_float or value.device != runtime.device:
-        if value.dtype.is_complex or value.dtype is torch.bool:
-            raise GenesisException(f"{owner}: `{argument}` holds {value.dtype}; expected real numbers.")
+        if value.is_meta or value.is_quantized or not (value.dtype.is_floating_point or value.dtype in _INTEGERS):
+            kind = "is a meta tensor" if value.is_meta else f"holds {value.dtype}"
+            raise GenesisException(f"{owner}: `{argument}` {kind}; expected real numbers.")
         value = value.to(device=runtime.device, dtype=runtime.tc_float)
+    if value.is_inference() or value.is_neg():
+        # What was made under torch.inference_mode() cannot be part of a graph, and of a view of negated numbers the
+        # memory holds others: an ordinary copy in their place.
+        with torch.inference_mode(False):
+            value = value.clone().resolve_neg()
     if value.requires_grad and not scene.requires_grad:
         scene._warn_of_dropped_graph(owner, argument)
         value = value.detach()
     return value
+
+
+def refuse_transforms(value: torch.Tensor, argument: str, owner: str) -> None:
+    """Raise GenesisException for what a transform of torch wraps, whose derivative would be lost.
+
+    What `torch.func` gives to the function that it transforms is valid inside of it only, and the tangent of forward-mode
+    differentiation has no way through a step.
+    """
+    if _is_wrapped(value):
+        raise GenesisException(
+            f"{owner}: `{argument}` comes from inside of torch.func (vmap, grad, jvp, ...), which cannot see through a "
+            "scene. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, and "
+            "build(n_envs=...) runs many at once."
+        )
+    if forward_ad._current_level >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+        raise GenesisException(
+            f"{owner}: `{argument}` carries a tangent of forward-mode differentiation, which a step does not pass on; "
+            "gradients go backward here: use torch.autograd.grad or backward(), or scene.linearize()."
+        )
+
+
+def kept(value: torch.Tensor) -> torch.Tensor:
+    """``value`` as a scene keeps it: contiguous, and of use in every mode of torch, whichever it was made in."""
+    if value.is_inference():
+        with torch.inference_mode(False):
+            return value.clone(memory_format=torch.contiguous_format)
+    return value if value.is_contiguous() else value.contiguous()
 
 
 def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Tensor:
@@ -239,6 +273,12 @@ def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Ten
             raise GenesisException(
                 f"{owner}: `{argument}` is a tensor of another scene ({describe_scene(other)}, this is "
                 f"{describe_scene(scene)}); pass `{argument}.sceneless()` to use its numbers and its graph here."
+            )
+        kind = type(value)
+        if getattr(kind, "__torch_dispatch__", None) is not torch.Tensor.__torch_dispatch__:
+            # Its numbers are in other tensors, and what they mean is known to its class only.
+            raise GenesisException(
+                f"{owner}: `{argument}` is a {kind.__module__}.{kind.__qualname__}; expected a torch.Tensor."
             )
         with torch._C.DisableTorchFunctionSubclass():  # with it, the result would be a Tensor again
             return value.as_subclass(torch.Tensor)

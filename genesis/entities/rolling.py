@@ -139,9 +139,7 @@ def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: s
             f"{owner}: the controls of {entity.name!r} have shape {shape}; expected {expected} with T from 1 on."
         )
     require_finite(tensor, "controls", owner, command=True)
-    if tensor.is_inference() or not (sparing or tensor.requires_grad):
-        # As each step of a loop does: what was given may be changed afterwards. Torch notices when a tensor with
-        # gradient is.
-        with plain_tensors():
-            return tensor.clone()
-    return tensor
+    if sparing:
+        return tensor
+    with plain_tensors():  # as each step of a loop does: what was given may be changed afterwards
+        return tensor.clone(memory_format=torch.contiguous_format)

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch.autograd import forward_ad
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
+from genesis.rigid.door import is_wrapped
 from genesis.rigid.dynamics import Dynamics, Gradients
+from genesis.rigid.outcome import ALL_WELL
 
 if TYPE_CHECKING:
     from genesis.grad.non_finite import Origin
@@ -24,15 +28,19 @@ _FIELD_OF = {"qM": "qM_dense"}
 
 
 def refuse_double_backward(what: str, *grads: torch.Tensor | None) -> None:
-    try:
-        for grad in grads:
-            if grad is not None:
-                grad.data_ptr()
-    except RuntimeError:  # it has no memory of its own
-        raise GenesisException(
-            f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call autograd.grad "
-            "for one after the other, or use torch.autograd.functional.jacobian."
-        ) from None
+    """Raise GenesisException for gradients that are to be differentiated themselves, or come in batches."""
+    for grad in grads:
+        if grad is None:
+            continue
+        if is_wrapped(grad):
+            raise GenesisException(
+                f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call autograd.grad "
+                "for one after the other, or use torch.autograd.functional.jacobian."
+            )
+        if forward_ad._current_level >= 0 and forward_ad.unpack_dual(grad).tangent is not None:
+            raise GenesisException(
+                f"a gradient with a tangent (forward-mode differentiation of a backward pass) cannot go through {what}."
+            )
     if torch.is_grad_enabled():
         raise GenesisException(
             f"double backward through {what} is not supported: its gradient cannot be differentiated again. "
@@ -61,7 +69,7 @@ class _Step(torch.autograd.Function):
             needs = ctx.needs_input_grad
             solution = fitting(dynamics, solution)
             gradients = dynamics.run_adjoint(theta, command, state, solution, adj_state, None, needs[5], needs[6:])
-            warn_of_unconverged_solver(dynamics, f"step {ctx.index}")
+            warn_of_unconverged_solver(dynamics, gradients.unconverged, f"step {ctx.index}")
 
             def origin() -> Origin | None:
                 from genesis.grad import non_finite
@@ -96,7 +104,7 @@ class _Observe(torch.autograd.Function):
             gradients = dynamics.observe_adjoint(
                 ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[6], needs[7:]
             )
-            warn_of_unconverged_solver(dynamics, "a state getter")
+            warn_of_unconverged_solver(dynamics, gradients.unconverged, "a state getter")
 
             def origin() -> Origin | None:
                 from genesis.grad import non_finite
@@ -120,43 +128,35 @@ def _run_step(
         guess = fitting(dynamics, guess)
         after = torch.empty_like(state)
         solution = torch.empty_like(guess) if dynamics.model.constrained else None
-        dynamics.run(theta, command, state, after, guess, solution)
-        require_slots(dynamics, "The state before is kept. ")
-        if dynamics.device.type == "cpu" and dynamics.non_finite_after() == 0:
-            raise diverged(rows_not_finite(after), "this step")
+        outcome = dynamics.run(theta, command, state, after, guess, solution)
+        if outcome is not ALL_WELL:
+            require_slots(dynamics, outcome.crowded, "The state before is kept. ")
+            raise diverged(list(outcome.diverged), "this step")
     return after, solution
 
 
 def _run_observation(dynamics: Dynamics, names, command: Command, guess, state, theta) -> tuple[torch.Tensor, ...]:
     with dynamics.lock:
-        values = dynamics.observe(names, theta, command, state, fitting(dynamics, guess))
-        require_slots(dynamics, "")
+        values, outcome = dynamics.observe(names, theta, command, state, fitting(dynamics, guess))
+        require_slots(dynamics, outcome.crowded)
     return tuple(values)
 
 
-def require_slots(dynamics: Dynamics, consequence: str) -> None:
-    """Raise if an env found more contacts than it has slots for. On CUDA that waits until the state is read."""
-    if dynamics.device.type == "cpu" and (overflow := dynamics.contact_overflow()):
-        raise _overflow_error(dynamics, *overflow, consequence)
-
-
-def require_slots_for(dynamics: Dynamics, overflow: tuple[int, int] | None, consequence: str = "") -> None:
-    """Raise if there is an overflow: (env, contacts)."""
-    if overflow is not None:
-        raise _overflow_error(dynamics, *overflow, consequence)
+def require_slots(dynamics: Dynamics, crowded: dict[int, int], consequence: str = "") -> None:
+    """Raise if an env found more contacts than it has slots for; see `Outcome`."""
+    if not crowded:
+        return
+    env, needed = next(iter(crowded.items()))
+    raise GenesisException(
+        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. {consequence}"
+        f"Set RigidOptions(max_contacts={2 * needed}) or so when the scene is made."
+    )
 
 
 def require_slots_of_cuda(dynamics: Dynamics) -> None:
     """Raise if contacts were lost since this was last asked; it waits for the device. On the CPU they never are."""
-    if dynamics.device.type == "cuda" and (overflow := dynamics.contact_overflow()):
-        raise _overflow_error(dynamics, *overflow, "The state since then is wrong: reset the scene. ")
-
-
-def _overflow_error(dynamics: Dynamics, env: int, needed: int, consequence: str) -> GenesisException:
-    return GenesisException(
-        f"env {env} has {needed} contacts at once and room for {dynamics.model.nconmax}. {consequence}"
-        f"Set RigidOptions(max_contacts={2 * needed}) or so when the scene is made."
-    )
+    if dynamics.device.type == "cuda":
+        require_slots(dynamics, dynamics.lost_contacts(), "The state since then is wrong: reset the scene. ")
 
 
 def save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
@@ -203,7 +203,7 @@ def rows_not_finite(values: torch.Tensor) -> list[int]:
 def _warn_of_non_finite_gradient(
     dynamics: Dynamics, gradients: Gradients, what: str, origin: Callable[[], Origin | None] | None
 ) -> None:
-    if dynamics.warned_of_gradient or dynamics.gradients_are_finite():
+    if dynamics.warned_of_gradient or gradients.finite:
         return
     rows = rows_not_finite(gradients.state)
     if not rows and (gradients.theta is None or not rows_not_finite(gradients.theta)):
@@ -234,12 +234,9 @@ def warn_of_non_finite_gradient(
     )
 
 
-def warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
-    """Say once per scene that a gradient was taken at a point that is not the constraint solver's solution.
-
-    On CUDA this would wait for the device, so it is asked on the CPU only.
-    """
-    if dynamics.warned_of_solver or dynamics.device.type != "cpu" or not (envs := dynamics.unconverged_envs):
+def warn_of_unconverged_solver(dynamics: Dynamics, envs: list[int], what: str) -> None:
+    """Say once per scene that a gradient was taken at a point that is not the constraint solver's solution."""
+    if dynamics.warned_of_solver or not envs:
         return
     dynamics.warned_of_solver = True
     runtime.logger.warning(
@@ -251,7 +248,8 @@ def warn_of_unconverged_solver(dynamics: Dynamics, what: str) -> None:
 
 def diverged(rows: list[int], when: str) -> GenesisException:
     return GenesisException(
-        f"the simulation diverged: after {when} the state of env(s) {rows[:8]} holds NaN or infinite values. "
+        f"the simulation diverged: after {when} the state of env(s) {rows[:8]} holds NaN or infinite values, or "
+        f"positions, velocities or accelerations beyond {LARGEST_STATE:g}. "
         "The state before is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
         "more substeps, smaller forces or gains, or the implicitfast integrator; a joint that moves neither mass, "
         "nor inertia, nor armature diverges at once."

@@ -22,6 +22,7 @@ from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.outcome import ALL_WELL
 
 _UNITS = {"": 1} | {
     prefix + i: base ** (k + 1) for k, prefix in enumerate("kmgt") for i, base in (("", 10**3), ("i", 2**10))
@@ -132,6 +133,7 @@ class _Rollout(torch.autograd.Function):
             totals = dynamics.totals(theta, command, needs_theta, needs_blocks, plan.n_steps)
             adj = adj_final
             unconverged: set[int] = set()
+            finite = True
             if plan.keeps_all:
                 piece_states, piece_solutions = states, solutions
             else:
@@ -148,7 +150,7 @@ class _Rollout(torch.autograd.Function):
                     part = _piece(command, first + begin, end - begin)
                     steps, after = slice(begin, end), slice(begin + 1, end + 1)
                     later = adj
-                    adj = dynamics.run_adjoint(
+                    found = dynamics.run_adjoint(
                         theta,
                         part,
                         piece_states[steps],
@@ -160,9 +162,11 @@ class _Rollout(torch.autograd.Function):
                         end - begin,
                         totals,
                         first + begin,
-                    ).state
-                    unconverged |= set(dynamics.unconverged_envs)
+                    )
+                    adj, finite = found.state, finite and found.finite
+                    unconverged |= set(found.unconverged)
                     _look_for_non_finite(
+                        found.finite,
                         dynamics,
                         theta,
                         part,
@@ -177,10 +181,12 @@ class _Rollout(torch.autograd.Function):
             if adj_states is not None:
                 adj = adj + adj_states[0]
                 _look_at_first(dynamics, adj_states[0], ctx.index)
-            gradients = dynamics.gradients(adj, totals, theta, command, needs_blocks)
-            dynamics.unconverged_envs = sorted(unconverged)
+                finite = False  # these have not been looked at
+            gradients = dynamics.gradients(adj, totals, theta, command, needs_blocks, sorted(unconverged), finite)
             bridge.warn_of_unconverged_solver(
-                dynamics, f"a rollout from step {ctx.index} to {ctx.index + plan.n_steps - 1}"
+                dynamics,
+                gradients.unconverged,
+                f"a rollout from step {ctx.index} to {ctx.index + plan.n_steps - 1}",
             )
             return None, None, None, None, None, *bridge.input_grads(dynamics, gradients, "scene.rollout()")
 
@@ -201,6 +207,7 @@ def _look_at_first(dynamics: Dynamics, seed: torch.Tensor, index: int) -> None:
 
 
 def _look_for_non_finite(
+    finite: bool,
     dynamics: Dynamics,
     theta: torch.Tensor,
     command: Command,
@@ -216,7 +223,7 @@ def _look_for_non_finite(
 
     On CUDA this would wait for the device, so it is asked on the CPU only.
     """
-    if dynamics.warned_of_gradient or dynamics.device.type != "cpu" or dynamics.gradients_are_finite():
+    if dynamics.warned_of_gradient or dynamics.device.type != "cpu" or finite:
         return
     from genesis.grad import non_finite
 
@@ -265,8 +272,12 @@ def _advance(
     for begin, end in _calls(dynamics, states.shape[0] - 1):
         part = _piece(command, begin, end - begin)
         at, after = slice(begin, end), slice(begin + 1, end + 1)
-        dynamics.run(theta, part, states[at], states[after], solutions[begin], solutions[after], end - begin)
-        _check(dynamics, states[begin : end + 1], first + begin)
+        outcome = dynamics.run(theta, part, states[at], states[after], solutions[begin], solutions[after], end - begin)
+        if outcome is not ALL_WELL:
+            bridge.require_slots(dynamics, outcome.crowded, "The state before the rollout is kept. ")
+            good = min(outcome.diverged.values())
+            rows = [row for row, count in outcome.diverged.items() if count == good]
+            raise bridge.diverged(rows, f"step {first + begin + good + 1} of the rollout")
 
 
 def _piece(command: Command, first: int, count: int) -> Command:
@@ -299,13 +310,6 @@ def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):
         _advance(dynamics, theta, part, states[: count + 1], solutions[: count + 1], plan.first + first)
         states[0], solutions[0] = states[count].clone(), solutions[count].clone()
     return states[0].clone(), states.new_empty(0), solutions[0].clone(), (kept_states, kept_solutions)
-
-
-def _check(dynamics: Dynamics, states: torch.Tensor, first: int) -> None:
-    bridge.require_slots(dynamics, "The state before the rollout is kept. ")
-    count = states.shape[0] - 1
-    if dynamics.device.type == "cpu" and (good := dynamics.non_finite_after()) < count:
-        raise bridge.diverged(bridge.rows_not_finite(states[good + 1]), f"step {first + good + 1} of the rollout")
 
 
 def rollout(

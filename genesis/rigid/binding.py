@@ -11,9 +11,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
+import warp as wp
 
 from genesis.model.arrays import Model
 from genesis.rigid import step
+from genesis.rigid.door import NativeError
 from genesis.rigid.workspace import RK_STAGES, STATE
 
 # With at most so many pairs of shapes, the broad phase looks at each of them.
@@ -35,12 +37,9 @@ class Launch:
     def adjoint(self) -> list[tuple[Any, list, bool]]:
         """The same of the stage's adjoint."""
         stage = self.stage
-        if stage.adjoint == "none":
-            return []
         by_hand = [(k, a, False) for k, a in zip(stage.adjoint_kernels, self.adjoint_arguments, strict=True)]
-        taped = stage.kernels if stage.adjoint == "tape" else stage.taped
         pairs = reversed(list(zip(stage.kernels, self.arguments, strict=True)))
-        return [*by_hand, *((k, a, True) for k, a in pairs if k in taped)]
+        return [*by_hand, *((k, a, True) for k, a in pairs if k in stage.taped_kernels)]
 
 
 class Binder:
@@ -122,13 +121,30 @@ class Binder:
             if label in scalars:
                 return scalars[label]
             if label.startswith("adj_"):
-                return self._gradient(rename.get(label[4:], label[4:]))
+                gradient = self._gradient(rename.get(label[4:], label[4:]))
+                if gradient is None:
+                    raise NativeError(f"stage {stage.name!r}: the gradient of {label[4:]!r} has no buffer.")
+                return gradient
             return self._array(rename.get(label, label))
 
         def arguments(kernels):
             return [[argument(arg.label) for arg in kernel.adj.args] for kernel in kernels]
 
-        return Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
+        launch = Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
+        self._require_gradients(launch, rename)
+        return launch
+
+    def _require_gradients(self, launch: Launch, rename: dict[str, str]) -> None:
+        """Raise NativeError where a stage's adjoint would drop a gradient: Warp adds it to nothing, without a word."""
+        stage = launch.stage
+        for kernel, values in zip(stage.kernels, launch.arguments, strict=True):
+            if kernel not in stage.taped_kernels:
+                continue
+            for arg, value in zip(kernel.adj.args, values, strict=True):
+                if isinstance(value, wp.array) and value.dtype is not wp.int32 and value.grad is None:
+                    name = rename.get(arg.label, arg.label)
+                    if step.has_gradient(name, self._model):
+                        raise NativeError(f"stage {stage.name!r}: the gradient of {name!r} has no buffer.")
 
     def _scalars(self, **more) -> dict:
         model = self._model

@@ -16,10 +16,12 @@ from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import jacobian, step
 from genesis.rigid.command import Command
+from genesis.rigid.door import native
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
 from genesis.rigid.jacobian import Jacobians
-from genesis.rigid.native import Program, native_loop
-from genesis.rigid.programs import CpuExecutor
+from genesis.rigid.native import Program, native_loop, require_packed_arguments
+from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
+from genesis.rigid.programs import COUNTERS, CpuExecutor
 from genesis.rigid.step import kernels_of
 from genesis.rigid.workspace import COMPONENTS
 from genesis.types import load_kernels, real
@@ -27,8 +29,6 @@ from genesis.types import load_kernels, real
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
 _MOST_PER_CORE = 4
-# Bases of programs under which they tell how a run went.
-_COUNTERS = ("needed", "finite", "unconverged")
 
 
 class CpuDynamics(Dynamics):
@@ -51,7 +51,6 @@ class CpuDynamics(Dynamics):
         self._n_threads = max(1, min(num_threads, _MOST_PER_CORE * (os.cpu_count() or 1)))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0
-        self._gradients_checked = True
         self._needed_values = self._needed.numpy()
         self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
         self.one_point: dict[str, jacobian.OnePoint] = {}
@@ -78,34 +77,42 @@ class CpuDynamics(Dynamics):
         if self._borrows:  # whose programs they are has loaded them
             return
         load_kernels("cpu", [*kernels_of(self.model), native_loop])
-
-    def contact_overflow(self) -> tuple[int, int] | None:
-        if not self.model.has_contacts or self._needed_values.max() <= self.model.nconmax:
-            return None
-        return super().contact_overflow()
+        require_packed_arguments()
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> None:
+    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> Outcome:
         if self.n_worlds == 1 and n_steps == 1:
             program = self._prepared(self.executors[0].step())
             kept = self._aim(program, theta, command, state)
-            cells, cell_of = program.cells, program.cell_of
-            cells[cell_of["next"]] = after.data_ptr()
+            program.point("next", after)
             if self.model.constrained:
-                cells[cell_of["guess"]] = guess.data_ptr()
-                cells[cell_of["solution"]] = solution.data_ptr()
+                program.point("guess", guess)
+                program.point("solution", solution)
             program.run(0, 1)
-            return
+            del kept
+            if self._finite_values[0] and self._needed_values[0] <= self.model.nconmax:
+                return ALL_WELL
+            return self._outcome(1)
         programs = [self._prepared(executor.step()) for executor in self._executors(n_steps)]
-        kept = self._place_inputs(programs, theta, command, state, n_steps)
+        kept = self._place_inputs(programs, theta, command, state)
         for program in programs:
-            _place_steps(program, "next", after, after.dim() == 3)
+            program.place("next", after, _axes_of(after))
             if self.model.constrained:
-                _place_rows(program, "guess", guess)
-                _place_steps(program, "solution", solution, solution.dim() == 3)
+                program.place("guess", guess)
+                program.place("solution", solution, _axes_of(solution))
         self._execute(programs, self.n_worlds, n_steps)
         del kept
+        return self._outcome(n_steps)
+
+    def _outcome(self, n_steps: int | None) -> Outcome:
+        """Of a run of so many steps; None: of an observation, which does not count them."""
+        found = crowded_rows(self._needed, self.model.nconmax) if self.model.has_contacts else {}
+        diverged = {}
+        if n_steps is not None and self._finite_values.min() < n_steps:
+            rows = np.flatnonzero(self._finite_values < n_steps).tolist()
+            diverged = {row: int(self._finite_values[row]) for row in rows}
+        return Outcome(found, diverged) if found or diverged else ALL_WELL
 
     def run_adjoint(
         self,
@@ -125,51 +132,49 @@ class CpuDynamics(Dynamics):
         if self.n_worlds == 1 and n_steps == 1:
             kept = self._aim(programs[0], theta, command, state)
         else:
-            kept = self._place_inputs(programs, theta, command, state, n_steps)
-        final_grad = self._empty(self.n_worlds, self.state_size) if final_grad is None else final_grad.contiguous()
+            kept = self._place_inputs(programs, theta, command, state)
+        final_grad = self._empty(self.n_worlds, self.state_size) if final_grad is None else native(final_grad)
+        seed = None if seed is None else native(seed)
         for program in programs:
-            _place_rows(program, "final_grad", final_grad)
-            if seed is None:
-                program.cells[program.cell_of["seed"]] = 0
-            else:
-                _place_steps(program, "seed", seed, seed.dim() == 3)
+            program.place("final_grad", final_grad)
+            program.place("seed", seed, "steps rows")
             if self.model.constrained:
-                _place_steps(program, "solution", solution, solution.dim() == 3)
+                program.place("solution", solution, _axes_of(solution))
         gradients = self._adjoint(
             programs, state, theta, command, needs_theta, needs_blocks, n_steps, totals, first_step
         )
         del kept
         return gradients
 
-    def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+    def observe(self, names, theta, command, state, guess) -> tuple[list[torch.Tensor], Outcome]:
         if self.n_worlds == 1 and state.dim() == 2:
             return self._observe_one(names, theta, command, state, guess)
         n_states = state.shape[0] if state.dim() == 3 else 1
         programs = [self._prepared(executor.observation(names)) for executor in self._executors(n_states)]
-        kept = self._place_inputs(programs, theta, command, state, 1)
+        kept = self._place_inputs(programs, theta, command, state)
         outputs = self._outputs(names, state.shape[:-1])
+        axes = _axes_of(state)
         for program in programs:
             for i, output in enumerate(outputs):
-                _place_steps(program, f"out{i}", output, state.dim() == 3)
+                program.place(f"out{i}", output, axes)
             if self.model.constrained:
-                _place_rows(program, "guess", guess)
+                program.place("guess", guess)
         self._execute(programs, self.n_worlds, n_states)
         del kept
-        return outputs
+        return outputs, self._outcome(None)
 
-    def _observe_one(self, names, theta, command, state, guess) -> list[torch.Tensor]:
-        """Of one env and one state, where only addresses matter, in a hurry."""
+    def _observe_one(self, names, theta, command, state, guess) -> tuple[list[torch.Tensor], Outcome]:
+        """Of one env and one state, in a hurry."""
         program = self._prepared(self.executors[0].observation(names))
         kept = self._aim(program, theta, command, state)
         outputs = self._outputs(names, (1,))
-        cells, cell_of = program.cells, program.cell_of
         for i, output in enumerate(outputs):
-            cells[cell_of[f"out{i}"]] = output.data_ptr()
+            program.point(f"out{i}", output)
         if self.model.constrained:
-            cells[cell_of["guess"]] = guess.data_ptr()
+            program.point("guess", guess)
         program.run(0, 1)
         del kept
-        return outputs
+        return outputs, ALL_WELL if self._needed_values[0] <= self.model.nconmax else self._outcome(None)
 
     def _outputs(self, names: tuple[str, ...], lead: tuple[int, ...]) -> list[torch.Tensor]:
         kinds = self._output_kinds.get(names)
@@ -185,16 +190,17 @@ class CpuDynamics(Dynamics):
     def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
         n_states = state.shape[0] if state.dim() == 3 else 1
         programs = [self._prepared(executor.observation_adjoint(names)) for executor in self._executors(n_states)]
-        kept = [self._place_inputs(programs, theta, command, state, 1)]
-        grads = [grad if grad is None else grad.contiguous() for grad in grads]
+        kept = [self._place_inputs(programs, theta, command, state)]
+        discrete = self.executors[0].space.integers
+        grads = [
+            None if grad is None or name in discrete else native(grad) for name, grad in zip(names, grads, strict=True)
+        ]
+        axes = _axes_of(state)
         for program in programs:
             for i, grad in enumerate(grads):
-                if grad is None:
-                    program.place(f"in{i}", 0)
-                else:
-                    _place_steps(program, f"in{i}", grad, state.dim() == 3)
+                program.place(f"in{i}", grad, axes)
             if self.model.constrained:
-                _place_rows(program, "guess", guess)
+                program.place("guess", guess)
         gradients = self._adjoint(programs, state, theta, command, needs_theta, needs_blocks, n_states, observed=True)
         del kept
         return gradients
@@ -210,10 +216,10 @@ class CpuDynamics(Dynamics):
         state: torch.Tensor,
         places: dict[str, torch.Tensor | None],
         n_steps: int,
-    ) -> tuple[int, int] | None:
+    ) -> dict[int, int]:
         """Run a program over the rows of ``state`` (M, nx), which need not be as many as there are envs.
 
-        Returns the first row that found more contacts than there are slots, and how many; None: there is none.
+        Returns what `Outcome.crowded` is, of the rows.
 
         ``theta`` and the blocks of ``command`` have 1 or M rows. ``places``: where the other bases are, (M, ...), or
         with an axis of steps (M, n_steps, ...); None: nowhere.
@@ -221,40 +227,24 @@ class CpuDynamics(Dynamics):
         m = state.shape[0]
         needed = torch.zeros(m, dtype=torch.int32, device="cpu")
         programs = [program_of(executor) for executor in self._executors_for(m, n_steps)]
-        kept = self._place_inputs([self._prepared(program) for program in programs], theta, command, state, 1, m)
+        kept = self._place_inputs([self._prepared(program) for program in programs], theta, command, state, m)
         for program in programs:
             program.owner = None  # the places of counters are those of these rows
-            for name in _COUNTERS:
-                program.place(name, 0)
-            program.place("needed", needed.data_ptr(), needed.element_size())
-            for name in self._control_sizes:
-                program.place(f"{name}_grad", 0)
+            for name in COUNTERS:
+                program.place(name, None)
+            program.place("needed", needed)
             for name, values in places.items():
-                if values is None:
-                    program.place(name, 0)
-                elif values.dim() == 3:
-                    item = values.element_size()
-                    program.place(name, values.data_ptr(), values.stride(0) * item, values.stride(1) * item)
+                if values is not None and values.dim() == 3:
+                    program.place(name, values, "rows steps")
                 else:
-                    _place_rows(program, name, values)
+                    program.place(name, values)
         self._execute(programs, m, n_steps)
         del kept
-        if self.model.has_contacts and int(needed.max()) > self.model.nconmax:
-            row = int(torch.nonzero(needed > self.model.nconmax)[0])
-            return row, int(needed[row])
-        return None
+        return crowded_rows(needed, self.model.nconmax) if self.model.has_contacts else {}
 
     def _zero_solution(self) -> torch.Tensor:
         """One row, for all."""
         return self.no_solution()[:1]
-
-    def non_finite_after(self) -> int:
-        return int(self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min())
-
-    def gradients_are_finite(self) -> bool:
-        return self._gradients_checked and bool(
-            (self._finite_values[0] if self.n_worlds == 1 else self._finite_values.min()) == 2
-        )
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -291,32 +281,36 @@ class CpuDynamics(Dynamics):
     def _prepared(self, program: Program) -> Program:
         """With what is in one place for good, or until others who share the program have used it."""
         if program.owner is not self:
+            program.forget()
             program.owner = self
             program.wanted = None
-            for name, values in (
-                ("needed", self._needed),
-                ("finite", self._finite),
-                ("unconverged", self._unconverged),
-            ):
-                program.place(name, values.data_ptr(), values.element_size())
-            program.place("clip", self._clip.data_ptr() if self.gradient_clip is not None else 0)
-            program.layout = ()
-            for name in self._control_sizes:
-                program.place(name, self._zero_controls.data_ptr())
+            for name, values in zip(COUNTERS, (self._needed, self._finite, self._unconverged), strict=True):
+                program.place(name, values)
+            if program.has("clip"):
+                program.place("clip", self._clip if self.gradient_clip is not None else None, "")
+            self._place_no_controls(program)
+            program.layout, program.modes = (), (None, None)
         return program
 
+    def _place_no_controls(self, program: Program) -> None:
+        for name, width in self._control_sizes.items():
+            program.place(name, self._zero_controls[:width], "")
+
     def _aim(self, program: Program, theta: torch.Tensor, command: Command, state: torch.Tensor) -> object:
-        """``_place_inputs`` for one env and one step, where only addresses matter, in a hurry."""
+        """``_place_inputs`` for one env and one step, in a hurry."""
         blocks = command.blocks
-        if program.layout != tuple(blocks) or not self._commands_whole_fields(command):
-            return self._place_inputs([program], theta, command, state, 1)
-        cells, cell_of = program.cells, program.cell_of
-        cells[cell_of["theta"]] = theta.data_ptr()
-        cells[cell_of["ctrl_mode"]] = command.mode.data_ptr()
-        cells[cell_of["actuator_on"]] = command.actuators_on.data_ptr()
-        cells[cell_of["state"]] = state.data_ptr()
-        for (name, _), block in blocks.items():
-            cells[cell_of[name]] = block.data_ptr()
+        if program.layout != tuple(blocks):
+            return self._place_inputs([program], theta, command, state)
+        for (name, start), block in blocks.items():
+            if start or not program.points(name, block):  # not all of its field, or not as kernels read it
+                return self._place_inputs([program], theta, command, state)
+        program.point("theta", theta)
+        program.point("state", state)
+        modes = command.mode, command.actuators_on
+        if program.modes[0] is not modes[0] or program.modes[1] is not modes[1]:
+            program.point("ctrl_mode", modes[0])
+            program.point("actuator_on", modes[1])
+            program.modes = modes
         return None
 
     def _place_inputs(
@@ -325,29 +319,30 @@ class CpuDynamics(Dynamics):
         theta: torch.Tensor,
         command: Command,
         state: torch.Tensor,
-        n_steps: int,
         n_rows: int | None = None,
     ) -> object:
         """Tell the programs where what they read is. What is returned must outlive the run."""
-        controls = None
-        if not self._commands_whole_fields(command):
-            controls = self._controls(command, n_steps, n_rows)
+        if self._commands_whole_fields(command):
+            controls = {
+                name: Control(block, (name, start) in command.sequences)
+                for (name, start), block in command.blocks.items()
+            }
+        else:
+            steps = {block.shape[0] for key, block in command.blocks.items() if key in command.sequences}
+            controls = self._controls(command, max(steps, default=1), n_rows)
+        keys = tuple(command.blocks)
+        axes = _axes_of(state)
         for program in programs:
-            _place_rows(program, "theta", theta)
-            _place_rows(program, "ctrl_mode", command.mode)
-            _place_rows(program, "actuator_on", command.actuators_on)
-            _place_steps(program, "state", state, state.dim() == 3)
-            keys = tuple(command.blocks)
+            program.place("theta", theta)
+            program.place("ctrl_mode", command.mode)
+            program.place("actuator_on", command.actuators_on)
+            program.modes = command.mode, command.actuators_on
+            program.place("state", state, axes)
             if program.layout != keys:
-                for name in self._control_sizes:
-                    program.place(name, self._zero_controls.data_ptr())
+                self._place_no_controls(program)
                 program.layout = keys
-            if controls is not None:
-                for name, control in controls.items():
-                    program.place(name, control.values.data_ptr(), *control.strides())
-            else:
-                for key, block in command.blocks.items():
-                    program.place(key[0], block.data_ptr(), *Control(block, key in command.sequences).strides())
+            for name, control in controls.items():
+                program.place(name, control.values, control.axes)
         return controls
 
     def _commands_whole_fields(self, command: Command) -> bool:
@@ -377,31 +372,24 @@ class CpuDynamics(Dynamics):
         if totals is None:
             totals = self.totals(theta, command, needs_theta, needs_blocks, n_steps)
         # Of an observation, the gradient of every state; of a run, that of its first.
-        state_grad = torch.empty_like(state if observed or state.dim() == 2 else state[0])
+        shape = state.shape if observed or state.dim() == 2 else state.shape[1:]
+        state_grad = torch.empty(shape, dtype=state.dtype, device=state.device)
         for program, executor in zip(programs, self.executors, strict=False):
-            _place_steps(program, "state_grad", state_grad, state_grad.dim() == 3)
-            if totals.theta is not None:
-                program.place("theta_grad", executor.theta_grad_address)
-                _place_rows(program, "theta_total", totals.theta)
-            else:
-                program.cells[program.cell_of["theta_grad"]] = 0
-                program.cells[program.cell_of["theta_total"]] = 0
+            program.place("state_grad", state_grad, _axes_of(state_grad))
+            program.place("theta_grad", None if totals.theta is None else executor.theta_grad, "")
+            program.place("theta_total", totals.theta)
             for name in self._control_sizes:
-                if name in totals.each:
-                    _place_steps(program, f"{name}_grad", totals.each[name][first_step:], True)
-                else:
-                    program.place(f"{name}_grad", 0)
-                if name in totals.sum:
-                    _place_rows(program, f"{name}_total", totals.sum[name])
-                else:
-                    program.place(f"{name}_total", 0)
+                each = totals.each.get(name)
+                program.place(f"{name}_grad", None if each is None else each[first_step:], "steps rows")
+                program.place(f"{name}_total", totals.sum.get(name))
             program.wanted = None
         self._execute(programs, self.n_worlds, n_steps, backwards=True)
-        self._gradients_checked = not observed or n_steps == 1  # of several states, the program checks the last
-        self._ask_convergence()
+        # Of several observed states, the program looks at the last.
+        finite = (not observed or n_steps == 1) and bool(self._finite_values.min() == 2)
+        unconverged = self._unconverged_rows()
         if not own:
-            return Gradients(state_grad, None, [])
-        return self.gradients(state_grad, totals, theta, command, needs_blocks)
+            return Gradients(state_grad, None, [], unconverged, finite)
+        return self.gradients(state_grad, totals, theta, command, needs_blocks, unconverged, finite)
 
     def _adjoint_of_one(
         self,
@@ -412,23 +400,23 @@ class CpuDynamics(Dynamics):
         needs_theta: bool,
         needs_blocks: list[bool],
     ) -> Gradients:
-        """Of one env and one step, where only addresses matter, in a hurry."""
-        cells, cell_of = program.cells, program.cell_of
+        """Of one env and one step, in a hurry."""
         state_grad = torch.empty_like(state)
-        cells[cell_of["state_grad"]] = state_grad.data_ptr()
+        program.point("state_grad", state_grad)
         theta_total = None
         if needs_theta:
             theta_total = torch.zeros_like(theta)
-            cells[cell_of["theta_grad"]] = self.executors[0].theta_grad_address
-            cells[cell_of["theta_total"]] = theta_total.data_ptr()
+            program.point("theta_grad", self.executors[0].theta_grad)
+            program.point("theta_total", theta_total)
         else:
-            cells[cell_of["theta_grad"]] = cells[cell_of["theta_total"]] = 0
+            program.place("theta_grad", None)
+            program.place("theta_total", None)
         blocks = command.blocks
         wanted = (*blocks, *needs_blocks)
         if program.wanted != wanted:
             for name in self._control_sizes:
-                program.place(f"{name}_grad", 0)
-                program.place(f"{name}_total", 0)
+                program.place(f"{name}_grad", None)
+                program.place(f"{name}_total", None)
             program.wanted = wanted
         grads: list[torch.Tensor | None] = []
         for ((name, _), block), need in zip(blocks.items(), needs_blocks, strict=True):
@@ -436,18 +424,16 @@ class CpuDynamics(Dynamics):
                 grads.append(None)
                 continue
             grad = torch.empty(block.shape, dtype=block.dtype)
-            cells[cell_of[f"{name}_grad"]] = grad.data_ptr()
+            program.point(f"{name}_grad", grad)
             grads.append(grad)
         program.run(0, 1, 0, 1, -1)
-        self._gradients_checked = True
-        self._ask_convergence()
-        return Gradients(state_grad, theta_total, grads)
+        return Gradients(state_grad, theta_total, grads, self._unconverged_rows(), bool(self._finite_values[0] == 2))
 
-    def _ask_convergence(self) -> None:
-        """Remember the envs in which the constraint solver stopped at its limit of iterations."""
-        self.unconverged_envs = []
-        if self.model.constrained and self._unconverged_values.any():
-            self.unconverged_envs = np.flatnonzero(self._unconverged_values).tolist()
+    def _unconverged_rows(self) -> list[int]:
+        """Of the run that has just ended: envs in which the constraint solver stopped at its limit of iterations."""
+        if not self.model.constrained or not self._unconverged_values.any():
+            return []
+        return np.flatnonzero(self._unconverged_values).tolist()
 
     def _field_shape(self, name: str) -> tuple[int, ...]:
         """Of one env's values, as a tensor."""
@@ -473,16 +459,6 @@ def _wait_for(others: list[Future]) -> None:
         other.result()
 
 
-def _place_rows(program: Program, name: str, values: torch.Tensor) -> None:
-    """(N, ...), or one row for all."""
-    stride = values.stride(0) * values.element_size() if values.shape[0] > 1 else 0
-    program.place(name, values.data_ptr(), stride)
-
-
-def _place_steps(program: Program, name: str, values: torch.Tensor, steps: bool) -> None:
+def _axes_of(values: torch.Tensor) -> str:
     """(N, ...) or, with an axis of steps, (T, N, ...)."""
-    if not steps:
-        _place_rows(program, name, values)
-    else:
-        item = values.element_size()
-        program.place(name, values.data_ptr(), values.stride(1) * item, values.stride(0) * item)
+    return "steps rows" if values.dim() == 3 else "rows"

@@ -15,9 +15,11 @@ import torch
 import warp as wp
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
 from genesis.model.arrays import Model
 from genesis.rigid import jacobian
 from genesis.rigid.command import Command
+from genesis.rigid.outcome import Outcome, crowded_rows
 from genesis.rigid.step import kernels_of
 from genesis.rigid.tangent import Tangent
 from genesis.rigid.workspace import RK_STAGES, control_sizes, evaluations
@@ -36,19 +38,31 @@ class Control:
     values: torch.Tensor
     sequence: bool
 
-    def strides(self) -> tuple[int, int]:
-        """Bytes from env to env and from step to step."""
-        strides = [s * self.values.element_size() for s in self.values.stride()[:-1]]
-        step_stride = strides.pop(0) if self.sequence else 0
-        return (strides[0] if strides else 0), step_stride
+    @property
+    def axes(self) -> str:
+        """What its leading axes are; see `Program.place`."""
+        return _CONTROL_AXES[self.values.dim(), self.sequence]
+
+
+_CONTROL_AXES = {(1, False): "", (2, False): "rows", (2, True): "steps", (3, True): "steps rows"}
 
 
 class Gradients(NamedTuple):
-    """Of a run's inputs: state (N, nq + nv + na), parameters (N, ntheta) or None, control blocks, each as it is."""
+    """Of a run's inputs, and how the adjoint went.
+
+    Attributes:
+        state: (N, nq + nv + na)
+        theta: of the parameters, (N, ntheta), or None
+        blocks: of the control blocks, each as it is
+        unconverged: envs in which the constraint solver stopped at its limit of iterations; on CUDA it is not known
+        finite: whether those of the state and the parameters are, in every env; False also where that is not known
+    """
 
     state: torch.Tensor
     theta: torch.Tensor | None
     blocks: list[torch.Tensor | None]
+    unconverged: list[int]
+    finite: bool
 
 
 @dataclass
@@ -99,7 +113,6 @@ class Dynamics(ABC):
         self.warned_of_gradient = self.warned_of_solver = False
         # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
-        self.unconverged_envs: list[int] = []
         self._size_solutions()
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._zero_controls = self._empty(max(self._control_sizes.values()))
@@ -159,7 +172,7 @@ class Dynamics(ABC):
         guess: torch.Tensor,
         solution: torch.Tensor | None,
         n_steps: int = 1,
-    ) -> None:
+    ) -> Outcome:
         """Steps from ``state``; states after each are written to ``after``, solutions to ``solution``.
 
         With several steps, ``state``, ``after`` and ``solution`` have an axis of steps, and ``after`` of one step is
@@ -210,17 +223,20 @@ class Dynamics(ABC):
         theta: torch.Tensor,
         command: Command,
         needs_blocks: list[bool],
+        unconverged: list[int],
+        finite: bool,
     ) -> Gradients:
         """What has been gathered, in the shapes of the inputs."""
         theta_grad = totals.theta
         if theta_grad is not None and theta.shape[0] == 1 and self.n_worlds > 1:
             theta_grad = theta_grad.sum(0, keepdim=True)
-        return Gradients(state_grad, theta_grad, self._block_gradients(command, needs_blocks, totals.each, totals.sum))
+        blocks = self._block_gradients(command, needs_blocks, totals.each, totals.sum)
+        return Gradients(state_grad, theta_grad, blocks, unconverged, finite)
 
     @abstractmethod
     def observe(
         self, names: tuple[str, ...], theta: torch.Tensor, command: Command, state: torch.Tensor, guess: torch.Tensor
-    ) -> list[torch.Tensor]:
+    ) -> tuple[list[torch.Tensor], Outcome]:
         """Fields ``names`` at ``state``, (N, ...) each, new tensors; of several states (T, N, ...) each.
 
         They may be integer fields, too, which have no gradient.
@@ -254,42 +270,34 @@ class Dynamics(ABC):
         return jacobian.of_rows(self, theta, command, state, field, parameters)
 
     @abstractmethod
-    def non_finite_after(self) -> int:
-        """Of the last run: the number of steps after which the first env was not finite any more."""
-
-    @abstractmethod
-    def gradients_are_finite(self) -> bool:
-        """Of the last adjoint: whether those of the state and the parameters are, in every env.
-
-        False also where that is not known; who asks has to look then.
-        """
-
-    @abstractmethod
     def _forget_programs(self) -> None:
         """Whatever is compiled or captured is out of date."""
 
     # -- contacts -----------------------------------------------------------------------------------------------------
 
-    def contact_overflow(self) -> tuple[int, int] | None:
-        """First env that found more contacts than it has slots, and how many; else None.
+    def lost_contacts(self) -> dict[int, int]:
+        """On CUDA: env -> contacts, of the envs that have found more than they have slots since `forget_lost_contacts`.
 
-        On the CPU of the last run; on CUDA since :meth:`forget_overflow`.
+        It waits for the device. On the CPU, where each run tells at once, there are none.
         """
-        if not self.model.has_contacts or int(self._needed.max()) <= self.model.nconmax:
-            return None
-        env = int(torch.nonzero(self._needed > self.model.nconmax)[0])
-        return env, int(self._needed[env])
+        if self.device.type == "cpu" or not self.model.has_contacts:
+            return {}
+        return crowded_rows(self._needed, self.model.nconmax)
 
-    def rows_without_slots(self) -> torch.Tensor:
-        """(N,) whether an env found more contacts than it has slots; see `contact_overflow`."""
-        return self._needed > self.model.nconmax
-
-    def forget_overflow(self, envs: torch.Tensor | None = None) -> None:
+    def forget_lost_contacts(self, envs: torch.Tensor | None = None) -> None:
         """These envs (None: all) begin anew: what they lacked slots for before does not count any more."""
         if envs is None:
             self._needed.zero_()
         else:
             self._needed.index_fill_(0, envs, 0)
+
+    def rows_beyond(self, states: torch.Tensor) -> list[int]:
+        """Rows of states (N, nq + nv + na) that no simulation can mean; see `Outcome.diverged`."""
+        if not states.numel() or states.abs().max().item() <= LARGEST_STATE:
+            return []
+        motion, act = states[:, : self.nq + self.nv], states[:, self.nq + self.nv :]
+        right = (motion.abs() <= LARGEST_STATE).all(1) & act.isfinite().all(1)
+        return torch.nonzero(~right).flatten().tolist()
 
     # -- what the executors share -------------------------------------------------------------------------------------
 

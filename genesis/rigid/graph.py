@@ -12,11 +12,14 @@ import torch
 import warp as wp
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS, Command
+from genesis.rigid.door import address, require_strides
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
+from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
 from genesis.rigid.workspace import STATE, Workspace, theta_element
 
 # Warp captures into one graph of a device at a time, whichever thread asks.
@@ -79,9 +82,11 @@ class GraphDynamics(Dynamics):
                 strides.insert(0, size)
                 size *= max(extent, 1)
 
+            require_strides((row, *strides), name)
+
             def view(buffer: torch.Tensor, offset=spec.offset, dtype=dtype, shape=shape, strides=strides) -> wp.array:
                 return wp.array(
-                    ptr=buffer.data_ptr() + offset * item,
+                    ptr=address(buffer, runtime.tc_float) + offset * item,
                     dtype=dtype,
                     shape=(self.n_worlds, *shape),
                     strides=(row, *strides),
@@ -176,29 +181,52 @@ class GraphDynamics(Dynamics):
 
     def _begin(self) -> None:
         if self.device.type == "cpu":  # on CUDA nobody has asked yet
-            self.forget_overflow()
+            self.forget_lost_contacts()
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> None:
+    def run(self, theta, command, state, after, guess, solution, n_steps=1) -> Outcome:
         controls = self._load(theta, command, n_steps)
         graph = self._graph("step", self._build_step)
         self._begin()
         self._load_solution(guess)
         self._state().copy_(state[0] if state.dim() == 3 else state)
-        self._finite_steps = n_steps
+        on_cpu = self.device.type == "cpu"
+        good = torch.zeros(self.n_worlds, dtype=torch.int32, device=self.device)
+        right = torch.ones(self.n_worlds, dtype=torch.bool, device=self.device)
         for t in range(n_steps):
             self._load_step(controls, t)
             self._replay(graph)
             result = self._after()
             (after[t] if after.dim() == 3 else after).copy_(result)
+            if on_cpu:
+                right &= self._means_something(result)
+                good += right
             if self._solution is not None:
                 (solution[t] if solution.dim() == 3 else solution).copy_(self._solution)
             if t < n_steps - 1:
                 self._state().copy_(result)
-        if self.device.type == "cpu":
-            finite = torch.isfinite(after).flatten(-2).all(-1).reshape(-1)
-            self._finite_steps = n_steps if bool(finite.all()) else int((~finite).nonzero()[0])
+        if not on_cpu:
+            return ALL_WELL
+        diverged = {int(row): int(good[row]) for row in torch.nonzero(~right)}
+        return Outcome(self._crowded(), diverged)
+
+    def _means_something(self, state: torch.Tensor) -> torch.Tensor:
+        """(N,) whether a state, and the accelerations that led to it, are not beyond what a simulation can mean."""
+        motion, act = state[:, : self.nq + self.nv], state[:, self.nq + self.nv :]
+        right = (motion.abs() <= LARGEST_STATE).all(1) & act.isfinite().all(1)
+        if self.rk4:
+            first = [self.space.view(f"qacc@{s}.0") for s in range(self.substeps)]
+        else:
+            first = [self.space.view("qacc")]  # of the last substep
+        for qacc in first:
+            right &= (qacc.abs() <= LARGEST_STATE).all(1)
+        return right
+
+    def _crowded(self) -> dict[int, int]:
+        if not self.model.has_contacts or self.device.type != "cpu":
+            return {}
+        return crowded_rows(self._needed, self.model.nconmax)
 
     def run_adjoint(
         self,
@@ -233,10 +261,10 @@ class GraphDynamics(Dynamics):
             self._replay(graph)
             gradient = self._clipped(self._state(gradient=True))
             self._gather(totals, first_step + t)
-        self._note_convergence()
+        unconverged = self._unconverged_rows()
         if own:
-            return self.gradients(gradient.clone(), totals, theta, command, needs_blocks)
-        return Gradients(gradient.clone(), None, [])
+            return self.gradients(gradient.clone(), totals, theta, command, needs_blocks, unconverged, False)
+        return Gradients(gradient.clone(), None, [], unconverged, False)
 
     def _clipped(self, gradient: torch.Tensor) -> torch.Tensor:
         if self.gradient_clip is None:
@@ -249,7 +277,7 @@ class GraphDynamics(Dynamics):
             gradient.isfinite().all(1, keepdim=True) & (largest * length > self.gradient_clip), clipped, gradient
         )
 
-    def observe(self, names, theta, command, state, guess) -> list[torch.Tensor]:
+    def observe(self, names, theta, command, state, guess) -> tuple[list[torch.Tensor], Outcome]:
         self._load(theta, command, 1)
 
         def build() -> None:
@@ -263,7 +291,9 @@ class GraphDynamics(Dynamics):
             self._load_solution(guess)
             self._replay(graph)
             found.append([self._field(name).clone() for name in names])
-        return [torch.stack(values) for values in zip(*found, strict=True)] if state.dim() == 3 else found[0]
+        values = [torch.stack(v) for v in zip(*found, strict=True)] if state.dim() == 3 else found[0]
+        lost = self._crowded()
+        return values, Outcome(lost) if lost else ALL_WELL
 
     def observe_adjoint(self, names, theta, command, state, guess, grads, needs_theta, needs_blocks) -> Gradients:
         self._load(theta, command, 1)
@@ -291,8 +321,8 @@ class GraphDynamics(Dynamics):
             self._replay(graph)
             (state_grad[t] if several else state_grad).copy_(self._state(gradient=True))
             self._gather(totals, 0)
-        self._note_convergence()
-        return self.gradients(state_grad, totals, theta, command, needs_blocks)
+        unconverged = self._unconverged_rows()
+        return self.gradients(state_grad, totals, theta, command, needs_blocks, unconverged, False)
 
     def _field(self, name: str) -> torch.Tensor:
         if name in step.INT_FIELDS:
@@ -311,17 +341,7 @@ class GraphDynamics(Dynamics):
         for name, total in totals.sum.items():
             total += self.space.view(name, gradient=True)
 
-    def _note_convergence(self) -> None:
-        self.unconverged_envs = []
-        if self.device.type == "cpu" and self.model.constrained:
-            self.unconverged_envs = torch.nonzero(self.space.integers["solver_unconverged"][:, 0]).flatten().tolist()
-
-    # -- what went wrong ----------------------------------------------------------------------------------------------
-
-    _finite_steps = 0
-
-    def non_finite_after(self) -> int:
-        return self._finite_steps
-
-    def gradients_are_finite(self) -> bool:
-        return False
+    def _unconverged_rows(self) -> list[int]:
+        if self.device.type != "cpu" or not self.model.constrained:
+            return []
+        return torch.nonzero(self.space.integers["solver_unconverged"][:, 0]).flatten().tolist()

@@ -22,6 +22,7 @@ import torch
 
 from genesis import runtime
 from genesis.rigid.command import Command
+from genesis.rigid.outcome import crowded_rows
 
 if TYPE_CHECKING:
     from genesis.rigid.cpu import CpuDynamics
@@ -42,14 +43,14 @@ class Jacobians:
         state: in the tangent space, (M, ndx, ndx)
         control: by one control field, (M, ndx, width)
         theta: by combinations of the parameters, (M, ndx, p), or None
-        overflow: the first point with more contacts than there are slots, and how many; None: there is none
+        crowded: points with more contacts than there are slots -> how many
     """
 
     after: torch.Tensor
     state: torch.Tensor
     control: torch.Tensor
     theta: torch.Tensor | None
-    overflow: tuple[int, int] | None = None
+    crowded: dict[int, int]
 
 
 def on_cpu(
@@ -75,9 +76,8 @@ def on_cpu(
     for first in range(0, state.shape[0], chunk):
         rows = slice(first, first + chunk)
         parts.append(compute(dynamics, _rows_of(theta, rows), _piece(command, rows), state[rows], field, parameters))
-        if parts[-1].overflow is not None:
-            row, needed = parts[-1].overflow
-            parts[-1].overflow = first + row, needed
+        if parts[-1].crowded:
+            parts[-1].crowded = {first + row: needed for row, needed in parts[-1].crowded.items()}
             return parts[-1]
     if len(parts) == 1:
         return parts[0]
@@ -86,6 +86,7 @@ def on_cpu(
         torch.cat([part.state for part in parts]),
         torch.cat([part.control for part in parts]),
         None if parameters is None else torch.cat([part.theta for part in parts]),  # type: ignore[misc]
+        {},
     )
 
 
@@ -105,7 +106,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     by_state, by_control = _empty(dynamics, m, nv + na, nx), _empty(dynamics, m, nv + na, width)
     by_theta = None if parameters is None else _zeros(dynamics, m, nv + na, model.ntheta)
     seeds = torch.eye(nv + na, dtype=runtime.tc_float, device=dynamics.device)
-    overflow = dynamics.run_rows(
+    crowded = dynamics.run_rows(
         lambda executor: executor.acceleration_jacobian(),
         theta,
         command,
@@ -135,7 +136,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
         if by_theta is not None:
             combined = _combined(by_theta, parameters)
             of_theta = torch.cat([scale * combined, h * combined], 1)
-        return Jacobians(after, of_state, of_control, of_theta, overflow)
+        return Jacobians(after, of_state, of_control, of_theta, crowded)
     direct, by_acceleration, direct_theta = _of_advance(
         dynamics, theta, command, state, after, qacc, act_dot, parameters is not None
     )
@@ -143,7 +144,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     of_theta = None
     if by_theta is not None:
         of_theta = by_acceleration @ _combined(by_theta, parameters) + _combined(direct_theta, parameters)
-    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta, overflow)
+    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta, crowded)
 
 
 def _of_advance(
@@ -191,6 +192,7 @@ class OnePoint:
         rows, width = nv + na, dynamics._control_sizes[field]
         tangent = dynamics.tangent
         self._simple = tangent.flat and not na
+        self._needed = torch.zeros(1, dtype=torch.int32, device="cpu")
         made: dict[str, torch.Tensor] = {}
 
         def buffer(name: str, *shape: int) -> np.ndarray:
@@ -218,13 +220,12 @@ class OnePoint:
         if program.owner is not self:
             dynamics._prepared(program)
             program.owner = self
-            for name in (*(f"{name}_grad" for name in dynamics._control_sizes), "theta_grad"):
-                program.place(name, 0)
             for name, values in places.items():
-                # One point, so steps only have a stride: rows of the Jacobian.
-                program.place(name, values.data_ptr(), 0, values.stride(0) * values.element_size())
-            if dynamics.model.constrained:
-                program.place("guess", dynamics.no_solution().data_ptr())
+                # Of one point; steps are the rows of the Jacobian.
+                program.place(name, values, "steps" if program.moves(name) else "rows")
+            program.place("needed", self._needed)
+            if dynamics.model.constrained and program.has("guess"):
+                program.place("guess", dynamics.no_solution())
         kept = dynamics._aim(program, *inputs)
         program.run(0, 1, 0, n_rows)
         del kept
@@ -257,20 +258,13 @@ class OnePoint:
                 turned[:, turn[0] : turn[-1] + 1] = raw[:, quat[0] : quat[-1] + 1] @ (0.5 * _products(x[quat]))
             self._into_tangent(turned, of_state)
         after, both = self._after.copy(), (torch.from_numpy(of_state)[None], torch.from_numpy(of_control)[None])
-        return Jacobians(torch.from_numpy(after)[None], *both, None, _overflow(dynamics))
+        return Jacobians(torch.from_numpy(after)[None], *both, None, crowded_rows(self._needed, dynamics.model.nconmax))
 
     def _into_tangent(self, raw: np.ndarray, out: np.ndarray) -> None:
         """Rows of a Jacobian of the state after, (nx, k), as rows in its tangent space, (ndx, k)."""
         out[self._dx] = raw[self._x]
         for quat, turn in self._rotations:
             out[turn[0] : turn[-1] + 1] = 2.0 * _products(self._after[quat]).T @ raw[quat[0] : quat[-1] + 1]
-
-
-def _overflow(dynamics: Dynamics) -> tuple[int, int] | None:
-    """Of what has just run; then forgotten, since it says nothing about the scene's own steps."""
-    overflow = dynamics.contact_overflow()
-    dynamics.forget_overflow()
-    return overflow
 
 
 def _products(quat: np.ndarray) -> np.ndarray:
@@ -282,7 +276,7 @@ def _products(quat: np.ndarray) -> np.ndarray:
 def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobians:
     m, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
     after, solution = _empty(dynamics, m, nx), _empty(dynamics, m, dynamics.solution_size)
-    overflow = dynamics.run_rows(
+    crowded = dynamics.run_rows(
         lambda executor: executor.step(),
         theta,
         command,
@@ -307,7 +301,7 @@ def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobian
         ndx,
     )
     of_theta = None if by_theta is None else _combined(by_theta, parameters)
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, overflow)
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded)
 
 
 def _combined(by_theta: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
@@ -335,9 +329,10 @@ def of_rows(
     needs = [key[0] == field for key in blocks]
     after, guess = torch.empty_like(state), dynamics.no_solution()
     solution = torch.empty_like(guess)
-    dynamics.forget_overflow()
-    dynamics.run(theta, command, state, after, guess, solution)
-    overflow = _overflow(dynamics)
+    dynamics.forget_lost_contacts()
+    outcome = dynamics.run(theta, command, state, after, guess, solution)
+    crowded = outcome.crowded or dynamics.lost_contacts()
+    dynamics.forget_lost_contacts()  # it says nothing about the scene's own steps
     seeds = dynamics.tangent.cotangent(after)
     by_state, by_control = _empty(dynamics, n, ndx, nx), _empty(dynamics, n, ndx, width)
     of_theta = None if parameters is None else _empty(dynamics, n, ndx, parameters.shape[1])
@@ -354,7 +349,7 @@ def of_rows(
                 of_theta[:, i] = gradients.theta @ parameters
     finally:
         dynamics.gradient_clip = clip
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, overflow)
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded)
 
 
 def _empty(dynamics: Dynamics, *shape: int) -> torch.Tensor:

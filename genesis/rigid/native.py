@@ -11,18 +11,39 @@ It relies on how Warp 1.19 passes arguments to a compiled CPU kernel: ``kernel(b
 ``kernel(bounds, arguments, adjoint arguments)``, each argument block a C struct in the order of the signature.
 """
 
-import collections
 import ctypes
+import enum
+import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import warp as wp
 
 from genesis import runtime
-from genesis.types import untaped
+from genesis.constants import LARGEST_STATE
+from genesis.errors import GenesisException
+from genesis.rigid.door import Base, NativeError, address, placed
+from genesis.types import real, taped, untaped, vec3
 
-# Operations other than a kernel; a kernel's operation is its address.
-_ZERO, _COPY, _ADD, _ZERO_COUNTED, _COUNT_FINITE, _CLIP = 1, 2, 3, 4, 5, 6
+
+class Op(enum.IntEnum):
+    """Operations other than a kernel; a kernel's operation is its address, which is larger."""
+
+    ZERO = 1
+    COPY = 2
+    ADD = 3
+    ZERO_COUNTED = 4
+    CLIP = 5
+    COUNT_FINITE = 6
+    CHECK = 7
+    CHECK_FINITE = 8
+    TALLY = 9
+
+
+# Releases of Warp whose way of passing arguments is the one below; pyproject.toml says the same.
+SUPPORTED_WARP = ">=1.19,<1.20"
 _SMALLEST_ADDRESS = 16
 _REAL_NAME = "double" if runtime.precision == "64" else "float"
 
@@ -94,6 +115,21 @@ _LOOP = """
                             sum += x[k] - x[k];
                     if (sum == 0)
                         ++*(int*)op[1];
+                } else if (op[0] == CHECK) {
+                    const REAL* x = (const REAL*)op[2];
+                    int beyond = 0;
+                    for (u64 k = 0; k < op[3]; ++k)
+                        beyond |= !(x[k] <= (REAL)LARGEST && x[k] >= -(REAL)LARGEST);
+                    ((int*)op[1])[1] |= beyond;
+                } else if (op[0] == CHECK_FINITE) {
+                    const REAL* x = (const REAL*)op[2];
+                    int beyond = 0;
+                    for (u64 k = 0; k < op[3]; ++k)
+                        beyond |= x[k] - x[k] != 0;
+                    ((int*)op[1])[1] |= beyond;
+                } else if (op[0] == TALLY) {
+                    int* counts = (int*)op[1];
+                    counts[0] += !counts[1];
                 }
             }
         }
@@ -118,17 +154,10 @@ _LOOP = """
         Run::operations(op + 4 * (n_before + n_body), n_after);
     }
 """
-for _name, _value in {
-    "SMALLEST_ADDRESS": _SMALLEST_ADDRESS,
-    "ZERO_COUNTED": _ZERO_COUNTED,
-    "ZERO": _ZERO,
-    "COUNT_FINITE": _COUNT_FINITE,
-    "COPY": _COPY,
-    "CLIP": _CLIP,
-    "ADD": _ADD,
-    "REAL": _REAL_NAME,
-}.items():
-    _LOOP = _LOOP.replace(_name, str(_value))
+_LOOP = _LOOP.replace("SMALLEST_ADDRESS", str(_SMALLEST_ADDRESS)).replace("LARGEST", repr(LARGEST_STATE))
+for _op in sorted(Op, key=lambda op: -len(op.name)):  # ZERO_COUNTED before ZERO
+    _LOOP = _LOOP.replace(_op.name, str(int(_op)))
+_LOOP = _LOOP.replace("REAL", _REAL_NAME)
 
 
 @wp.func_native(snippet=_LOOP)
@@ -183,6 +212,21 @@ def native_loop(
     )
 
 
+@taped
+def argument_probe(
+    a: wp.array(dtype=real),
+    b: wp.array(dtype=real),
+    count: int,
+    c: wp.array2d(dtype=vec3),
+    x: real,
+    k: wp.array(dtype=wp.int32),
+    out: wp.array(dtype=real),
+):
+    """A kernel with every kind of argument that others have, no two of which may be exchanged unnoticed."""
+    i = wp.tid()
+    out[i] = a[i] * a[i] * b[i] + x * real(count) * c[i, 1][2] * c[i, 0][1] + real(k[i]) * b[i]
+
+
 @dataclass(frozen=True)
 class At:
     """A place in memory that the caller names at each run: ``offset`` bytes into the base ``name``."""
@@ -198,13 +242,27 @@ class Moving:
     Attributes:
         shape: of one row: the kernel's array without its leading axis
         dtype: Warp type of an element
-        grad: an address is one that does not change
+        data: where it is
+        grad: where its gradient is, an address being one that does not change; None for what has none
     """
 
     shape: tuple[int, ...]
     dtype: type
     data: At
-    grad: At | int = 0
+    grad: At | int | None
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return math.prod(self.shape) * wp.types.type_size_in_bytes(self.dtype)
+
+
+class Touch(NamedTuple):
+    """What an operation does at a place of the caller's: bytes from there on, and whether they are written."""
+
+    at: At
+    size: int
+    written: bool
 
 
 class Kernel:
@@ -223,11 +281,14 @@ class Kernel:
         self._packed_adjoint = _pack(launch.params[1 + n :]) if adjoint else None
         self._function = _address(launch.hooks.backward if adjoint else launch.hooks.forward)
         self._moving = {i: a for i, a in enumerate(arguments) if isinstance(a, Moving)}
+        self._adjoint = adjoint
         for i, array in self._moving.items():
+            if adjoint and array.grad is None and array.dtype is not wp.int32:
+                raise NativeError(f"{kernel.key}: the gradient of its argument at {array.data} has no buffer.")
             if isinstance(array.grad, int):
                 getattr(self._packed, f"a{i}").grad = array.grad
 
-    def operation(self) -> tuple:
+    def operation(self) -> tuple[int, int, int, int]:
         adjoint = ctypes.addressof(self._packed_adjoint) if self._packed_adjoint is not None else 0
         return self._function, ctypes.addressof(self._keep[2]), ctypes.addressof(self._packed), adjoint
 
@@ -238,8 +299,14 @@ class Kernel:
             place = ctypes.addressof(self._packed) + getattr(type(self._packed), f"a{i}").offset
             kind = type(getattr(self._packed, f"a{i}"))
             found.append((place + kind.data.offset, array.data))
-            if isinstance(array.grad, At):
+            if self._adjoint and isinstance(array.grad, At):
                 found.append((place + kind.grad.offset, array.grad))
+        return found
+
+    def touches(self) -> list[Touch]:
+        found = [Touch(array.data, array.size, False) for array in self._moving.values()]
+        if self._adjoint:
+            found += [Touch(a.grad, a.size, True) for a in self._moving.values() if isinstance(a.grad, At)]
         return found
 
 
@@ -252,38 +319,78 @@ def _address(pointer) -> int:
     return ctypes.cast(pointer, ctypes.c_void_p).value or 0
 
 
-# Operations beside kernels: (code, operands...), an operand being an address, a number or an At. What is to be written
-# to, or read from, a base that is not there (address 0) is left out.
+class Operation(NamedTuple):
+    """An operation beside kernels. An operand is an address, a number or an At.
+
+    What is to be written to, or read from, a base that is optional and not there (address 0) is left out.
+    """
+
+    code: Op
+    operands: tuple[int | At, int | At, int | At]
+    touches: tuple[Touch, ...]
 
 
-def zero(to: int | At, size: int) -> tuple:
+def _operation(code: Op, *operands: int | At, reads: int = 0, writes: int = 0) -> Operation:
+    """``writes``: bytes at the first operand; ``reads``: bytes at the second; where these are the caller's."""
+    first, second = operands[0], operands[1]
+    found = []
+    if isinstance(first, At):
+        found.append(Touch(first, writes, True))
+    if isinstance(second, At):
+        found.append(Touch(second, reads, False))
+    return Operation(code, operands, tuple(found))
+
+
+def _reals(count: int) -> int:
+    return count * wp.types.type_size_in_bytes(real)
+
+
+def zero(to: int | At, size: int) -> Operation:
     """``size`` bytes."""
-    return _ZERO, to, size, 0
+    return _operation(Op.ZERO, to, size, 0, writes=size)
 
 
-def copy(to: int | At, source: int | At, size: int) -> tuple:
+def copy(to: int | At, source: int | At, size: int) -> Operation:
     """``size`` bytes."""
-    return _COPY, to, source, size
+    return _operation(Op.COPY, to, source, size, reads=size, writes=size)
 
 
-def add(to: int | At, source: int | At, count: int) -> tuple:
+def add(to: int | At, source: int | At, count: int) -> Operation:
     """``to += source``, ``count`` real numbers."""
-    return _ADD, to, source, count
+    return _operation(Op.ADD, to, source, count, reads=_reals(count), writes=_reals(count))
 
 
-def zero_counted(to: int, count: int, size: int) -> tuple:
+def zero_counted(to: int, count: int, size: int) -> Operation:
     """``size`` bytes times the int at address ``count``."""
-    return _ZERO_COUNTED, to, count, size
+    return _operation(Op.ZERO_COUNTED, to, count, size)
 
 
-def count_finite(to: int, source: int | At, count: int) -> tuple:
+def count_finite(to: int, source: int | At, count: int) -> Operation:
     """Add one to the int ``to`` if all of ``count`` real numbers are finite."""
-    return _COUNT_FINITE, to, source, count
+    return _operation(Op.COUNT_FINITE, to, source, count, reads=_reals(count))
 
 
-def clip(to: int, bound: At, count: int) -> tuple:
+def check(counts: int, source: int, count: int) -> Operation:
+    """Put the second int of ``counts`` to one if any of ``count`` real numbers is NaN or beyond `LARGEST_STATE`."""
+    return _operation(Op.CHECK, counts, source, count)
+
+
+def check_finite(counts: int, source: int, count: int) -> Operation:
+    """The same for numbers that may be of any size, but not NaN or infinite."""
+    return _operation(Op.CHECK_FINITE, counts, source, count)
+
+
+def tally(counts: int) -> Operation:
+    """Add one to the first int of ``counts`` unless the second says that something is wrong."""
+    return _operation(Op.TALLY, counts, 0, 0)
+
+
+def clip(to: int, bound: At, count: int) -> Operation:
     """Scale ``count`` real numbers to the norm ``bound`` where theirs is larger."""
-    return _CLIP, to, bound, count
+    return _operation(Op.CLIP, to, bound, count, reads=_reals(1))
+
+
+_ONE = (1, 1)  # rows and steps
 
 
 class Program:
@@ -292,31 +399,40 @@ class Program:
     Args:
         before, body, after: operations (a :class:`Kernel`, or what :func:`zero`, :func:`copy`, ... return): before a
             row's steps, in each step, and after them
-        stepping: the bases that differ from step to step
+        bases: what the caller has to place, or may place
         keep: what the addresses in the operations point into
+
+    Raises NativeError for an operation that is none, or works on a base that is not among ``bases``, beyond its width,
+    or writes to one that is only read.
     """
 
-    def __init__(self, before: list, body: list, after: list, stepping: frozenset[str], keep: object):
+    def __init__(self, before: list, body: list, after: list, bases: dict[str, Base], keep: object):
         operations = [*before, *body, *after]
         table = np.zeros((max(len(operations), 1), 4), dtype=np.uint64)
         moves: list[tuple[int, At]] = []
         for row, operation in enumerate(operations):
             if isinstance(operation, Kernel):
                 moves += operation.moves()
-                operation = operation.operation()
-            for column, operand in enumerate(operation):
-                if isinstance(operand, At):
-                    moves.append((table.ctypes.data + 8 * (4 * row + column), operand))
+                words: tuple = operation.operation()
+                touches: Any = operation.touches()
+            elif isinstance(operation, Operation) and operation.code in Op:
+                words, touches = (int(operation.code), *operation.operands), operation.touches
+            else:
+                raise NativeError(f"{operation!r} is no operation of a program.")
+            for touch in touches:
+                _require_within(bases, touch)
+            for column, word in enumerate(words):
+                if isinstance(word, At):
+                    moves.append((table.ctypes.data + 8 * (4 * row + column), word))
                 else:
-                    table[row, column] = operand
-        names = list(dict.fromkeys(at.name for _, at in moves))
-        index = {name: i for i, name in enumerate(names)}
-        by_row = [m for m in moves if m[1].name not in stepping]
-        by_step = [m for m in moves if m[1].name in stepping]
+                    table[row, column] = word
+        index = {name: i for i, name in enumerate(bases)}
+        by_row = [m for m in moves if not bases[m[1].name].moves]
+        by_step = [m for m in moves if bases[m[1].name].moves]
         moves_table = np.zeros((max(len(moves), 1), 3), dtype=np.int64)
         for i, (cell, at) in enumerate((*by_row, *by_step)):
             moves_table[i] = cell, index[at.name], at.offset
-        self._bases = np.zeros((len(names) + 1, 3), dtype=np.int64)
+        self._bases = np.zeros((max(len(bases), 1), 3), dtype=np.int64)
         self._keep = (keep, operations, table, moves_table)
         arrays = [
             wp.array(ptr=x.ctypes.data, shape=x.size, dtype=dtype, device="cpu")
@@ -335,21 +451,153 @@ class Program:
         self._packed = _pack(launch.params[1:])
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(_address(launch.hooks.forward))
         self._bounds_at, self._packed_at = ctypes.addressof(launch.bounds), ctypes.addressof(self._packed)
-        # (address, bytes from row to row, bytes from step to step) of each base, and where they are: what a caller
-        # writes who is in a hurry. A base that the program has not shares spare cells at the end.
-        self.cells = memoryview(self._bases.reshape(-1))
-        self.cell_of = collections.defaultdict(lambda: 3 * len(names), {name: 3 * i for i, name in enumerate(names)})
+        # (address, bytes from row to row, bytes from step to step) of each base.
+        self._cells = memoryview(self._bases.reshape(-1))
+        self._spec = {name: (i, 3 * i, base, base.dtype, base.width) for i, (name, base) in enumerate(bases.items())}
+        self._extents = [(0, 0)] * len(bases)  # rows and steps that may be asked for
+        self._complete = False  # whether all that is not optional has been placed
         self.layout: object = None  # the caller's notes of what it has placed before
         self.wanted: object = None
+        self.modes: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
         self.owner: object = None  # the caller whose notes these are
 
-    def place(self, name: str, address: int, row_stride: int = 0, step_stride: int = 0) -> None:
-        """Where the base ``name`` begins (0: it is not there), and the bytes from row to row and from step to step."""
-        cells, index = self.cells, self.cell_of[name]
-        cells[index], cells[index + 1], cells[index + 2] = address, row_stride, step_stride
+    def place(self, name: str, values: torch.Tensor | None, axes: str = "rows") -> None:
+        """Where the base ``name`` is: in ``values``, whose leading axes are ``axes``: "", "rows", "steps", "steps rows" or
+        "rows steps"; None: nowhere.
+
+        An axis of rows of length 1 stands for all rows where the base is read. Raises NativeError for a base that the
+        program has not, and what does not fit it (see :func:`genesis.rigid.door.placed`).
+        """
+        try:
+            index, cell, base, *_ = self._spec[name]
+        except KeyError:
+            raise NativeError(f"the program has no base {name!r}; it has {', '.join(self._spec)}.") from None
+        cells = self._cells
+        if values is None:
+            if not base.optional:
+                raise NativeError(f"the base {name!r} is not optional.")
+            cells[cell] = 0
+            return
+        cells[cell], cells[cell + 1], cells[cell + 2], self._extents[index] = placed(name, base, values, axes)
+
+    def forget(self) -> None:
+        """Nothing is placed any more: what an earlier caller has placed may be gone."""
+        self._bases[:] = 0
+        self._extents = [(0, 0)] * len(self._extents)
+        self._complete = False
+
+    def has(self, name: str) -> bool:
+        """Whether it has a base of this name."""
+        return name in self._spec
+
+    def moves(self, name: str) -> bool:
+        """Whether a base lies elsewhere at each step."""
+        return self._spec[name][2].moves
+
+    def points(self, name: str, values: torch.Tensor) -> bool:
+        """`place` for one row and one step, ``values`` holding nothing else, in a hurry; False: they do not fit."""
+        index, cell, _, dtype, width = self._spec[name]
+        if values.dtype is not dtype or values.numel() != width or not values.is_contiguous() or not values.is_cpu:
+            return False
+        self._cells[cell] = values.data_ptr()
+        self._extents[index] = _ONE
+        return True
+
+    def point(self, name: str, values: torch.Tensor) -> None:
+        """The same; raises NativeError where they do not fit."""
+        if not self.points(name, values):
+            self.place(name, values.reshape(-1), "")  # says what is wrong
+            raise NativeError(f"the base {name!r} is given a tensor that is not contiguous.")
 
     def run(self, first_row: int, end_row: int, first_step: int = 0, n_steps: int = 1, direction: int = 1) -> None:
-        """Rows ``first_row ... end_row - 1`` one after the other, each from ``first_step`` on in ``direction``."""
+        """Rows ``first_row ... end_row - 1`` one after the other, each from ``first_step`` on in ``direction``.
+
+        Raises NativeError when a base has not been placed, or not for so many rows and steps.
+        """
+        if end_row != 1 or n_steps != 1 or first_step or not self._complete:
+            self._require(end_row, 1 + max(first_step, first_step + direction * (n_steps - 1)))
         packed = self._packed
         packed.a8, packed.a9, packed.a10, packed.a11, packed.a12 = first_row, end_row, first_step, n_steps, direction
         self._function(self._bounds_at, self._packed_at)
+
+    def _require(self, n_rows: int, n_steps: int) -> None:
+        cells, extents = self._cells, self._extents
+        for name, (index, cell, base, _, width) in self._spec.items():
+            rows, steps = extents[index]
+            if not cells[cell]:
+                if width and not base.optional:
+                    raise NativeError(f"the base {name!r} has not been placed.")
+            elif rows < n_rows or (base.moves and steps < n_steps):
+                raise NativeError(
+                    f"the base {name!r} is for {rows} rows and {steps} steps; {n_rows} and {n_steps} are asked for."
+                )
+        self._complete = True
+
+
+def _require_within(bases: dict[str, Base], touch: Touch) -> None:
+    base = bases.get(touch.at.name)
+    if base is None:
+        raise NativeError(f"an operation works on the base {touch.at.name!r}; there are {', '.join(bases)}.")
+    if touch.at.offset < 0 or touch.at.offset + touch.size > base.width * base.dtype.itemsize:
+        raise NativeError(f"an operation touches {touch.size} bytes at {touch.at}, which has {base.width} numbers a row.")
+    if touch.written and not base.written:
+        raise NativeError(f"an operation writes to the base {touch.at.name!r}, which is only read.")
+
+
+# -- what all this rests on -------------------------------------------------------------------------------------------
+
+_tested = False
+
+
+def require_packed_arguments() -> None:
+    """Compare a kernel and its adjoint, run by a program, with Warp's own launch of them; once per process.
+
+    How Warp passes arguments to compiled code is private to it. Raises GenesisException where it does so in another way
+    than this module knows.
+    """
+    global _tested
+    if _tested:
+        return
+    try:
+        difference = _probe_difference()
+    except (AttributeError, TypeError, ValueError, IndexError, ctypes.ArgumentError) as error:
+        difference = f"{type(error).__name__}: {error}"
+    if difference:
+        raise GenesisException(
+            f"warp-lang {wp.__version__} passes arguments to compiled kernels in another way than this version of "
+            f"genesis-grad knows ({difference}). Install a release that it was made for: pip install "
+            f'"warp-lang{SUPPORTED_WARP}".'
+        )
+    _tested = True
+
+
+def _probe_difference() -> str:
+    """What differs, in words; empty if nothing does."""
+
+    def arguments() -> list:
+        a, b, out = (wp.array([value], dtype=real, device="cpu", requires_grad=True) for value in (1.5, -2.25, 0.0))
+        c = wp.array([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]], dtype=vec3, device="cpu", requires_grad=True)
+        return [a, b, 3, c, 0.5, wp.array([7], dtype=wp.int32, device="cpu"), out]
+
+    def results(values: list) -> list[np.ndarray]:
+        a, b, _, c, _, _, out = values
+        return [x.numpy() for x in (out, a.grad, b.grad, c.grad)]
+
+    theirs, mine = arguments(), arguments()
+    wp.launch(argument_probe, dim=1, inputs=theirs, device="cpu", record_tape=False)
+    theirs[-1].grad.fill_(1.0)
+    adjoint = {"adj_inputs": [None] * len(theirs), "adjoint": True}
+    wp.launch(argument_probe, dim=1, inputs=theirs, device="cpu", record_tape=False, **adjoint)
+    # The first argument, and its gradient, as places of the caller's.
+    given, grad = (wp.to_torch(x, requires_grad=False) for x in (mine[0], mine[0].grad))
+    bases = {"given": Base(1, given.dtype), "grad": Base(1, given.dtype, written=True)}
+    moving = [Moving((), real, At("given"), At("grad")), *mine[1:]]
+    mine[-1].grad.fill_(1.0)
+    program = Program([Kernel(argument_probe, moving)], [Kernel(argument_probe, moving, True)], [], bases, mine)
+    program.place("given", given.unsqueeze(0))
+    program.place("grad", grad.unsqueeze(0))
+    program.run(0, 1)
+    for name, one, other in zip(("values", *("gradients",) * 3), results(theirs), results(mine), strict=True):
+        if not np.array_equal(one, other):
+            return f"{name} of a kernel: {one.ravel().tolist()} by its launch, {other.ravel().tolist()} here"
+    return ""

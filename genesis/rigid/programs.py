@@ -4,25 +4,38 @@ States, controls and parameters are read, and results written, where the caller'
 of its own.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 import warp as wp
 
 from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS
-from genesis.rigid.native import At, Kernel, Moving, Program, add, clip, copy, count_finite, zero, zero_counted
+from genesis.rigid.door import Base, address
+from genesis.rigid.native import (
+    At,
+    Kernel,
+    Moving,
+    Operation,
+    Program,
+    add,
+    check,
+    check_finite,
+    clip,
+    copy,
+    count_finite,
+    tally,
+    zero,
+    zero_counted,
+)
 from genesis.rigid.step import OF_BODIES
-from genesis.rigid.workspace import STATE, Workspace, control_sizes, evaluations, theta_element
+from genesis.rigid.workspace import RK_STAGES, STATE, Workspace, control_sizes, evaluations, theta_element
 from genesis.types import real
 
-# Bases of a step's programs that lie elsewhere at each step.
-_OF_STEPS = frozenset(
-    {"state", "next", "solution", "seed", *CONTROL_FIELDS, *(f"{name}_grad" for name in CONTROL_FIELDS)}
-)
-# Likewise of the programs of Jacobians, whose steps are the rows of the matrix.
-_OF_SEEDS = frozenset(
-    {"seed", "state_grad", "qacc_grad", "act_dot_grad", "theta_grad", *(f"{name}_grad" for name in CONTROL_FIELDS)}
-)
+# Bases under which programs tell how a run went, one int of each row; who does not ask does not place them.
+COUNTERS = ("needed", "finite", "unconverged")
 
 
 class CpuExecutor:
@@ -30,7 +43,8 @@ class CpuExecutor:
 
     The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
     ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
-    contacts found at most, and ``finite``, after how many steps the state was; of observations ``out0``, ``out1``, ...
+    contacts found at most, and ``finite``, after how many steps state and acceleration were still such that a
+    simulation can mean them; of observations ``out0``, ``out1``, ...
 
     Of adjoints: ``final_grad`` (of the last step's result), ``seed`` (of each step's result, beside what later steps
     give), ``clip`` (the largest norm of the gradient that leaves a step, if any), ``in0``, ``in1``, ... (of an
@@ -46,13 +60,14 @@ class CpuExecutor:
         self.space = self._new_space()
         self._segment_spaces = [self.space]
         self._item = self.space.block.item
-        self._theta_grad = torch.zeros(model.ntheta, dtype=self.space.block.data.dtype, device="cpu")
-        self.theta_grad_address = self._theta_grad.data_ptr()
+        self._real = self.space.block.data.dtype
+        self.theta_grad = torch.zeros(model.ntheta, dtype=self._real, device="cpu")  # of one step of one env
         self._state_size = model.nq + model.nv + model.na
         self._evaluations = evaluations(model, substeps, rk4)
         self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
         self._programs: dict[object, Program] = {}
-        self._finite = torch.zeros(1, dtype=torch.int32, device="cpu")
+        # How many steps, or gradients, were right so far; and whether the last was not.
+        self._right = address(self.space.right, torch.int32)
 
     # -- arrays and places --------------------------------------------------------------------------------------------
 
@@ -67,7 +82,7 @@ class CpuExecutor:
         if name in CONTROL_FIELDS:
             return Moving((control_sizes(model)[name],), real, At(name), self._gradient_of(name))
         if name in ("ctrl_mode", "actuator_on"):
-            return Moving((model.nv if name == "ctrl_mode" else model.nu,), wp.int32, At(name))
+            return Moving((model.nv if name == "ctrl_mode" else model.nu,), wp.int32, At(name), None)
         if name in model.theta_fields:
             spec = model.theta_fields[name]
             dtype, shape = theta_element(name, spec.shape)
@@ -94,31 +109,28 @@ class CpuExecutor:
         return self.space.gradient_address(name)
 
     def _data_of(self, name: str) -> int:
-        block = self.space.block_of(name)
-        return block.data.data_ptr() + block.start(name) * self._item
+        return self.space.data_address(name)
 
     def _integer(self, name: str) -> int:
-        return self.space.integers[name].data_ptr()
+        return address(self.space.integers[name], torch.int32)
 
     # -- programs -----------------------------------------------------------------------------------------------------
 
     def step(self) -> Program:
         """From ``state`` to ``next``."""
-        return self._program("step", self._build_step, _OF_STEPS)
+        return self._program("step", self._build_step)
 
     def step_adjoint(self) -> Program:
         """Run backwards over the steps of a row: gradients of the inputs from those of the results."""
-        return self._program("step adjoint", self._build_step_adjoint, _OF_STEPS)
+        return self._program("step adjoint", self._build_step_adjoint)
 
     def observation(self, names: tuple[str, ...]) -> Program:
         """The fields ``names`` at ``state``; steps are different states of an env, under the same command."""
-        stepping = frozenset({"state", *(f"out{i}" for i in range(len(names)))})
-        return self._program(names, lambda: self._build_observation(names), stepping)
+        return self._program(names, lambda: self._build_observation(names))
 
     def observation_adjoint(self, names: tuple[str, ...]) -> Program:
         """Gradients of the inputs from those of the fields."""
-        stepping = frozenset({"state", "state_grad", *(f"in{i}" for i in range(len(names)))})
-        return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names), stepping)
+        return self._program(("adjoint", *names), lambda: self._build_observation_adjoint(names))
 
     def acceleration_jacobian(self) -> Program:
         """Rows are points, steps are the rows of the Jacobian of (qacc, act_dot); of a step of one segment.
@@ -126,42 +138,112 @@ class CpuExecutor:
         Bases beside those of a step: ``qacc`` and ``act_dot``, written; ``seed`` (nv + na), what a row of the Jacobian
         is of; ``state_grad``, ``<control>_grad`` and ``theta_grad``, the row itself (the last is added to).
         """
-        return self._program("acceleration Jacobian", self._build_acceleration_jacobian, _OF_SEEDS)
+        return self._program("acceleration Jacobian", self._build_acceleration_jacobian)
 
     def advance_jacobian(self) -> Program:
         """The same of the state after, as a function of the state and of ``qacc`` and ``act_dot``, which are read.
 
         ``seed``: (nq + nv + na). The row: ``state_grad``, ``qacc_grad``, ``act_dot_grad`` and ``theta_grad``.
         """
-        return self._program("advance Jacobian", self._build_advance_jacobian, _OF_SEEDS)
+        return self._program("advance Jacobian", self._build_advance_jacobian)
 
     def step_jacobian(self) -> Program:
         """The same of the state after a whole step, for steps of several segments; ``seed``: (nq + nv + na)."""
-        return self._program("step Jacobian", self._build_step_jacobian, _OF_SEEDS)
+        return self._program("step Jacobian", self._build_step_jacobian)
 
-    def _program(self, key, build, stepping: frozenset[str]) -> Program:
+    def _program(self, key, build) -> Program:
         if key not in self._programs:
-            self._programs[key] = Program(*build(), stepping, self._segment_spaces)
+            self._programs[key] = Program(*build(), self._segment_spaces)
         return self._programs[key]
+
+    # -- bases --------------------------------------------------------------------------------------------------------
+
+    def _reads(self, width: int, **more: bool) -> Base:
+        return Base(width, self._real, **more)
+
+    def _writes(self, width: int, **more: bool) -> Base:
+        return Base(width, self._real, written=True, **more)
+
+    def _inputs(self, moving: bool) -> dict[str, Base]:
+        """What every program reads. ``moving``: states and controls are those of many steps."""
+        model = self._model
+        return {
+            "state": self._reads(self._state_size, moves=moving),
+            "theta": self._reads(model.ntheta),
+            "ctrl_mode": Base(model.nv, torch.int32),
+            "actuator_on": Base(model.nu, torch.int32),
+            **{name: self._reads(n, moves=moving, holds=True) for name, n in control_sizes(model).items()},
+            **{name: Base(1, torch.int32, written=True, optional=True) for name in COUNTERS},
+        }
+
+    def _guess(self) -> dict[str, Base]:
+        return {"guess": self._reads(self._solution_size)}
+
+    def _rows_of_jacobian(self, seed: int) -> dict[str, Base]:
+        """What the programs of Jacobians have for each of its rows, which are their steps."""
+        sizes = control_sizes(self._model)
+        return {
+            "seed": self._reads(seed, moves=True),
+            "state_grad": self._writes(self._state_size, moves=True),
+            "theta_grad": self._writes(self._model.ntheta, moves=True, optional=True),
+            **{f"{name}_grad": self._writes(n, moves=True, optional=True) for name, n in sizes.items()},
+        }
+
+    def _gradients_of_inputs(self, moving: bool) -> dict[str, Base]:
+        """What adjoints hand out. ``moving``: there is a gradient of the state at every step, and none else."""
+        sizes, ntheta = control_sizes(self._model), self._model.ntheta
+        return {
+            "state_grad": self._writes(self._state_size, moves=moving),
+            "theta_grad": self._writes(ntheta, shared=True, optional=True),
+            "theta_total": self._writes(ntheta, optional=True),
+            **{f"{name}_grad": self._writes(n, moves=not moving, optional=True) for name, n in sizes.items()},
+            **{f"{name}_total": self._writes(n, optional=True) for name, n in sizes.items()},
+        }
+
+    # -- how they are made --------------------------------------------------------------------------------------------
 
     def _solution(self) -> int:
         return self._data_of("solution@0") if self._evaluations else 0
 
+    @property
+    def _solution_size(self) -> int:
+        return self._evaluations * self._model.nv
+
     def _solution_bytes(self) -> int:
-        return self._evaluations * self._model.nv * self._item
+        return self._solution_size * self._item
 
     def _build_step(self):
-        before = [copy(self._solution(), At("guess"), self._solution_bytes()), self._reset_finite()]
-        body = [call for segment in self._binder.segments(False) for call in _forward(segment)]
+        model = self._model
+        before = [copy(self._solution(), At("guess"), self._solution_bytes()), self._reset_right()]
+        body: list = []
+        for k, segment in enumerate(self._binder.segments(False)):
+            body += _forward(segment)
+            if (acceleration := self._first_acceleration(k)) is not None:
+                body.append(check(self._right, self._data_of(acceleration), model.nv))
         result = self._data_of(f"qpos@{self._substeps}")
         body.append(copy(At("next"), result, self._state_size * self._item))
         body.append(copy(At("solution"), self._solution(), self._solution_bytes()))
-        body.append(count_finite(self._finite.data_ptr(), result, self._state_size))
-        after = [self._tell_finite()]
-        if self._model.has_contacts:
+        activations = self._data_of(f"act@{self._substeps}")
+        body += [check(self._right, result, model.nq + model.nv), check_finite(self._right, activations, model.na)]
+        body.append(tally(self._right))
+        after = [self._tell_right()]
+        if model.has_contacts:
             before.append(zero(self._integer("ncon_needed"), 4))
             after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
-        return before, body, after
+        bases = {
+            **self._inputs(moving=True),
+            **self._guess(),
+            "next": self._writes(self._state_size, moves=True),
+            "solution": self._writes(self._solution_size, moves=True),
+        }
+        return before, body, after, bases
+
+    def _first_acceleration(self, segment: int) -> str | None:
+        """The field that holds the acceleration at the start of an integration step, which begins with this segment."""
+        if not self._rk4:
+            return "qacc"
+        per_step = RK_STAGES + 1  # the last puts the stages together
+        return f"qacc@{segment // per_step}.0" if segment % per_step == 0 else None
 
     def _build_step_adjoint(self):
         space, item = self.space, self._item
@@ -170,7 +252,7 @@ class CpuExecutor:
         end = self._gradient_of(space.first_observed_field)
         state_bytes = self._state_size * item
         segments = self._binder.segments(True)
-        before = [copy(first, At("final_grad"), state_bytes), *self._reset_convergence(), self._reset_finite()]
+        before = [copy(first, At("final_grad"), state_bytes), *self._reset_convergence(), self._reset_right()]
         body = [
             copy(after_step, first, state_bytes),
             add(after_step, At("seed"), self._state_size),
@@ -188,7 +270,15 @@ class CpuExecutor:
             body += _adjoint(segment)
         body += [*self._parameter_gradients(), clip(first, At("clip"), self._state_size)]
         after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
-        return before, body, after
+        bases = {
+            **self._inputs(moving=True),
+            **self._gradients_of_inputs(moving=False),
+            "solution": self._reads(self._solution_size, moves=True),
+            "final_grad": self._reads(self._state_size),
+            "seed": self._reads(self._state_size, moves=True, optional=True),
+            "clip": self._reads(1, optional=True),
+        }
+        return before, body, after, bases
 
     def _build_acceleration_jacobian(self):
         model, item = self._model, self._item
@@ -209,7 +299,15 @@ class CpuExecutor:
         if model.has_contacts:
             body.append(_zero_contacts(self.space))
         body += [*_adjoint(launches[:-1]), *self._rows()]
-        return before, body, []
+        bases = {
+            **self._inputs(moving=False),
+            **self._guess(),
+            **self._rows_of_jacobian(model.nv + model.na),
+            "next": self._writes(self._state_size),
+            "qacc": self._writes(model.nv),
+            "act_dot": self._writes(model.na),
+        }
+        return before, body, [], bases
 
     def _build_advance_jacobian(self):
         model, item = self._model, self._item
@@ -223,7 +321,13 @@ class CpuExecutor:
         body += _adjoint([advance])
         body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * item))
         body += [copy(At(f"{name}_grad"), self._gradient_of(name), size * item) for name, size in sizes.items()]
-        return before, body, []
+        bases = {
+            **self._inputs(moving=False),
+            **self._rows_of_jacobian(self._state_size),
+            **{name: self._reads(size) for name, size in sizes.items()},
+            **{f"{name}_grad": self._writes(size, moves=True) for name, size in sizes.items()},
+        }
+        return before, body, [], bases
 
     def _build_step_jacobian(self):
         # Each segment works in a space of its own, so that all rows share one forward pass.
@@ -243,7 +347,8 @@ class CpuExecutor:
             if self._model.has_contacts:
                 body.append(_zero_contacts(space))
             body += _adjoint(segment)
-        return before, [*body, *self._rows()], []
+        bases = {**self._inputs(moving=False), **self._guess(), **self._rows_of_jacobian(self._state_size)}
+        return before, [*body, *self._rows()], [], bases
 
     def _rows(self) -> list:
         """Hand out what an adjoint has left, as a row of a Jacobian."""
@@ -256,32 +361,45 @@ class CpuExecutor:
         body = [copy(self._solution(), At("guess"), self._solution_bytes())]
         body += _forward(self._binder.observation(names, False))
         for i, name in enumerate(names):
-            for offset, address, size in self._pieces(name, gradient=False):
-                body.append(copy(At(f"out{i}", offset), address, size))
+            for offset, place, size in self._pieces(name, gradient=False):
+                body.append(copy(At(f"out{i}", offset), place, size))
         before: list = []
         after: list = []
         if self._model.has_contacts:
             before.append(zero(self._integer("ncon_needed"), 4))
             after.append(copy(At("needed"), self._integer("ncon_needed"), 4))
-        return before, body, after
+        return before, body, after, self._bases_of_observation("out", names, self._writes)
+
+    def _bases_of_observation(self, prefix: str, names: tuple[str, ...], base: Callable[..., Base]) -> dict[str, Base]:
+        found = {**self._inputs(moving=False), **self._guess()}
+        found["state"] = replace(found["state"], moves=True)
+        for i, name in enumerate(names):
+            if name in self.space.integers:
+                width, dtype = self.space.integers[name].numel(), torch.int32
+            else:
+                width, dtype = sum(size for _, _, size in self._pieces(name, False)) // self._item, self._real
+            # The gradient of an observation may be missing; its value may not.
+            found[f"{prefix}{i}"] = replace(base(width, moves=True, optional=prefix == "in"), dtype=dtype)
+        return found
 
     def _build_observation_adjoint(self, names: tuple[str, ...]):
         space = self.space
         body = [
-            zero(block.grad.data_ptr(), block.grad.numel() * self._item)
+            zero(address(block.grad, self._real), block.grad.numel() * self._item)
             for block in (space.block, space.contacts)
             if block.grad is not None
         ]
         body.append(zero(At("theta_grad"), self._model.ntheta * self._item))
         for i, name in enumerate(names):
-            for offset, address, size in () if name in space.integers else self._pieces(name, gradient=True):
-                body.append(copy(address, At(f"in{i}", offset), size))
+            for offset, place, size in () if name in space.integers else self._pieces(name, gradient=True):
+                body.append(copy(place, At(f"in{i}", offset), size))
         body.append(copy(self._solution(), At("guess"), self._solution_bytes()))
         launches = self._binder.observation(names, True)
         body += [*_forward(launches), *_adjoint(launches), *self._parameter_gradients()]
         body.append(copy(At("state_grad"), self._gradient_of("qpos@0"), self._state_size * self._item))
-        before = [*self._reset_convergence(), self._reset_finite()]
-        return before, body, [*self._tell_convergence(), *self._check_gradients()]
+        before = [*self._reset_convergence(), self._reset_right()]
+        bases = self._bases_of_observation("in", names, self._reads) | self._gradients_of_inputs(moving=True)
+        return before, body, [*self._tell_convergence(), *self._check_gradients()], bases
 
     def _parameter_gradients(self) -> list:
         """Hand out what a step's adjoint has left for controls and parameters."""
@@ -297,42 +415,40 @@ class CpuExecutor:
     def _tell_convergence(self) -> list:
         return [copy(At("unconverged"), self._integer("solver_unconverged"), 4)] if self._model.constrained else []
 
-    def _reset_finite(self) -> tuple:
-        return zero(self._finite.data_ptr(), 4)
+    def _reset_right(self) -> Operation:
+        return zero(self._right, 8)
 
-    def _tell_finite(self) -> tuple:
-        return copy(At("finite"), self._finite.data_ptr(), 4)
+    def _tell_right(self) -> Operation:
+        return copy(At("finite"), self._right, 4)
 
-    def _check_gradients(self) -> list[tuple]:
+    def _check_gradients(self) -> list[Operation]:
         """``finite``: 1 for the state's gradient and 1 for the parameters'."""
-        counter = self._finite.data_ptr()
         return [
-            count_finite(counter, self._gradient_of("qpos@0"), self._state_size),
-            count_finite(counter, At("theta_total"), self._model.ntheta),
-            self._tell_finite(),
+            count_finite(self._right, self._gradient_of("qpos@0"), self._state_size),
+            count_finite(self._right, At("theta_total"), self._model.ntheta),
+            self._tell_right(),
         ]
 
     def _pieces(self, name: str, gradient: bool) -> list[tuple[int, int, int]]:
         """Contiguous pieces of a field's row: offset into the whole, address, size, in bytes."""
         if name in self.space.integers:
             values = self.space.integers[name]
-            return [(0, values.data_ptr(), values.numel() * values.element_size())]
+            return [(0, address(values, torch.int32), values.numel() * values.element_size())]
         block = self.space.block_of(name)
-        view = block.view(name, gradient)
+        view = block.view(name, gradient)[0]
         if name in OF_BODIES:
-            view = view[:, : self._model.nbody]
-        if block.slots is None:
-            return [(0, view.data_ptr(), view.numel() * self._item)]
-        size = view[0, 0].numel() * self._item if block.slots else 0
-        return [(k * size, view[0, k].data_ptr(), size) for k in range(block.slots)]
+            view = view[: self._model.nbody]
+        pieces = (view,) if block.slots is None else view
+        size = pieces[0].numel() * self._item if len(pieces) else 0
+        return [(k * size, address(piece, self._real), size) for k, piece in enumerate(pieces)]
 
 
-def _zero_contacts(space: Workspace) -> tuple:
+def _zero_contacts(space: Workspace) -> Operation:
     """Gradients of the contacts there are; the others' are not read."""
     contacts = space.contacts
     assert contacts.grad is not None
-    count = space.integers["ncon"].data_ptr() + 4  # those that have a slot
-    return zero_counted(contacts.grad.data_ptr(), count, contacts.width * contacts.item)
+    count = address(space.integers["ncon"], torch.int32) + 4  # those that have a slot
+    return zero_counted(address(contacts.grad, contacts.grad.dtype), count, contacts.width * contacts.item)
 
 
 def _forward(launches: list[Launch]) -> list[Kernel]:

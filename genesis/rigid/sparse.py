@@ -20,7 +20,8 @@ _REAL = "double" if runtime.precision == "64" else "float"
 
 # Numbers that the compiler knows.
 _NUMBERS = """
-    typedef int Count;  // Warp defines int(x) as a macro
+    // 64 bits: on CUDA the stride is the number of envs, and a number of a row times it passes 2^31.
+    typedef long long Count;
     struct One { CUDA_CALLABLE operator Count() const { return 1; } };
     struct Three { CUDA_CALLABLE operator Count() const { return 3; } };
 """
@@ -28,7 +29,7 @@ _NUMBERS = """
 # the tests ask for it: they would double the time that compiling takes.
 _ON_CPU = "if (stride == 1) run(One()); else run(stride);" if runtime.any_stride else "run(One());"
 _DISPATCH = f"""
-    const int stride = STRIDED.strides[AXIS] / (int)sizeof(REAL);
+    const long long stride = STRIDED.strides[AXIS] / (int)sizeof(REAL);
 #if defined(__CUDA_ARCH__)
     run(stride);
 #else

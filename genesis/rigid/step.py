@@ -186,6 +186,11 @@ class Stage:
     taped: tuple = ()
     needed: Callable[[Model], bool] = lambda model: True
 
+    @property
+    def taped_kernels(self) -> tuple:
+        """Those whose adjoint Warp has generated."""
+        return {"tape": self.kernels, "implicit": self.taped, "none": ()}[self.adjoint]
+
     def inputs(self) -> set[str]:
         return {arg.label for kernel in self.kernels for arg in kernel.adj.args} - set(self.outputs)
 
@@ -325,6 +330,11 @@ def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
             if stage.needed(model):
                 chosen.append(stage)
     return tuple(reversed(chosen))
+
+
+def has_gradient(name: str, model: Model) -> bool:
+    """Whether the floating-point array that kernels call so is differentiable: neither constant nor scratch space."""
+    return name not in model.constants and (name not in FIELDS or FIELDS[name].differentiable)
 
 
 # Files that take longest to compile, in this order; each of the others takes a second or two.

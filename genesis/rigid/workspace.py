@@ -14,6 +14,7 @@ import warp as wp
 from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import step
+from genesis.rigid.door import address, require_strides
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 COMPONENTS = {real: 1, vec3: 3, vec4: 4, vec6: 6, mat33: 9, vec10: 10}
@@ -87,12 +88,15 @@ class Block:
         row, slot, inner, _ = self._strides(name)
         lead, strides = ((self.rows,), (row,)) if self.slots is None else ((self.rows, self.slots), (row, slot))
 
+        in_bytes = tuple(s * self.item for s in (*strides, *inner))
+        require_strides(in_bytes, name)
+
         def view(buffer: torch.Tensor) -> wp.array:
             return wp.array(
-                ptr=buffer.data_ptr() + self.start(name) * self.item,
+                ptr=address(buffer, runtime.tc_float) + self.start(name) * self.item,
                 dtype=dtype,
                 shape=(*lead, *shape),
-                strides=tuple(s * self.item for s in (*strides, *inner)),
+                strides=in_bytes,
                 device=self._wp_device,
             )
 
@@ -133,6 +137,7 @@ class Workspace:
             of observations last
         contacts: fields that belong to contacts
         integers: name -> tensor
+        right: two ints for who counts how a run goes
     """
 
     def __init__(self, model: Model, rows: int, substeps: int, rk4: bool, device: torch.device, rows_adjacent: bool):
@@ -178,6 +183,8 @@ class Workspace:
             name: torch.zeros((rows, *shape(model)), dtype=torch.int32, device=device)
             for name, shape in step.INT_FIELDS.items()
         }
+        # How many steps, or gradients, of a run were right so far; and whether the last was not.
+        self.right = torch.zeros(2, dtype=torch.int32, device=device)
         self.arrays = {name: b.array(name) for b in self._blocks() for name in b.fields}
         self.arrays |= {name: wp.from_torch(tensor, dtype=wp.int32) for name, tensor in self.integers.items()}
         self.arrays |= model_arrays(model, self.block._wp_device)
@@ -189,11 +196,16 @@ class Workspace:
         """The block that holds a field."""
         return next(b for b in self._blocks() if name in b.fields)
 
+    def data_address(self, name: str) -> int:
+        """Where a field begins."""
+        block = self.block_of(name)
+        return address(block.data, runtime.tc_float) + block.start(name) * block.item
+
     def gradient_address(self, name: str) -> int:
         """Where the gradient of a field begins."""
         block = self.block_of(name)
         assert block.grad is not None
-        return block.grad.data_ptr() + block.start(name) * block.item
+        return address(block.grad, runtime.tc_float) + block.start(name) * block.item
 
     def view(self, name: str, gradient: bool = False) -> torch.Tensor:
         """A field as a tensor, (rows, ...)."""

@@ -237,18 +237,19 @@ class Stepper:
             constrained = dynamics.model.constrained
             solution = torch.empty_like(self._guess) if constrained else None
             to = None if solution is None else solution.unsqueeze(0)
-            dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), self._guess, to)
-            crowded = dynamics.contact_overflow() is not None
-            if not crowded and math.isfinite(float(after.sum())):
+            outcome = dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), self._guess, to)
+            # Where contacts were left out, this is no motion of the scene.
+            bad = {*outcome.crowded, *outcome.diverged}
+            if dynamics.device.type == "cuda":  # where a run does not tell
+                bad |= {*dynamics.lost_contacts(), *dynamics.rows_beyond(after)}
+            if not bad:
                 if solution is not None:
                     self._guess = solution
                 return
-            good = torch.isfinite(after).all(1)
-            if crowded:  # contacts were left out: this is no motion of the scene
-                good &= ~dynamics.rows_without_slots()
-                dynamics.forget_overflow()
-            after[~good] = x[~good]
-            alive &= good.cpu().numpy()
+            dynamics.forget_lost_contacts()
+            rows = sorted(bad)
+            after[rows] = x[rows]
+            alive[rows] = False
             self._guess = dynamics.no_solution()
 
 
