@@ -16,7 +16,7 @@ def fields_of(scene, *names: str) -> list[torch.Tensor]:
     """Fields of the work space at the scene's present state and command, integers among them, (n_envs or 1, ...)."""
     dynamics, guess = scene._dynamics, scene._solution
     guess = dynamics.no_solution() if guess is None else guess
-    return dynamics.observe(names, scene._parameters.theta(), scene._commands.command, scene._state.detach(), guess)
+    return dynamics.observe(names, scene._parameters.theta(), scene._commands.command, scene._state.detach(), guess)[0]
 
 
 def humanoids(n_envs: int, cone: str):

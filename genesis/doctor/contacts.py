@@ -51,7 +51,7 @@ def activity(
     if not model.constrained:
         return {}
     wanted = (*(_CONTACT if model.has_contacts else ()), *_JOINT)
-    values = dynamics.observe(wanted, theta, command, state, guess)
+    values, _ = dynamics.observe(wanted, theta, command, state, guess)
     found = {name: value.detach().cpu().numpy() for name, value in zip(wanted, values, strict=True)}
     result: Activity = {}
     if model.has_contacts:

@@ -68,7 +68,7 @@ class Engine:
     def fields(self, names, state, command, theta=None) -> list[torch.Tensor]:
         """Any fields of the work space after forward dynamics at ``state``, integers among them; without gradient."""
         state, theta = state.expand(self.n_worlds, -1), self.theta if theta is None else theta
-        return self.dynamics.observe(names, theta, command, state.contiguous(), self.dynamics.no_solution())
+        return self.dynamics.observe(names, theta, command, state.contiguous(), self.dynamics.no_solution())[0]
 
     def observe(self, names, state, command, theta=None, record=False):
         theta = self.theta if theta is None else theta
