@@ -259,10 +259,17 @@ class ConstraintParameters(PhysicalParameters):
             raise GenesisException(f"{owner}: no geom of these links can touch anything in this scene.")
         place = [links[int(body[entity.geom_start + k])] for k in geoms]
         own = self._scene.mj_model.geom_friction[entity.geom_start + np.array(geoms), 0]
-        value = ratio.index_select(-1, torch.tensor(place, dtype=torch.int64, device=ratio.device))
-        value = value * torch.as_tensor(own, dtype=value.dtype, device=value.device)
-        picked = select(geoms, self.n_geoms, "geoms", owner, unique=True)
-        self._write_geoms(CONSTRAINT_PARAMETERS["friction"], owner, picked, envs, value, friction_ratio)
+        write_geoms(
+            self._scene,
+            CONSTRAINT_PARAMETERS["friction"],
+            entity.geom_start + np.array(geoms),
+            envs,
+            ratio,
+            owner,
+            friction_ratio,
+            picked=np.array(place),
+            factor=own,
+        )
 
     def set_sol_params(self, sol_params: Any, geoms_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Softness of contacts, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] n_geoms, 7).
@@ -426,8 +433,13 @@ def write_geoms(
     value: Any,
     owner: str,
     source: Any,
+    picked: np.ndarray | None = None,
+    factor: np.ndarray | None = None,
 ) -> None:
-    """Set a parameter of geoms, by their numbers in the scene; raises for one that touches nothing."""
+    """Set a parameter of geoms, by their numbers in the scene; raises for one that touches nothing.
+
+    `picked`, `factor`: as `ParameterStore.set` takes them.
+    """
     rows = scene._model.cgeom_of_geom[geoms]
 
     def name(k: int) -> str:
@@ -446,7 +458,7 @@ def write_geoms(
                 why = "is infinite in contact" if kind == "plane" else "has the size of its mesh"
                 raise GenesisException(f"{owner}: {name(k)} {why}; choose others with `geoms_idx_local`.")
         parameter = replace(parameter, check=partial(_check_sizes, np.array([N_SIZES[kind] for kind in types])))
-    _write(scene, parameter, rows, envs, value, owner, name, source)
+    _write(scene, parameter, rows, envs, value, owner, name, source, picked, factor)
 
 
 def read_joints_sol_params(scene: Scene, joints: np.ndarray, envs: Selection | None) -> torch.Tensor:
@@ -469,11 +481,11 @@ def set_joints_sol_params(scene: Scene, owner: str, joints: list[int] | np.ndarr
         _write(scene, parameter, np.asarray(joints), envs, value, owner, str, given)
     if friction_loss:
         place = {int(joint): k for k, joint in enumerate(joints)}
-        of_dof = [(dof, place[int(j)]) for dof, j in enumerate(scene.mj_model.dof_jntid) if int(j) in place]
-        index = torch.tensor([k for _, k in of_dof], dtype=torch.int64, device=value.device)
-        dofs = np.array([dof for dof, _ in of_dof])
+        joint_of_dof = scene.mj_model.dof_jntid
+        dofs = np.flatnonzero(np.isin(joint_of_dof, np.asarray(joints)))
+        picked = np.array([place[int(joint)] for joint in joint_of_dof[dofs]], dtype=np.int64)
         parameter = CONSTRAINT_PARAMETERS["dofs_sol_params"]
-        _write(scene, parameter, dofs, envs, value.index_select(-2, index), owner, str, given)
+        _write(scene, parameter, dofs, envs, value, owner, str, given, picked)
 
 
 def set_global_sol_params(scene: Scene, owner: str, given: Any, envs_idx: Any) -> None:
@@ -546,11 +558,15 @@ def _write(
     owner: str,
     element: Callable[[int], str],
     source: Any,
+    picked: np.ndarray | None = None,
+    factor: np.ndarray | None = None,
 ) -> None:
     """Set rows of a field of theta."""
     n = scene._model.theta_fields[parameter.field].shape[0]
     chosen = select(rows.astype(np.int64), n, parameter.name, owner, unique=True)
-    scene._parameters.set(parameter, 0, chosen, envs, value, owner, element, source=source)
+    scene._parameters.set(
+        parameter, 0, chosen, envs, value, owner, element, source=source, picked=picked, factor=factor
+    )
 
 
 def _read(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from genesis.model.arrays import Model
     from genesis.scene import Scene
 
+# So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
+_MOST_SUPERSEDED = 64
+
 
 def normalize(value: torch.Tensor) -> torch.Tensor:
     """Vectors of the last axis, divided by their length."""
@@ -69,15 +72,20 @@ def _leaves(given: Any) -> Iterator[torch.Tensor]:
 class _Part:
     """A tensor that overwrites columns of theta, or scales the mass of a set of links.
 
+    Parts are not changed once the store has them: a part that is cut down is a new one, with the same value. What of
+    the value is left is selected when theta is packed, and not when it is cut: the node that selects saves its index,
+    which the next backward pass frees, while the part stays for the passes after it.
+
     Attributes:
         columns: positions in theta, numpy int64, (m,)
         envs: which envs it is for; None for all
-        value: (m,), or (envs, m) for one row per env; for a scale: the new total mass, () or (envs,)
+        value: (k,), or (rows, k) for one row per env; for a scale: the new total mass, () or (rows,)
         item: length of the vectors in `value` that are normalised when theta is packed; 0 for none
         n_masses: for a scale, how many of the columns are masses (they come first); 0 otherwise
-        factor: numbers that what it writes is multiplied with, (m,) or (envs, m): those of scales that were set after
-            it and have become numbers; None for 1
-        hidden: for a scale, which columns are overwritten after it, and read by no scale before that; bool, (m,)
+        picked: which of the k numbers go to the columns, numpy int64, (m,); None: all, in order
+        picked_rows: which rows of the value are those of the envs, numpy int64; None: all, in order
+        factor: numbers that what it writes is multiplied with, (m,) or (envs, m): the caller's, and those of scales
+            that were set after it and have become numbers; None for 1
         superseded: whether it was set again, and is kept for what a scale makes of it only
     """
 
@@ -89,6 +97,8 @@ class _Part:
         origin: _Origin,
         item: int = 0,
         n_masses: int = 0,
+        picked: np.ndarray | None = None,
+        factor: torch.Tensor | None = None,
     ) -> None:
         self.columns = columns
         self.envs = envs
@@ -96,64 +106,149 @@ class _Part:
         self.origin = origin
         self.item = item
         self.n_masses = n_masses
-        self.index = torch.as_tensor(columns, dtype=torch.int64, device=runtime.device)
-        self.factor: torch.Tensor | None = None
-        self.hidden = np.zeros(len(columns), dtype=bool)
+        self.picked = picked
+        self.picked_rows: np.ndarray | None = None
+        self.factor = factor
         self.superseded = False
 
     @property
     def is_scale(self) -> bool:
         return self.n_masses > 0
 
+    @property
+    def index(self) -> torch.Tensor:
+        """The columns, on the device."""
+        return _index(self.columns)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether its value has one row per env."""
+        return self.value.ndim == (1 if self.is_scale else 2)
+
     def per_env(self) -> bool:
         """Whether theta needs one row per env for it."""
-        rows = self.value.ndim == (1 if self.is_scale else 2)
-        return self.envs is not None or rows or (self.factor is not None and self.factor.ndim == 2)
+        return self.envs is not None or self.has_rows or (self.factor is not None and self.factor.ndim == 2)
 
-    def covers_envs(self, other: _Part) -> bool:
-        """Whether it is for all envs that `other` is for (a subset counts as covered by the same one only)."""
-        if self.envs is None or other.envs is None:
-            return self.envs is None
-        return np.array_equal(self.envs.positions(), other.envs.positions())
+    def rows(self, n: int) -> np.ndarray:
+        """Its rows of a theta of `n` rows: numbers of its envs."""
+        return np.arange(n) if self.envs is None else self.envs.positions()
 
     def overlaps(self, other: _Part) -> bool:
+        """Whether both are for a column of the same env."""
+        if self.envs is not None and other.envs is not None:
+            if not np.isin(self.envs.positions(), other.envs.positions(), assume_unique=True).any():
+                return False
         return bool(np.isin(self.columns, other.columns, assume_unique=True).any())
 
     def resolved(self, theta: torch.Tensor) -> torch.Tensor:
         """The numbers to write over `theta` (its rows that this part is for), with gradient; (m,) or (rows, m)."""
-        value = self.value
         if self.is_scale:
             value = theta.index_select(1, self.index) * self.ratio(theta)[:, None]
-        elif self.item:
-            value = normalize(value.unflatten(-1, (-1, self.item))).flatten(-2)
+        else:
+            value = self._of_rows()
+            if self.item:
+                value = normalize(value.unflatten(-1, (-1, self.item))).flatten(-2)
+            if self.picked is not None:
+                value = value.index_select(-1, _index(self.picked))
         return value if self.factor is None else value * self.factor
 
     def ratio(self, theta: torch.Tensor) -> torch.Tensor:
         """By what a scale multiplies the masses and inertias in `theta`, (rows,)."""
-        return self.value / theta.index_select(1, self.index[: self.n_masses]).sum(1)
+        return self._of_rows() / theta.index_select(1, self.index[: self.n_masses]).sum(1)
 
-    def multiply(self, columns: np.ndarray, ratio: torch.Tensor) -> None:
-        """Multiply what it writes into `columns` with numbers, `ratio`: (1,), or (n_envs,)."""
+    def plain(self) -> torch.Tensor:
+        """The numbers that it was given, (m,) or (rows, m), not yet normalised."""
+        value = self.value.detach()
+        value = value if self.picked is None else value.index_select(-1, _index(self.picked))
+        return value if self.factor is None else value * self.factor
+
+    def _of_rows(self) -> torch.Tensor:
+        return self.value if self.picked_rows is None else self.value.index_select(0, _index(self.picked_rows))
+
+    def multiplied(self, columns: np.ndarray, ratio: torch.Tensor) -> _Part:
+        """The part that writes into `columns` what this one does times `ratio`, numbers: (1,), or (n_envs,)."""
         rows = ratio if self.envs is None else ratio.expand(self.envs.n).index_select(0, self.envs.tensor())
         among = torch.as_tensor(np.isin(self.columns, columns, assume_unique=True), device=ratio.device)
         factor = torch.where(among, rows[:, None], 1.0)
         factor = factor[0] if len(factor) == 1 else factor
-        self.factor = factor if self.factor is None else self.factor * factor
+        result = copy.copy(self)
+        result.factor = factor if self.factor is None else self.factor * factor
+        return result
 
-    def freeze(self) -> None:
-        """Turn what it overwrites with into numbers."""
-        self.value = self.resolved(self.value).detach()
-        self.item, self.factor = 0, None
+    def frozen(self) -> _Part:
+        """The part that overwrites with the same, as numbers."""
+        result = _Part(self.columns, self.envs, self.resolved(self.value).detach(), self.origin)
+        result.superseded = self.superseded
+        return result
 
-    def only(self, keep: np.ndarray) -> _Part:
-        """The part that overwrites with its columns where `keep` is True alone."""
-        if keep.all():
-            return self
-        index = torch.as_tensor(np.flatnonzero(keep), device=self.value.device)
-        left = _Part(self.columns[keep], self.envs, self.value.index_select(-1, index), self.origin, self.item)
-        left.factor = None if self.factor is None else self.factor.index_select(-1, index)
-        left.superseded = self.superseded
-        return left
+    def cut(self, columns: np.ndarray, rows: np.ndarray, superseded: bool) -> _Part:
+        """The part of those columns and of those rows, (m,) and (envs,) bool, alone."""
+        result = copy.copy(self)
+        result.superseded = superseded
+        if not columns.all():
+            result.columns = self.columns[columns]
+            result.picked = np.flatnonzero(columns) if self.picked is None else self.picked[columns]
+            if self.factor is not None:
+                result.factor = self.factor.index_select(-1, _index(np.flatnonzero(columns)))
+        if not rows.all():
+            left = np.flatnonzero(rows)
+            chosen = self.rows(len(rows))[left]
+            result.envs = Selection(len(rows) if self.envs is None else self.envs.n, 0, len(chosen), chosen)
+            if self.has_rows:
+                result.picked_rows = left if self.picked_rows is None else self.picked_rows[left]
+            if result.factor is not None and result.factor.ndim == 2:
+                result.factor = result.factor.index_select(0, _index(left))
+        return result
+
+
+def _index(positions: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(positions, dtype=torch.int64, device=runtime.device)
+
+
+def _in_use(parts: list[_Part], n_worlds: int) -> list[_Part]:
+    """What theta needs of parts that are applied in this order, without what others overwrite.
+
+    An overwritten number is needed if a scale reads it before that (a mass: the scale divides by the sum of them), or
+    if it changes the proportions that a later scale keeps; then it is superseded.
+    """
+    n_rows = n_worlds if any(part.envs is not None for part in parts) else 1
+    used = np.unique(np.concatenate([part.columns for part in parts]))
+    needed = np.ones((n_rows, len(used)), dtype=bool)  # by the step, or by a part that comes later
+    in_force = needed.copy()
+    kept: list[_Part] = []  # from the last to the first
+    for part in reversed(parts):
+        rows, columns = part.rows(n_rows), np.searchsorted(used, part.columns)
+        at = np.ix_(rows, columns)
+        if part.is_scale:
+            again, in_vain = _scaled_again(part, kept, n_rows)
+            left = needed[at].any(1) & ~in_vain[rows]
+            if left.any():
+                # Columns that nobody needs stay: the sum is over all masses.
+                kept.append(part.cut(np.ones(len(columns), dtype=bool), left, bool(again[rows[left]].all())))
+                needed[np.ix_(rows[left], columns[: part.n_masses])] = True
+            continue
+        here, shown = needed[at], in_force[at]
+        needed[at] = in_force[at] = False
+        for those, superseded in ((shown.any(0), False), (here.any(0) & ~shown.any(0), True)):
+            if those.any():
+                kept.append(part.cut(those, here[:, those].any(1), superseded))
+    return kept[::-1]
+
+
+def _scaled_again(scale: _Part, later: list[_Part], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are scaled again by one of `later` (the last first), and which of them with nothing set in between,
+    so that the proportions are the same without `scale`; bool, (n_rows,) each."""
+    again, in_vain, changed = (np.zeros(n_rows, dtype=bool) for _ in range(3))
+    for other in reversed(later):
+        if not other.overlaps(scale):
+            continue
+        rows = other.rows(n_rows)
+        if other.is_scale:
+            in_vain[rows] |= ~again[rows] & ~changed[rows]
+            again[rows] = True
+        else:
+            changed[rows] = True
+    return again, in_vain
 
 
 class ParameterStore:
@@ -175,15 +270,18 @@ class ParameterStore:
         if self._packed is None:
             # The graph of a parameter must not depend on the mode in which theta is first asked for.
             with torch.inference_mode(False), torch.enable_grad():
-                self._packed = self._pack(self._parts)
+                self._packed = self._pack(self._base, self._parts)
             self._forget_after_backward(self._packed)
         return self._packed
 
     def theta_of_envs(self) -> torch.Tensor:
-        """The packed vector as a step reads it: with a graph, one row per env, so that the gradient is summed over the
-        steps of each env first, and then over the envs. A rollout does the same, hence gives the same bits."""
+        """The packed vector as a step reads it: with a graph, one row per env, through a node of the steps' own.
+
+        So the gradient is summed over the steps of each env first, then over the envs, and what getters contribute is
+        added to that sum. A rollout does the same, hence gives the same bits.
+        """
         packed = self.theta()
-        if packed.shape[0] == self._n_worlds or not packed.requires_grad:
+        if not packed.requires_grad:
             return packed
         if self._spread is None or self._spread[0] is not packed:
             with torch.inference_mode(False), torch.enable_grad():
@@ -239,26 +337,40 @@ class ParameterStore:
         owner: str,
         element: Callable[[int], str],
         source: Any = None,
+        picked: np.ndarray | None = None,
+        factor: np.ndarray | None = None,
     ) -> None:
         """Set the chosen elements to `given`, ``(count, *item)`` or ``(envs, count, *item)``, or a number for all.
 
         `element(k)`: how an error calls the k-th chosen element. `source`: the caller's own tensor, or a
-        tuple of them, where it is not `given`.
+        tuple of them, where it is not `given`. `picked`, (count,): `given` has other elements than those chosen, and
+        these of them are meant, multiplied with `factor`, (count,). Callers must not select or multiply by themselves:
+        the values stay in use for many backward passes, of which the first frees what such nodes save.
 
         Raises GenesisException, and changes nothing, for a wrong shape, NaN or infinite values, impossible values.
         """
         value = read_tensor(self._scene, given, parameter.name, owner)
         if parameter.name == "links_inertia" and value.ndim >= 2 and value.shape[-2:] == (3, 3):
             value = _six_numbers(value)
+        size = int(np.prod(parameter.item))
+        count = chosen.count if picked is None else value.shape[-1 - len(parameter.item)]
         value = fit(
-            self._scene, value, envs, (chosen.count, *parameter.item), parameter.name, owner, scalar=not parameter.item
+            self._scene, value, envs, (count, *parameter.item), parameter.name, owner, scalar=not parameter.item
         )
-        self.validate(parameter, value, owner, element)
         columns = self.columns(parameter, start, chosen)
         with plain_tensors():
-            flat = value.reshape(*value.shape[: value.ndim - 1 - len(parameter.item)], len(columns)).clone()
-            origin = self._origin(owner, given if source is None else source)
-            self._write(_Part(columns, envs, flat, origin, parameter.item[0] if parameter.normalized else 0))
+            flat = value.reshape(*value.shape[: value.ndim - 1 - len(parameter.item)], count * size).clone()
+            part = _Part(
+                columns,
+                envs,
+                flat,
+                self._origin(owner, given if source is None else source),
+                parameter.item[0] if parameter.normalized else 0,
+                picked=None if picked is None else (picked[:, None] * size + np.arange(size)).ravel(),
+                factor=None if factor is None else torch.as_tensor(factor.repeat(size)).to(flat),
+            )
+            self.validate(parameter, part.plain().unflatten(-1, (chosen.count, *parameter.item)), owner, element)
+            self._write(part)
 
     def _origin(self, owner: str, given: Any) -> _Origin:
         """Of a part whose numbers are those of `given`, the caller's own tensor, or tensors."""
@@ -295,10 +407,7 @@ class ParameterStore:
 
     def saved(self) -> tuple[torch.Tensor, list[_Part]]:
         """Every setting with its graph, for `go_back`."""
-        parts = [copy.copy(part) for part in self._parts]
-        for part in parts:
-            part.hidden = part.hidden.copy()
-        return self._base, parts
+        return self._base, self._parts
 
     def go_back(self, saved: tuple[torch.Tensor, list[_Part]]) -> None:
         """As it was when `saved` was called."""
@@ -339,62 +448,49 @@ class ParameterStore:
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _write(self, part: _Part) -> None:
-        """Append `part`, and drop of the others what it supersedes."""
-        kept: list[_Part] = []  # from the last to the first
-        read = np.zeros(0, dtype=np.int64)  # masses whose sum a later scale takes
-        for old in reversed(self._parts):
-            kept.extend(self._left_of(old, part, kept, read))
-            if old.is_scale:
-                read = np.concatenate([read, old.columns[: old.n_masses]])
-        self._parts = [*reversed(kept), part]
-        self._settle()
+        """Append `part`, and drop of the others what it supersedes.
+
+        Raises GenesisException, and changes nothing, where too much of what is superseded must be kept.
+        """
+        base, parts = self._settled(self._base, _in_use([*self._parts, part], self._n_worlds))
+        superseded = sum(one.superseded for one in parts)
+        in_force = len(parts) - superseded
+        # Twice as many before a value without gradient is refused: such values are the way out.
+        if superseded > max(_MOST_SUPERSEDED, 4 * in_force) * (1 if part.value.requires_grad else 2):
+            raise GenesisException(
+                f"{part.origin.setter}: {superseded} values that were set before, and set again since, would have to "
+                "be kept: what set_mass() scales is what was in force, so that each still shares in the masses of "
+                "today, and the gradient of those since the last backward pass goes through all of them. Call "
+                "backward() in between, which ends their gradient, and set anew. Where no gradient is wanted, set "
+                "under torch.no_grad(), or x.detach() instead of x, from the first setting on; to be rid of those that "
+                "are kept, set the inertias and then the masses of all links in this way."
+            )
+        self._base, self._parts = base, parts
         self._changed()
 
-    def _left_of(self, old: _Part, part: _Part, later: list[_Part], read: np.ndarray) -> list[_Part]:
-        """What must be kept of `old` when `part` is set; `later`: what is kept of those set between the two."""
-        hit = np.isin(old.columns, part.columns, assume_unique=True)
-        if not hit.any() or not part.covers_envs(old):
-            return [old]
-        if part.is_scale:
-            if not old.is_scale:
-                return [old]
-            if not any(old.overlaps(other) for other in later):
-                return []  # the proportions are the same without it
-            old.superseded = True
-            return [old]
-        needed = np.isin(old.columns, read, assume_unique=False)
-        if old.is_scale:
-            old.hidden |= hit & ~needed
-            return [] if old.hidden.all() else [old]
-        left = []
-        if (hit & needed).any():
-            history = old.only(hit & needed)
-            history.superseded = True
-            left.append(history)
-        if not hit.all():
-            left.append(old.only(~hit))
-        return left
-
-    def _settle(self) -> None:
-        """Turn superseded parts that a backward pass has gone through into numbers; put numbers into the base."""
-        for part in list(self._parts):
-            if part.superseded and part.origin.spent:
-                if part.is_scale:
-                    self._absorb(part)
-                else:
-                    part.freeze()
+    def _settled(self, base: torch.Tensor, parts: list[_Part]) -> tuple[torch.Tensor, list[_Part]]:
+        """The same, with superseded parts that a backward pass has gone through as numbers, and numbers in the base."""
+        spent = [part for part in parts if part.superseded and part.origin.spent]
+        for part in spent:
+            if part.is_scale:
+                base, parts = self._absorbed(base, parts, parts.index(part))
+        # What only those scales have read is needed no longer.
+        parts = _in_use(parts, self._n_worlds) if spent else parts
+        parts = [
+            part.frozen() if part.superseded and part.origin.spent and not part.is_scale else part for part in parts
+        ]
         kept: list[_Part] = []
-        for part in self._parts:
+        for part in parts:
             if part.value.requires_grad or any(part.overlaps(other) for other in kept):
                 kept.append(part)
             else:
-                self._base = self._apply(self._base, part)
-        self._parts = kept
+                base = self._apply(base, part)
+        return base, kept
 
-    def _absorb(self, scale: _Part) -> None:
-        """Replace a scale by the number that it multiplies with, in the base and in the parts set before it."""
-        at = self._parts.index(scale)
-        under = self._pack(self._parts[:at]).detach()
+    def _absorbed(self, base: torch.Tensor, parts: list[_Part], at: int) -> tuple[torch.Tensor, list[_Part]]:
+        """A scale replaced by the number that it multiplies with, in the base and in the parts set before it."""
+        scale, before = parts[at], parts[:at]
+        under = self._pack(base, before).detach()
         if scale.per_env():
             under = under.expand(self._n_worlds, -1)
         chosen = under if scale.envs is None else under.index_select(0, scale.envs.tensor())
@@ -403,16 +499,13 @@ class ParameterStore:
             ratio = ratio * scale.factor[..., 0]
         if scale.envs is not None:
             ratio = ratio.new_ones(self._n_worlds).index_copy(0, scale.envs.tensor(), ratio)
-        base = self._base.expand(max(len(ratio), self._base.shape[0]), -1)
+        base = base.expand(max(len(ratio), base.shape[0]), -1)
         scaled = base.index_select(1, scale.index) * ratio[:, None]
-        self._base = base.index_copy(1, scale.index, scaled)
-        for part in self._parts[:at]:
-            if part.overlaps(scale):
-                part.multiply(scale.columns, ratio)
-        self._parts = [*self._parts[:at], *self._parts[at + 1 :]]
+        base = base.index_copy(1, scale.index, scaled)
+        before = [part.multiplied(scale.columns, ratio) if part.overlaps(scale) else part for part in before]
+        return base, [*before, *parts[at + 1 :]]
 
-    def _pack(self, parts: list[_Part]) -> torch.Tensor:
-        theta = self._base
+    def _pack(self, theta: torch.Tensor, parts: list[_Part]) -> torch.Tensor:
         for part in parts:
             theta = self._apply(theta, part)
         return theta

@@ -114,7 +114,7 @@ class PhysicalParameters(EntityBase):
     def get_dofs_force_range(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
         """(lower, upper) force range [N m, N], ([n_envs,] n_dofs) each; infinite: no limit."""
         both = self._get_parameter("dofs_force_range", dofs_idx_local, envs_idx)
-        return self._scene._label(both[..., 0]), self._scene._label(both[..., 1])
+        return self._scene._label(both[..., 0].clone()), self._scene._label(both[..., 1].clone())
 
     # -- links --------------------------------------------------------------------------------------------------------
 
