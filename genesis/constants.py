@@ -1,8 +1,9 @@
-"""Named choices: what the user passes to :func:`genesis.init` and to the options."""
+"""Named choices: what the user passes to :func:`genesis.init` and to the options. And limits of what is simulated."""
 
 import enum
 
-# |qpos|, |qvel| and |qacc| above this are no motion of anything: MuJoCo's mjMAXVAL, beyond which it warns and resets.
+# Of positions, velocities and accelerations. MuJoCo takes one beyond it for a simulation that has diverged (mjMAXVAL, in
+# mj_checkPos, mj_checkVel and mj_checkAcc): in SI units nothing that is simulated is there.
 LARGEST_STATE = 1e10
 
 
