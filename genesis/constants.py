@@ -2,8 +2,8 @@
 
 import enum
 
-# Of positions, velocities and accelerations. MuJoCo takes one beyond it for a simulation that has diverged (mjMAXVAL, in
-# mj_checkPos, mj_checkVel and mj_checkAcc): in SI units nothing that is simulated is there.
+# Of positions, velocities and accelerations. MuJoCo takes one beyond it for a simulation that has diverged (mjMAXVAL,
+# in mj_checkPos, mj_checkVel and mj_checkAcc): in SI units nothing that is simulated is there.
 LARGEST_STATE = 1e10
 
 

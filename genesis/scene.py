@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
+from genesis.eager import keep_eager
 from genesis.entities.indexing import (
     fit,
     kept,
@@ -189,6 +190,7 @@ class Scene:
         runtime.require_init()
         with plain_tensors():
             self._assemble(n_envs)
+        keep_eager()
         self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
         self.center_envs_at_origin = center_envs_at_origin
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
+from genesis.eager import keep_eager
 from genesis.entities.indexing import plain_tensors, read_tensor, refuse_transforms, require_finite
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
@@ -76,6 +78,7 @@ class System:
         if not hasattr(scene, "_require_built"):
             raise GenesisException(f"System: `scene` is {scene!r}; expected a gs.Scene.")
         scene._require_built("System")
+        keep_eager()
         self._field = field_of(control, "System")
         n_rows = _count("n_rows", n_rows)
         self.scene, self.n_rows, self.control = scene, n_rows, control
@@ -201,7 +204,8 @@ class System:
             if u is not None:
                 u = self._controls(u, n_steps).detach().expand(n_steps, self.n_rows, self.nu)
             if parameters is not None:
-                parameters = self._read("parameters", parameters, None).detach()
+                parameters = self._read("parameters", parameters, None, finite=False).detach()
+                require_finite(parameters, "parameters", "System")
                 if parameters.dim() != 2 or len(parameters) != theta.shape[1]:
                     raise GenesisException(
                         f"System: `parameters` has shape {tuple(parameters.shape)}; expected ({theta.shape[1]}, p), "
@@ -275,9 +279,18 @@ class System:
             raise GenesisException(f"System: `{name}` has shape {tuple(tensor.shape)}; expected {expected}.")
         if finite:
             require_finite(tensor, name, "System")
+            self._require_state(name, tensor)
         if graph is None:
             return native(tensor)
         return native(graph.as_subclass(torch.Tensor).to(device=tensor.device, dtype=tensor.dtype))
+
+    def _require_state(self, name: str, x: torch.Tensor) -> None:
+        """Raise GenesisException for states (..., nx) that no simulation can mean."""
+        if x.shape[-1:] == (self.nx,) and (rows := self._dynamics.rows_beyond(x.detach().reshape(-1, self.nx))):
+            raise GenesisException(
+                f"System: `{name}` holds a state with positions or velocities beyond {LARGEST_STATE:g} (row {rows[0]} of "
+                "all); a simulation there counts as diverged."
+            )
 
     def _sequence(self, name: str, x: Any) -> torch.Tensor:
         """States (T, 1 or N, nx)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, read_tensor, require_finite, select, select_envs, select_range
+from genesis.entities.indexing import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
@@ -150,13 +150,10 @@ class EntityBase:
             return None
         return select_envs(self._scene, envs_idx, self._owner(method), unique=unique)
 
-    def _read(
+    def _shaped(
         self, method: str, argument: str, value: Any, item: tuple[int, ...], envs: Selection | None, *, scalar: bool
     ) -> torch.Tensor:
-        """A finite tensor of shape `item` or (envs, *item), its graph kept; raises GenesisException otherwise."""
+        """A tensor of shape `item` or (envs, *item), its graph kept; raises GenesisException otherwise."""
         owner = self._owner(method)
-        tensor = fit(
-            self._scene, read_tensor(self._scene, value, argument, owner), envs, item, argument, owner, scalar=scalar
-        )
-        require_finite(tensor, argument, owner)
-        return tensor
+        tensor = read_tensor(self._scene, value, argument, owner)
+        return fit(self._scene, tensor, envs, item, argument, owner, scalar=scalar)

@@ -16,6 +16,7 @@ import torch
 from torch.autograd import forward_ad
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
 
@@ -242,8 +243,8 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
 def refuse_transforms(value: torch.Tensor, argument: str, owner: str) -> None:
     """Raise GenesisException for what a transform of torch wraps, whose derivative would be lost.
 
-    What `torch.func` gives to the function that it transforms is valid inside of it only, and the tangent of forward-mode
-    differentiation has no way through a step.
+    What `torch.func` gives to the function that it transforms is valid inside of it only, and the tangent of
+    forward-mode differentiation has no way through a step.
     """
     if _is_wrapped(value):
         raise GenesisException(
@@ -342,6 +343,19 @@ def require_finite(value: torch.Tensor, argument: str, owner: str, *, command: b
     bad = plain[tuple(where)].item()
     place = f" at index {tuple(where)}" if where else ""
     raise GenesisException(f"{owner}: `{argument}` holds {bad}{place}; expected finite numbers.")
+
+
+def require_state(value: torch.Tensor, argument: str, owner: str) -> None:
+    """The same for positions and velocities, which cannot be beyond `LARGEST_STATE` either."""
+    require_finite(value, argument, owner)
+    plain = value.detach()
+    if plain.numel() and plain.abs().max().item() > LARGEST_STATE:
+        where = torch.nonzero(plain.abs() > LARGEST_STATE)[0].tolist()
+        place = f" at index {tuple(where)}" if where else ""
+        raise GenesisException(
+            f"{owner}: `{argument}` holds {plain[tuple(where)].item():g}{place}; expected positions and velocities of "
+            f"at most {LARGEST_STATE:g} (a simulation beyond that counts as diverged)."
+        )
 
 
 def scatter(

@@ -9,7 +9,7 @@ import torch
 
 from genesis import runtime
 from genesis.entities.base import EntityBase
-from genesis.entities.indexing import Selection, gather, scatter, select, select_range
+from genesis.entities.indexing import Selection, gather, require_state, scatter, select, select_range
 from genesis.entities.layout import Rotation
 from genesis.entities.parameters import PARAMETERS
 from genesis.errors import GenesisException
@@ -23,7 +23,8 @@ class StateWriter(EntityBase):
     `envs_idx`). `envs_idx` and the `*_idx_local` arguments choose a subset, each element once.
 
     Every setter raises GenesisException, before anything changes, for a call before `build()`, a wrong shape, NaN or
-    infinite values, an index out of range or given twice, and a tensor of another scene.
+    infinite values and such as no simulation can mean (beyond 1e10, as in MuJoCo), an index out of range or given
+    twice, and a tensor of another scene.
     """
 
     def set_qpos(
@@ -38,7 +39,7 @@ class StateWriter(EntityBase):
         entity = self._built(method)
         chosen = self._select(method, "qs_idx_local", qs_idx_local, self.n_qs, unique=True)
         envs = self._select_envs(method, envs_idx, unique=True)
-        value = self._read(method, "qpos", qpos, (chosen.count,), envs, scalar=True)
+        value = self._state_value(method, "qpos", qpos, (chosen.count,), envs, scalar=True)
         state = self._written(envs, (chosen, entity.q_start, value), zero_velocity)
         self._check_quaternions(method, state, envs)
         self._scene._set_state(state)
@@ -56,7 +57,7 @@ class StateWriter(EntityBase):
         entity = self._built(method)
         chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=True)
         envs = self._select_envs(method, envs_idx, unique=True)
-        value = self._read(method, "position", position, (chosen.count,), envs, scalar=True)
+        value = self._state_value(method, "position", position, (chosen.count,), envs, scalar=True)
         if not self._dof_layout.is_plain:
             chosen, value = self._qpos_of_dofs(chosen, envs, value)
         self._scene._set_state(self._written(envs, (chosen, entity.q_start, value), zero_velocity))
@@ -71,7 +72,7 @@ class StateWriter(EntityBase):
         entity = self._built(method)
         chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=True)
         envs = self._select_envs(method, envs_idx, unique=True)
-        value = self._read(
+        value = self._state_value(
             method, "velocity", 0.0 if velocity is None else velocity, (chosen.count,), envs, scalar=True
         )
         self._scene._set_state(self._written(envs, (chosen, self._scene._nq + entity.dof_start, value), False))
@@ -102,12 +103,20 @@ class StateWriter(EntityBase):
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
+    def _state_value(
+        self, method: str, argument: str, given: Any, item: tuple[int, ...], envs: Selection | None, *, scalar: bool
+    ) -> torch.Tensor:
+        """Positions or velocities of shape `item` or (envs, *item), with their graph."""
+        value = self._shaped(method, argument, given, item, envs, scalar=scalar)
+        require_state(value, argument, self._owner(method))
+        return value
+
     def _set_base(
         self, method: str, argument: str, given: Any, first: int, count: int, envs_idx: Any, zero_velocity: bool
     ) -> None:
         entity = self._built(method)
         envs = self._select_envs(method, envs_idx, unique=True)
-        value = self._read(method, argument, given, (count,), envs, scalar=False)
+        value = self._state_value(method, argument, given, (count,), envs, scalar=False)
         parameter = PARAMETERS[f"links_offset_{argument}"]
         if entity.is_free:
             if argument == "quat":

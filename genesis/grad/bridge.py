@@ -34,8 +34,8 @@ def refuse_double_backward(what: str, *grads: torch.Tensor | None) -> None:
             continue
         if is_wrapped(grad):
             raise GenesisException(
-                f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call autograd.grad "
-                "for one after the other, or use torch.autograd.functional.jacobian."
+                f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call "
+                "autograd.grad for one after the other, or use torch.autograd.functional.jacobian."
             )
         if forward_ad._current_level >= 0 and forward_ad.unpack_dual(grad).tangent is not None:
             raise GenesisException(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 import weakref
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, cast
@@ -28,8 +29,11 @@ _uids = itertools.count()
 def _reference_counts() -> tuple[int, int]:
     """``getrefcount`` of an object that nobody else has seen, in a variable, and in a variable and a tuple.
 
-    Asked in the way in which it is used below, since it depends on the version of Python.
+    Asked in the way in which it is used below, since it depends on the version of Python. (0, 0), which no object has,
+    where Python runs without its interpreter lock: there the count of an object is not known to one thread alone.
     """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return 0, 0
     out = object()
     alone = getrefcount(out)
     for value in (object(),):

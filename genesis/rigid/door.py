@@ -7,7 +7,6 @@ fit is an error of the caller's, who is the engine itself: tensors of users are 
 come in (:func:`native` below does the latter).
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +66,7 @@ def is_wrapped(values: torch.Tensor) -> bool:
 
 
 def native(values: torch.Tensor) -> torch.Tensor:
-    """``values`` as native code can read them, with the same graph: dense, contiguous, nothing left to be done to them."""
+    """``values`` as native code can read them, with the same graph: dense, contiguous, nothing left to be done."""
     if values.layout is not torch.strided:
         values = values.to_dense()
     return values.resolve_neg().contiguous()
@@ -118,8 +117,8 @@ def require_strides(strides: tuple[int, ...], what: str) -> None:
     """Raise GenesisException where a stride, in bytes, is more than an array of Warp's can hold."""
     if strides and max(strides) > LARGEST_STRIDE:
         raise GenesisException(
-            f"there are too many envs for this model: the array of {what} would need steps of {max(strides)} bytes, and "
-            f"{LARGEST_STRIDE} is the most. Build the scene with fewer envs."
+            f"there are too many envs for this model: the array of {what} would need steps of {max(strides)} bytes, "
+            f"and {LARGEST_STRIDE} is the most. Build the scene with fewer envs."
         )
 
 
@@ -131,5 +130,3 @@ def _wanted(name: str, base: Base, axes: str) -> str:
 def _described(values: torch.Tensor) -> str:
     strides = tuple(values.stride()) if values.layout is torch.strided else values.layout
     return f"{values.dtype}, shape {tuple(values.shape)}, strides {strides}, on {values.device}"
-
-

@@ -24,7 +24,7 @@ import warp as wp
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
-from genesis.rigid.door import Base, NativeError, address, placed
+from genesis.rigid.door import Base, NativeError, placed
 from genesis.types import real, taped, untaped, vec3
 
 
@@ -462,8 +462,8 @@ class Program:
         self.owner: object = None  # the caller whose notes these are
 
     def place(self, name: str, values: torch.Tensor | None, axes: str = "rows") -> None:
-        """Where the base ``name`` is: in ``values``, whose leading axes are ``axes``: "", "rows", "steps", "steps rows" or
-        "rows steps"; None: nowhere.
+        """Where the base ``name`` is: in ``values``, whose leading axes are ``axes``: "", "rows", "steps", "steps rows"
+        or "rows steps"; None: nowhere.
 
         An axis of rows of length 1 stands for all rows where the base is read. Raises NativeError for a base that the
         program has not, and what does not fit it (see :func:`genesis.rigid.door.placed`).
@@ -539,7 +539,9 @@ def _require_within(bases: dict[str, Base], touch: Touch) -> None:
     if base is None:
         raise NativeError(f"an operation works on the base {touch.at.name!r}; there are {', '.join(bases)}.")
     if touch.at.offset < 0 or touch.at.offset + touch.size > base.width * base.dtype.itemsize:
-        raise NativeError(f"an operation touches {touch.size} bytes at {touch.at}, which has {base.width} numbers a row.")
+        raise NativeError(
+            f"an operation touches {touch.size} bytes at {touch.at}, which has {base.width} numbers a row."
+        )
     if touch.written and not base.written:
         raise NativeError(f"an operation writes to the base {touch.at.name!r}, which is only read.")
 
