@@ -148,6 +148,75 @@ def test_a_memory_limit_changes_no_bit(name, n_envs):
         assert_same_bits(limited, free)
 
 
+# Parameters that steps and getters read, and getters that read them too: their contributions meet in one buffer.
+READ_AT_THE_END = {
+    "links_pos": lambda robot: robot.get_links_pos(),
+    "mass_mat": lambda robot: robot.get_mass_mat(),
+    "potential_energy": lambda robot: robot.get_potential_energy(),
+    "links_acc": lambda robot: robot.get_links_acc(),
+    "links_mass": lambda robot: robot.get_links_mass(),
+    "damping": lambda robot: robot.get_dofs_damping(),
+    "gravity": lambda robot: robot.scene.get_gravity(),
+}
+
+
+def gradients_by_parameters(scene, robot, state, per_env, kind, u, by_rollout, **more):
+    """Of a loss at the end, and of what getters of the parameters themselves say, before and after."""
+    scene.reset(state)
+    leaves = []
+
+    def leaf(value):
+        value = value.detach().as_subclass(torch.Tensor)
+        value = value[0] if scene.n_envs and not per_env else value
+        leaves.append((1.01 * value).requires_grad_())
+        return leaves[-1]
+
+    rows = (scene.n_envs,) if scene.n_envs else ()
+    scene._parameters.replace(torch.as_tensor(scene._model.theta_default(), dtype=gs.tc_float)[None])
+    robot.set_links_mass(leaf(robot.get_links_mass()))
+    robot.set_links_offset_pos(leaf(robot.get_links_offset_pos()))
+    robot.set_links_COM(leaf(robot.get_links_COM()))
+    robot.set_dofs_damping(leaf(robot.get_dofs_damping() + 0.1))
+    robot.set_dofs_armature(leaf(robot.get_dofs_armature() + 0.1))
+    robot.set_mass(leaf(torch.full(rows, 20.0)))
+    scene.set_gravity(leaf(torch.tensor([0.1, 0.2, -9.0]).expand(*rows, 3)))
+    u = u.detach().requires_grad_()
+    loss = 0.5 * robot.get_potential_energy().sum() + robot.get_links_mass().square().sum()
+    if by_rollout:
+        scene.rollout({robot: u}, control=kind, **more)
+    else:
+        for row in u:
+            step_with(robot, kind, row)
+    for k, read in enumerate(READ_AT_THE_END.values()):
+        values = read(robot)
+        loss = loss + (values * torch.linspace(0.3, 1.7 + k, values.shape[-1] if values.ndim else 1)).sum()
+    loss.backward()
+    return robot.get_qpos().detach().sceneless(), [u.grad, *(x.grad for x in leaves)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "substeps", "integrator"),
+    [
+        ("arm", "force", 1, "euler"),
+        ("arm", "position", 3, "implicitfast"),
+        ("arm", "velocity", 1, "rk4"),
+        ("ant", "actuators", 2, "euler"),
+        ("ant", "force", 1, "rk4"),
+    ],
+)
+@pytest.mark.parametrize("n_envs", [0, 1, 3])
+def test_getters_that_read_the_parameters_change_no_bit(name, n_envs, kind, substeps, integrator):
+    scene, robot = SCENES[name](n_envs, substeps, integrator)
+    size = (scene._dynamics.state_size + scene._dynamics.solution_size) * max(n_envs, 1) * 8
+    state = scene.get_state().detach()
+    for per_env in (False, True) if n_envs else (False,):
+        u = controls(robot, n_envs, kind)[:13].detach()
+        given = scene, robot, state, per_env, kind, u
+        loop = gradients_by_parameters(*given, by_rollout=False)
+        for more in ({}, {"memory_limit": 9 * size}):
+            assert_same_bits(gradients_by_parameters(*given, by_rollout=True, **more), loop)
+
+
 def test_threads_change_no_bit():
     """A single thread here, three there; more envs than a thread takes on by itself."""
     results = []

@@ -213,42 +213,34 @@ def _in_use(parts: list[_Part], n_worlds: int) -> list[_Part]:
     """
     n_rows = n_worlds if any(part.envs is not None for part in parts) else 1
     used = np.unique(np.concatenate([part.columns for part in parts]))
-    needed = np.ones((n_rows, len(used)), dtype=bool)  # by the step, or by a part that comes later
-    in_force = needed.copy()
+    shape = n_rows, len(used)
+    needed = np.ones(shape, dtype=bool)  # by the step, or by a part that comes later
+    in_force = np.ones(shape, dtype=bool)
+    scaled = np.zeros(shape, dtype=bool)  # by a part that comes later
+    scaled_next = np.zeros(shape, dtype=bool)  # and nothing is set before that
     kept: list[_Part] = []  # from the last to the first
     for part in reversed(parts):
-        rows, columns = part.rows(n_rows), np.searchsorted(used, part.columns)
-        at = np.ix_(rows, columns)
+        columns = np.searchsorted(used, part.columns)
+        at = np.ix_(part.rows(n_rows), columns)
+        here = needed[at]
         if part.is_scale:
-            again, in_vain = _scaled_again(part, kept, n_rows)
-            left = needed[at].any(1) & ~in_vain[rows]
+            # Scaled twice: the proportions are the same without the first time.
+            left = here.any(1) & ~scaled_next[at].all(1)
             if left.any():
+                superseded = bool(scaled[at][left].all())
                 # Columns that nobody needs stay: the sum is over all masses.
-                kept.append(part.cut(np.ones(len(columns), dtype=bool), left, bool(again[rows[left]].all())))
-                needed[np.ix_(rows[left], columns[: part.n_masses])] = True
+                kept.append(part.cut(np.ones(len(columns), dtype=bool), left, superseded))
+                rows = part.rows(n_rows)[left]
+                needed[np.ix_(rows, columns[: part.n_masses])] = True
+                scaled[np.ix_(rows, columns)] = scaled_next[np.ix_(rows, columns)] = True
             continue
-        here, shown = needed[at], in_force[at]
+        shown = in_force[at]
         needed[at] = in_force[at] = False
+        scaled_next[at] &= ~here
         for those, superseded in ((shown.any(0), False), (here.any(0) & ~shown.any(0), True)):
             if those.any():
                 kept.append(part.cut(those, here[:, those].any(1), superseded))
     return kept[::-1]
-
-
-def _scaled_again(scale: _Part, later: list[_Part], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows are scaled again by one of `later` (the last first), and which of them with nothing set in between,
-    so that the proportions are the same without `scale`; bool, (n_rows,) each."""
-    again, in_vain, changed = (np.zeros(n_rows, dtype=bool) for _ in range(3))
-    for other in reversed(later):
-        if not other.overlaps(scale):
-            continue
-        rows = other.rows(n_rows)
-        if other.is_scale:
-            in_vain[rows] |= ~again[rows] & ~changed[rows]
-            again[rows] = True
-        else:
-            changed[rows] = True
-    return again, in_vain
 
 
 class ParameterStore:
