@@ -135,7 +135,7 @@ class System:
         return self._tangent.tangent(self._last("x", x, self.nx))
 
     def theta(self) -> torch.Tensor:
-        """A copy of the packed parameters in force, with the graph to what they were set from, (1 or n_envs, ntheta)."""
+        """A copy of the packed parameters in force, (1 or n_envs, ntheta), with the graph to what they were set from."""
         return self._theta_in_force().clone()
 
     def _theta_in_force(self) -> torch.Tensor:
@@ -288,8 +288,8 @@ class System:
         """Raise GenesisException for states (..., nx) that no simulation can mean."""
         if x.shape[-1:] == (self.nx,) and (rows := self._dynamics.rows_beyond(x.detach().reshape(-1, self.nx))):
             raise GenesisException(
-                f"System: `{name}` holds a state with positions or velocities beyond {LARGEST_STATE:g} (row {rows[0]} of "
-                "all); a simulation there counts as diverged."
+                f"System: `{name}` holds a state with positions or velocities beyond {LARGEST_STATE:g} (row {rows[0]} "
+                "of all); a simulation there counts as diverged."
             )
 
     def _sequence(self, name: str, x: Any) -> torch.Tensor:
@@ -337,7 +337,7 @@ class System:
             torch.broadcast_shapes(one.shape[:-1], other.shape[:-1])
         except RuntimeError:
             raise GenesisException(
-                f"System: shapes {tuple(one.shape)} and {tuple(other.shape)} do not fit each other before the last axis."
+                f"System: shapes {tuple(one.shape)} and {tuple(other.shape)} do not fit before their last axes."
             ) from None
 
     def _command(self, u: torch.Tensor | None) -> Command:

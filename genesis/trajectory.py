@@ -115,8 +115,8 @@ class Trajectory:
         states = self._kept("links_acc")
         if any(block._version != version for block, version in self._versions):
             raise GenesisException(
-                "trajectory.links_acc: the controls of the rollout have been changed in place since; accelerations depend "
-                "on them. With `memory_limit` they are not copied: pass u.clone(), or read before the change."
+                "trajectory.links_acc: the controls of the rollout have been changed in place since; accelerations "
+                "depend on them. With `memory_limit` they are not copied: pass u.clone(), or read before the change."
             )
         count, n = states.shape[:2]
         blocks, rows = {}, torch.arange(count, device=states.device).clamp(max=self.n_steps - 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, read_tensor, select, select_envs, select_range
+from genesis.entities.indexing import Selection, fit, read_tensor, require_finite, select, select_envs, select_range
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
@@ -157,3 +157,11 @@ class EntityBase:
         owner = self._owner(method)
         tensor = read_tensor(self._scene, value, argument, owner)
         return fit(self._scene, tensor, envs, item, argument, owner, scalar=scalar)
+
+    def _read(
+        self, method: str, argument: str, value: Any, item: tuple[int, ...], envs: Selection | None, *, scalar: bool
+    ) -> torch.Tensor:
+        """The same; its numbers are finite."""
+        tensor = self._shaped(method, argument, value, item, envs, scalar=scalar)
+        require_finite(tensor, argument, self._owner(method))
+        return tensor
