@@ -135,7 +135,7 @@ class System:
         return self._tangent.tangent(self._last("x", x, self.nx))
 
     def theta(self) -> torch.Tensor:
-        """A copy of the packed parameters in force, (1 or n_envs, ntheta), with the graph to what they were set from."""
+        """A copy of the packed parameters in force, with the graph to what set them, (1 or n_envs, ntheta)."""
         return self._theta_in_force().clone()
 
     def _theta_in_force(self) -> torch.Tensor:

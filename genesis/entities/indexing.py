@@ -19,6 +19,7 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
+from genesis.rigid.door import native
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
@@ -229,11 +230,11 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
             kind = "is a meta tensor" if value.is_meta else f"holds {value.dtype}"
             raise GenesisException(f"{owner}: `{argument}` {kind}; expected real numbers.")
         value = value.to(device=runtime.device, dtype=runtime.tc_float)
-    if value.is_inference() or value.is_neg():
-        # What was made under torch.inference_mode() cannot be part of a graph, and of a view of negated numbers the
-        # memory holds others: an ordinary copy in their place.
+    if value.is_inference() or value.is_neg() or value._is_zerotensor():
+        # What was made under torch.inference_mode() cannot be part of a graph, and memory holds other numbers of a view
+        # that is negated, and none of torch's zeros: an ordinary copy in their place.
         with torch.inference_mode(False):
-            value = value.clone().resolve_neg()
+            value = native(value.clone())
     if value.requires_grad and not scene.requires_grad:
         scene._warn_of_dropped_graph(owner, argument)
         value = value.detach()

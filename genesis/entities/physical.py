@@ -33,7 +33,8 @@ class PhysicalParameters(EntityBase):
 
     An old tensor keeps its gradient as long as it is in force, with one exception: values that were set again, and only
     live on in the proportions that a later `set_mass` scaled, count as numbers once a backward pass has gone through
-    them.
+    them. Until then they are kept; a setter that would make them too many (more than 64, or four times what
+    is in force) raises GenesisException. Of what is set without gradient, over nothing that has one, nothing is kept.
 
     Every setter raises GenesisException, before anything changes, for a call before `build()`, a wrong shape, NaN or
     infinite values, a bad index, a tensor of another scene, and a value that no body has (the message names the link

@@ -69,6 +69,8 @@ def native(values: torch.Tensor) -> torch.Tensor:
     """``values`` as native code can read them, with the same graph: dense, contiguous, nothing left to be done."""
     if values.layout is not torch.strided:
         values = values.to_dense()
+    if values._is_zerotensor():  # torch's zeros without memory
+        return torch.zeros(values.shape, dtype=values.dtype, device=values.device)
     return values.resolve_neg().contiguous()
 
 
@@ -110,7 +112,10 @@ def placed(name: str, base: Base, values: torch.Tensor, axes: str) -> tuple[int,
         steps, step_stride = shape[step_axis], strides[step_axis] * item
     if base.written and ((row_axis is not None and rows > 1 and not row_stride) or (steps > 1 and not step_stride)):
         raise NativeError(f"{_wanted(name, base, axes)}, no two at one place, got {_described(values)}.")
-    return values.data_ptr(), row_stride, step_stride, (rows, steps)
+    at = values.data_ptr()
+    if not at and values.numel():
+        raise NativeError(f"{_wanted(name, base, axes)}, got one without memory.")
+    return at, row_stride, step_stride, (rows, steps)
 
 
 def require_strides(strides: tuple[int, ...], what: str) -> None:

@@ -499,8 +499,10 @@ class Program:
         index, cell, _, dtype, width = self._spec[name]
         if values.dtype is not dtype or values.numel() != width or not values.is_contiguous() or not values.is_cpu:
             return False
-        self._cells[cell] = values.data_ptr()
-        self._extents[index] = _ONE
+        at = values.data_ptr()
+        if not at and width:
+            return False
+        self._cells[cell], self._extents[index] = at, _ONE
         return True
 
     def point(self, name: str, values: torch.Tensor) -> None:
