@@ -1,6 +1,10 @@
-"""Named choices: what the user passes to :func:`genesis.init` and to the options."""
+"""Named choices: what the user passes to :func:`genesis.init` and to the options. And limits of what is simulated."""
 
 import enum
+
+# Of positions and velocities. MuJoCo takes a state beyond it for one that has diverged (mjMAXVAL, in mj_checkPos and
+# mj_checkVel): in SI units nothing that is simulated is there, and squares of such numbers lose the digits that count.
+LARGEST_STATE = 1e10
 
 
 class Backend(enum.Enum):

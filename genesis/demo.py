@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import genesis as gs
-from genesis import runtime
+from genesis import files, runtime
 from genesis.errors import GenesisException
 
 DT = 0.01  # [s]
@@ -456,22 +456,22 @@ class Result:
 
     def save(self, path: Path) -> Path:
         """Writes the `.npz` and returns where it is."""
-        np.savez(
-            path,
-            controls=self.forces,
-            control_dofs=np.array(self.task.driven),
-            control_names=np.array(self.task.dof_names),
-            times=self.times,
-            qpos=self.motion.qpos,
-            link_path=self.motion.path,
-            target=self.target,
-            losses=self.losses,
-            loss_before=self.loss_before,
-            loss_after=self.loss_after,
-            dt=DT,
-            link=self.task.link.name,
-            robot=str(self.task.file),
-        )
+        arrays = {
+            "controls": self.forces,
+            "control_dofs": np.array(self.task.driven),
+            "control_names": np.array(self.task.dof_names),
+            "times": self.times,
+            "qpos": self.motion.qpos,
+            "link_path": self.motion.path,
+            "target": self.target,
+            "losses": self.losses,
+            "loss_before": self.loss_before,
+            "loss_after": self.loss_after,
+            "dt": DT,
+            "link": self.task.link.name,
+            "robot": str(self.task.file),
+        }
+        files.write_atomically(path, files.to_npz(arrays))
         return path.resolve()
 
     def plot(self, path: Path) -> Path:

@@ -413,7 +413,11 @@ class Scene:
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write state, parameters, commands and step counter to a file, which appears whole or not at all.
 
-        Raises GenesisException when the file cannot be written or the state is not finite.
+        A symbolic link stays one: the file that it points to is written. Permissions of a file that is there are kept.
+
+        Raises GenesisException, and writes nothing, when `path` is a directory, a device, a pipe or write-protected,
+        when the state is not finite, and when positions or velocities are above 1e10, where MuJoCo too takes a
+        simulation for diverged.
         """
         self._require_built("save_checkpoint")
         save_checkpoint(self, _path("save_checkpoint", path))

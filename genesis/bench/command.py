@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import genesis as gs
-from genesis import runtime
+from genesis import files, runtime
 from genesis.bench import programs
 from genesis.errors import GenesisException
 
@@ -104,7 +104,7 @@ def _tell(results: dict[str, Any], directory: Path) -> None:
     if missing := report.missing(results):
         sections.append("not measured:\n" + "\n".join(f"- {line}" for line in missing))
     text = "\n\n".join(sections)
-    (directory / "bench.md").write_text(text + "\n", encoding="utf-8")
+    files.write_atomically(directory / "bench.md", f"{text}\n".encode())
     print(f"\n{text}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import genesis
+from genesis import files
 from genesis.bench import reference
 
 Results = dict[str, Any]
@@ -280,5 +281,5 @@ def missing(results: Any, place: str = "") -> list[str]:
 
 
 def write_json(results: Results, file: Path) -> Path:
-    file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    files.write_atomically(file, (json.dumps(results, indent=2) + "\n").encode())
     return file

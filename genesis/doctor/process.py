@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from genesis import runtime
+from genesis import files, runtime
 from genesis.doctor.report import PRECISION, Finding, Report, ordered
 
 # Where the report of which call is to be written; set in the process that runs again.
@@ -79,10 +79,7 @@ def hand_over(call: int, report: Report) -> None:
     """In the process that runs again: write the report of the call that was asked for, and end."""
     if os.environ.get(_CALL) != str(call) or _ANSWER not in os.environ:
         return
-    answer = Path(os.environ[_ANSWER])
-    partial = answer.with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(report))
-    os.replace(partial, answer)
+    files.write_atomically(os.environ[_ANSWER], pickle.dumps(report))
     # At once: what the program does after the call is not to be done twice.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -184,7 +184,7 @@ class CommandBuffer:
         `chosen`: links out of `chosen.n`, the first of which is body `first_link + 1`. `wrench`: (count, 6) or
         (envs, count, 6).
         """
-        flat = wrench.reshape(*wrench.shape[:-2], -1)
+        flat = wrench.flatten(-2)
         start, count = 6 * (first_link + 1 + chosen.start), 6 * chosen.count
         if envs is not None or chosen.ids is not None:
             columns = (6 * chosen.positions()[:, None] + np.arange(6)).ravel()

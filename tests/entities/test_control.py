@@ -189,6 +189,30 @@ def test_a_recorded_step_keeps_its_command():
     assert torch.equal(*gradients)
 
 
+def test_a_shared_command_with_gradient_for_some_envs():
+    scene, arm, *_ = world(3)
+
+    def run(force, ctrl):
+        scene.reset()
+        arm.control_dofs_force(force, envs_idx=[2, 0])
+        arm.control_actuators(ctrl, envs_idx=[1])
+        scene.step()
+        return [arm.get_dofs_velocity()]
+
+    check_gradient(run, torch.randn(3), torch.randn(3))
+
+
+@pytest.mark.parametrize("per_env", [False, True])
+def test_commands_for_no_env_do_nothing(per_env):
+    scene, arm, *_ = world(3, requires_grad=False)
+    lead = (0,) if per_env else ()
+    arm.control_dofs_force(torch.ones(*lead, 3), envs_idx=[])
+    arm.control_actuators(torch.ones(*lead, 3), envs_idx=[])
+    arm.apply_links_external_force(torch.ones(*lead, 5, 3), envs_idx=[])
+    assert not modes(scene).any() and not scene._commands.command.actuators_on.any()
+    assert not blocks(scene, "xfrc").any()
+
+
 # -- actuators ------------------------------------------------------------------------------------------------------------
 
 

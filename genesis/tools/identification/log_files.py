@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genesis import files
 from genesis.errors import GenesisException
 from genesis.tools.identification.logs import CONTROLS, Damage, Log, column_names
 from genesis.tools.identification.outputs import base_of
@@ -43,7 +44,7 @@ def read(path: Path, outputs: Mapping[str, Any] | None = None) -> Log:
     if reader is None:
         raise GenesisException(f"{path}: a log ends in .csv or .npz; this name ends in {path.suffix or 'nothing'!r}.")
     try:
-        content = path.read_bytes()
+        content = files.read_bytes(path)
     except FileNotFoundError:
         raise GenesisException(f"{path}: there is no such file.") from None
     except OSError as error:
@@ -179,25 +180,18 @@ def _wrong_count(cells: Sequence[str], expected: int, is_last: bool) -> str:
 
 
 def _read_npz(source: str, content: bytes, outputs: Mapping[str, Any] | None) -> Log:
-    arrays, key = {}, None
     if content.startswith(np.lib.format.MAGIC_PREFIX):
         raise GenesisException(f"{source}: this is a single array; expected an archive of several (numpy.savez).")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            for key in file.files:
-                arrays[key] = file[key]
-    except Exception as error:  # whatever unpacking damaged bytes comes across
-        if key is not None and "allow_pickle" in str(error):
-            raise GenesisException(
-                f"{source}: {key!r} holds Python objects, which are not loaded from files; expected an array of "
-                "numbers."
-            ) from None
-        raise GenesisException(
-            f"{source}: this is no archive of numpy.savez, or it is damaged ({type(error).__name__}: {error})."
-        ) from None
-    for key, array in arrays.items():
-        if array.dtype.kind not in "fiu":
+        found = files.from_npz(content)
+    except files.ArchiveError as error:
+        raise GenesisException(f"{source}: this is no archive of numpy.savez, or it is damaged ({error}).") from None
+    arrays: dict[str, np.ndarray] = {}
+    for key, array in found.items():
+        values = files.real_numbers(array)
+        if values is None:
             raise GenesisException(f"{source}: {key!r} has the type {array.dtype}; expected real numbers.")
+        arrays[key] = values
     if TIME not in arrays:
         close = difflib.get_close_matches(TIME, arrays, n=1)
         hint = (
@@ -253,7 +247,7 @@ def write(log: Log, path: Path) -> None:
         raise GenesisException(f"{path}: a log ends in .csv or .npz; this name ends in {path.suffix or 'nothing'!r}.")
     content = writer(log, path)
     try:
-        path.write_bytes(content)
+        files.write_atomically(path, content)
     except OSError as error:
         raise GenesisException(f"{path}: cannot be written ({error.strerror}).") from None
 
@@ -271,9 +265,10 @@ def _write_npz(log: Log, path: Path) -> bytes:
     arrays.update({f"{_NOISE_KEY}{name}": level for name, level in log.noise.items()})
     if len(log.segments) > 1:
         arrays[SEGMENT] = _segment_numbers(log)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    try:
+        return files.to_npz(arrays)
+    except ValueError as error:
+        raise GenesisException(f"{path}: cannot be written ({error}).") from None
 
 
 def _write_csv(log: Log, path: Path) -> bytes:

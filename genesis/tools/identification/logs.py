@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,7 +264,8 @@ class Log:
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
                 raise ValueError(f"its type is {array.dtype}")
-            return array.astype(np.float64)
+            with np.errstate(over="ignore"):  # of a wider type: infinite, which is refused where it matters
+                return array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise GenesisException(f"{self.source}: `{name}` is no array of real numbers: {error}.") from None
 
@@ -324,7 +325,7 @@ class Log:
                     f"{self.source}: `noise` names {name!r}, which is not measured; {near(str(name), known)}"
                 )
             level = self._array(f"noise[{name!r}]", value)
-            if level.ndim > 1 or not (np.isfinite(level).all() and (level > 0).all()):
+            if level.ndim > 1 or not level.size or not (np.isfinite(level).all() and (level > 0).all()):
                 raise GenesisException(
                     f"{self.source}: the noise of {name!r} is {value!r:.60}; expected its standard deviation: a "
                     "positive number, or one per column."
@@ -412,7 +413,7 @@ def _checked_outputs(source: str, given: Any) -> dict[str, Callable[[Trajectory]
 def _path(owner: str, given: Any) -> Path:
     if not isinstance(given, (str, PathLike)):
         raise GenesisException(f"{owner}: `path` is {given!r:.80}; expected the name of a file.")
-    return Path(given)
+    return Path(fsdecode(given))
 
 
 def _widths(table: Mapping[str, np.ndarray]) -> dict[str, int]:

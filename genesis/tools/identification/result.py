@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genesis import files
 from genesis.errors import GenesisException
 from genesis.tools.identification.identifiability import Combination
 from genesis.tools.identification.least_squares import Iteration
@@ -278,8 +279,9 @@ class Identification:
             "method": self.method,
             "groups": self.groups,
         }
+        text = json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
         try:
-            path.write_text(json.dumps(_plain(data), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            files.write_atomically(path, text.encode())
         except OSError as error:
             raise GenesisException(f"Identification.save: {path} cannot be written ({error.strerror}).") from None
 
@@ -288,7 +290,7 @@ class Identification:
         """Read what `save` wrote. Raises GenesisException for a file that is missing, damaged or of another kind."""
         path = _path("load", path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(files.read_bytes(path).decode())
         except OSError as error:
             raise GenesisException(f"Identification.load: {path} cannot be read ({error.strerror}).") from None
         except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets a thousand deep
@@ -301,6 +303,8 @@ class Identification:
             raise GenesisException(
                 f"Identification.load: {path} is damaged: {damage} Write it anew with Identification.save."
             ) from None
+        except RecursionError:
+            raise GenesisException(f"Identification.load: {path} is damaged: its lists are nested too deep.") from None
 
     def plot(self, path: str | Path) -> None:
         """Draw residuals per channel, estimates with their errors and the correlation to an image file.
@@ -370,7 +374,7 @@ def _all_or_nothing(scene: Scene) -> Iterator[None]:
 def _path(method: str, given: Any) -> Path:
     if not isinstance(given, (str, PathLike)):
         raise GenesisException(f"Identification.{method}: `path` is {given!r:.80}; expected the name of a .json file.")
-    return Path(given)
+    return Path(fsdecode(given))
 
 
 class _Damaged(Exception):
@@ -478,7 +482,9 @@ _KINDS = {
 
 
 def _restored(value: Any) -> Any:
-    """NaN and infinities, which `_plain` made text, as numbers again."""
+    """NaN and infinities, which `_plain` made text, as numbers again; None for true and false, which are no numbers."""
     if isinstance(value, list):
         return [_restored(one) for one in value]
+    if isinstance(value, bool):
+        return None
     return float(value) if value in ("nan", "inf", "-inf") else value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from genesis import runtime
+from genesis import files, runtime
 from genesis.entities.rolling import ACTUATORS, MODES
 from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization.monitor import (
@@ -47,8 +47,7 @@ def write(result: OptimizedTrajectory, path: str) -> None:
     for column in _COLUMNS:
         arrays[f"history_{column}"] = np.array([getattr(entry, column) for entry in result.history], dtype=float)
     try:
-        with open(path, "wb") as file:
-            np.savez(file, **arrays)
+        files.write_atomically(path, files.to_npz(arrays))
     except OSError as error:
         raise GenesisException(f"save: {path} cannot be written ({error.strerror}).") from None
 
@@ -57,14 +56,13 @@ def read(path: str) -> dict[str, Any]:
     """The arguments of an OptimizedTrajectory; raises GenesisException, which names the file, unless all of it fits."""
     runtime.require_init()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            data: Mapping[str, np.ndarray] = {name: file[name] for name in file.files}
+        data = files.from_npz(files.read_bytes(path))
     except FileNotFoundError:
         raise GenesisException(f"load: there is no file {path}.") from None
-    except Exception as error:  # zip, zlib and NumPy each have errors of their own for a damaged file
-        # NumPy takes what it does not know for pickled objects, and says how to load them, which is no advice here.
-        why = "it is no .npz file, or holds Python objects" if "pickle" in str(error) else str(error)
-        raise _unfit(path, f"{type(error).__name__}: {why}") from None
+    except OSError as error:
+        raise GenesisException(f"load: {path} cannot be read ({error.strerror}).") from None
+    except files.ArchiveError as error:
+        raise _unfit(path, str(error)) from None
     try:
         return _arguments(data)
     except _Unfit as error:
@@ -119,10 +117,11 @@ def _entry(data: Mapping[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _array(data: Mapping[str, np.ndarray], name: str, n_axes: int, bounds: bool = False) -> np.ndarray:
-    """Numbers with so many axes, finite, or of bounds not NaN."""
-    values = _entry(data, name)
-    if values.dtype.kind not in "fiu" or values.ndim != n_axes:
-        raise _Unfit(f"`{name}` is {values.dtype} {values.shape}; expected numbers with {n_axes} axes")
+    """Numbers with so many axes in float64, finite, or of bounds not NaN."""
+    given = _entry(data, name)
+    values = files.real_numbers(given)
+    if values is None or values.ndim != n_axes:
+        raise _Unfit(f"`{name}` is {given.dtype} {given.shape}; expected numbers with {n_axes} axes")
     if np.isnan(values).any() or not (bounds or np.isfinite(values).all()):
         raise _Unfit(f"`{name}` holds NaN or infinite values")
     return values
@@ -137,8 +136,11 @@ def _word(data: Mapping[str, np.ndarray], name: str, known: tuple[str, ...]) -> 
 
 def _history(data: Mapping[str, np.ndarray]) -> list[Iteration]:
     """Costs may be infinite there: of candidates that diverged."""
-    columns = [_entry(data, f"history_{column}") for column in _COLUMNS]
-    if any(c.ndim != 1 or c.dtype.kind not in "fiu" or len(c) != len(columns[0]) for c in columns):
-        raise _Unfit("the columns of the history differ in length, or hold no numbers")
-    rows = zip(*(map(float, column) for column in columns), strict=True)
+    columns: list[list[float]] = []
+    for name in _COLUMNS:
+        column = files.real_numbers(_entry(data, f"history_{name}"))
+        if column is None or column.ndim != 1 or (columns and len(column) != len(columns[0])):
+            raise _Unfit("the columns of the history differ in length, or hold no numbers")
+        columns.append(column.tolist())
+    rows = zip(*columns, strict=True)
     return [Iteration(number, *row) for number, row in enumerate(rows)]
