@@ -160,7 +160,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("change", REFUSED)
 def test_what_are_no_numbers_is_refused(kind, change):
-    path, arrays, read, expected = kind
+    path, arrays, read, _ = kind
     for name in arrays:
         if not is_number(arrays[name]):
             continue
@@ -298,15 +298,15 @@ def test_results_are_written_whole_to_where_a_link_points(tmp_path, monkeypatch,
     read(link)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.raises(gs.GenesisException, match="cannot be written .*No space left on device"):
+        with pytest.raises(gs.GenesisException, match=r"cannot be written .*No space left on device"):
             result.save(link)
     assert target.read_bytes() == good
     assert sorted(os.listdir(tmp_path)) == sorted([link.name, target.name])
     target.unlink()
     os.mkfifo(target)
-    with pytest.raises(gs.GenesisException, match="cannot be written .*expected a regular file"):
+    with pytest.raises(gs.GenesisException, match=r"cannot be written .*expected a regular file"):
         result.save(link)
-    with pytest.raises(gs.GenesisException, match="cannot be read .*expected a regular file"):
+    with pytest.raises(gs.GenesisException, match=r"cannot be read .*expected a regular file"):
         read(link)
     assert target.is_fifo()
 
