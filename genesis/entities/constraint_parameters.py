@@ -468,8 +468,14 @@ def read_joints_sol_params(scene: Scene, joints: np.ndarray, envs: Selection | N
     return _read(scene, parameter, rows, _of_model(scene, parameter, joints), envs)
 
 
-def set_joints_sol_params(scene: Scene, owner: str, joints: list[int] | np.ndarray, given: Any, envs_idx: Any) -> None:
-    """Set the softness of limits and of friction loss of joints, by their numbers in the scene: (7,) or (n, 7)."""
+def set_joints_sol_params(
+    scene: Scene, owner: str, joints: list[int] | np.ndarray, given: Any, envs_idx: Any, source: Any = None
+) -> None:
+    """Set the softness of limits and of friction loss of joints, by their numbers in the scene: (7,) or (n, 7).
+
+    `source`: the caller's own tensor, where it is not `given`.
+    """
+    source = given if source is None else source
     envs = select_envs(scene, envs_idx, owner, unique=True)
     parameter = CONSTRAINT_PARAMETERS["joints_sol_params"]
     value = seven_each(scene, given, len(joints), envs, owner)
@@ -478,14 +484,14 @@ def set_joints_sol_params(scene: Scene, owner: str, joints: list[int] | np.ndarr
     if not friction_loss and not _has_limits(scene):
         raise GenesisException(f"{owner}: neither limits nor friction loss are simulated in this scene.")
     if _has_limits(scene):
-        _write(scene, parameter, np.asarray(joints), envs, value, owner, str, given)
+        _write(scene, parameter, np.asarray(joints), envs, value, owner, str, source)
     if friction_loss:
         place = {int(joint): k for k, joint in enumerate(joints)}
         joint_of_dof = scene.mj_model.dof_jntid
         dofs = np.flatnonzero(np.isin(joint_of_dof, np.asarray(joints)))
         picked = np.array([place[int(joint)] for joint in joint_of_dof[dofs]], dtype=np.int64)
         parameter = CONSTRAINT_PARAMETERS["dofs_sol_params"]
-        _write(scene, parameter, dofs, envs, value, owner, str, given, picked)
+        _write(scene, parameter, dofs, envs, value, owner, str, source, picked)
 
 
 def set_global_sol_params(scene: Scene, owner: str, given: Any, envs_idx: Any) -> None:

@@ -111,19 +111,19 @@ class RigidEntity(StateReader, StateWriter, Controller, ConstraintParameters):
     def links(self) -> list[RigidLink]:
         """Its links, parents before children."""
         self._built("links")
-        return self._links
+        return list(self._links)
 
     @property
     def joints(self) -> list[RigidJoint]:
         """Its joints that move, in the order of their dofs."""
         self._built("joints")
-        return self._joints
+        return list(self._joints)
 
     @property
     def geoms(self) -> list[RigidGeom]:
         """Its geoms."""
         self._built("geoms")
-        return self._geoms
+        return list(self._geoms)
 
     @property
     def actuator_names(self) -> tuple[str, ...]:

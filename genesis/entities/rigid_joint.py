@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genesis.entities.constraint_parameters import set_joints_sol_params
+from genesis.entities.indexing import fit, read_tensor, select_envs
 from genesis.entities.part import EntityPart
 
 if TYPE_CHECKING:
@@ -112,9 +113,12 @@ class RigidJoint(EntityPart):
         return self._entity.scene._label(value.squeeze(-2))
 
     def set_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
-        """Set the softness of its limits and of its friction loss, (7,), as in Genesis.
+        """Set the softness of its limits and of its friction loss, (7,) or (n_envs, 7), as in Genesis.
 
         Each by itself: `RigidEntity.set_joints_sol_params` and `set_dofs_sol_params`.
         """
-        owner = f"{self._entity.name}.{self._name}.set_sol_params"
-        set_joints_sol_params(self._entity.scene, owner, [self.idx], sol_params, envs_idx)
+        scene, owner = self._entity.scene, f"{self._entity.name}.{self._name}.set_sol_params"
+        envs = select_envs(scene, envs_idx, owner, unique=True)
+        value = read_tensor(scene, sol_params, "sol_params", owner)
+        value = fit(scene, value, envs, (7,), "sol_params", owner, scalar=False).unsqueeze(-2)
+        set_joints_sol_params(scene, owner, [self.idx], value, envs_idx, sol_params)

@@ -18,7 +18,6 @@ from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.rigid.door import is_wrapped
 from genesis.rigid.dynamics import Dynamics, Gradients
-from genesis.rigid.outcome import ALL_WELL
 
 if TYPE_CHECKING:
     from genesis.grad.non_finite import Origin
@@ -129,7 +128,7 @@ def _run_step(
         after = torch.empty_like(state)
         solution = torch.empty_like(guess) if dynamics.model.constrained else None
         outcome = dynamics.run(theta, command, state, after, guess, solution)
-        if outcome is not ALL_WELL:
+        if not outcome.well:
             require_slots(dynamics, outcome.crowded, "The state before is kept. ")
             raise diverged(list(outcome.diverged), "this step")
     return after, solution

@@ -22,7 +22,6 @@ from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
-from genesis.rigid.outcome import ALL_WELL
 
 _UNITS = {"": 1} | {
     prefix + i: base ** (k + 1) for k, prefix in enumerate("kmgt") for i, base in (("", 10**3), ("i", 2**10))
@@ -273,7 +272,7 @@ def _advance(
         part = _piece(command, begin, end - begin)
         at, after = slice(begin, end), slice(begin + 1, end + 1)
         outcome = dynamics.run(theta, part, states[at], states[after], solutions[begin], solutions[after], end - begin)
-        if outcome is not ALL_WELL:
+        if not outcome.well:
             bridge.require_slots(dynamics, outcome.crowded, "The state before the rollout is kept. ")
             good = min(outcome.diverged.values())
             rows = [row for row, count in outcome.diverged.items() if count == good]

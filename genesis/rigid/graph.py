@@ -22,6 +22,9 @@ from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
 from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
 from genesis.rigid.workspace import STATE, Workspace, theta_element
 
+# The extent of a Warp array is a 32-bit number.
+_LONGEST = 2**30
+
 # Warp captures into one graph of a device at a time, whichever thread asks.
 _capturing = threading.Lock()
 
@@ -125,9 +128,9 @@ class GraphDynamics(Dynamics):
             self._launch(launch.adjoint())
 
     def _zero(self, buffer: torch.Tensor, start: int = 0, end: int | None = None) -> None:
-        part = buffer[start:end]
-        if part.numel():
-            wp.from_torch(part).zero_()
+        for part in buffer[start:end].split(_LONGEST):
+            if part.numel():
+                wp.from_torch(part).zero_()
 
     def _build_step(self) -> None:
         for segment in self._binder.segments(False):

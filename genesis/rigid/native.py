@@ -415,7 +415,7 @@ class Program:
                 moves += operation.moves()
                 words: tuple = operation.operation()
                 touches: Any = operation.touches()
-            elif isinstance(operation, Operation) and operation.code in Op:
+            elif isinstance(operation, Operation) and isinstance(operation.code, Op):
                 words, touches = (int(operation.code), *operation.operands), operation.touches
             else:
                 raise NativeError(f"{operation!r} is no operation of a program.")

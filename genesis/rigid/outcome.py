@@ -18,6 +18,11 @@ class Outcome:
     crowded: dict[int, int] = field(default_factory=dict)
     diverged: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing went wrong."""
+        return not self.crowded and not self.diverged
+
 
 ALL_WELL = Outcome()
 

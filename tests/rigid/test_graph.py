@@ -91,3 +91,15 @@ def test_graphs_compute_what_the_cpu_s_loop_does(name, integrator, substeps, sha
         scale = 1.0 + float(other.abs().max())
         torch.testing.assert_close(one, other, rtol=0, atol=RTOL[device] * scale)
     assert sum(bool(grad.any()) for grad in ours[4:]) == len(ours[4:])
+
+
+def test_buffers_longer_than_an_array_of_warp_are_zeroed_in_pieces(monkeypatch):
+    """An array's extent is a 32-bit number; 30 boxes and some ten thousand envs have more numbers."""
+    engine, graphs, states = pair("ant", EULER, 1, "cpu")
+    command = engine.command(dof_force=torch.ones(N, engine.model.nv, dtype=torch.float64))
+    expected = results(graphs, engine.theta, command, states, "cpu", 2)
+    monkeypatch.setattr("genesis.rigid.graph._LONGEST", 1000)
+    graphs._forget_programs()
+    found = results(graphs, engine.theta, command, states, "cpu", 2)
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one, other)
