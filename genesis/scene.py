@@ -33,6 +33,7 @@ from genesis.grad.tensor import Tensor
 from genesis.materials import Rigid
 from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
+from genesis.rigid.door import refuse_transforms
 from genesis.states import SimState, fingerprint, load_checkpoint, save_checkpoint
 from genesis.surfaces import Surface
 from genesis.trajectory import Trajectory
@@ -183,6 +184,7 @@ class Scene:
         """
         if self._built:
             raise GenesisException("build: the scene is built already; make a new Scene to build another.")
+        refuse_transforms("scene.build()")
         n_envs = _integer("n_envs", n_envs, 0)
         if n_envs_per_row is not None:
             n_envs_per_row = _integer("n_envs_per_row", n_envs_per_row, 1)
@@ -362,6 +364,7 @@ class Scene:
 
         field = field_of(control, "scene.linearize")
         dynamics = self._dynamics
+        refuse_transforms("scene.linearize()")
         with torch.no_grad(), plain_tensors(), dynamics.lock:
             found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
             bridge.require_slots(dynamics, found.crowded)

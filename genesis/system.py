@@ -15,12 +15,12 @@ import torch
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.eager import keep_eager
-from genesis.entities.indexing import plain_tensors, read_tensor, refuse_transforms, require_finite
+from genesis.entities.indexing import plain_tensors, read_tensor, refuse_wrapped, require_finite
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command
-from genesis.rigid.door import native
+from genesis.rigid.door import native, refuse_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +78,7 @@ class System:
         if not hasattr(scene, "_require_built"):
             raise GenesisException(f"System: `scene` is {scene!r}; expected a gs.Scene.")
         scene._require_built("System")
+        refuse_transforms("System()")
         keep_eager()
         self._field = field_of(control, "System")
         n_rows = _count("n_rows", n_rows)
@@ -196,6 +197,7 @@ class System:
 
         ``theta``: (1 or N, ntheta), None: in force; ``parameters``: (ntheta, p), the derivative of theta by p, for F.
         """
+        refuse_transforms("System.linearize")
         with torch.no_grad(), plain_tensors(), self._dynamics.lock:
             self._dynamics.follow_model()
             x = self._sequence("x", x).detach()
@@ -272,7 +274,7 @@ class System:
         """Finite numbers of one of these shapes, with their graph, whether the scene records one or not; contiguous."""
         graph = value if isinstance(value, torch.Tensor) and value.requires_grad else None
         if graph is not None:
-            refuse_transforms(graph, name, "System")
+            refuse_wrapped(graph, name, "System")
         tensor = read_tensor(self.scene, value if graph is None else graph.detach(), name, "System")
         if shapes is not None and tuple(tensor.shape) not in shapes:
             expected = " or ".join(map(str, dict.fromkeys(shapes)))

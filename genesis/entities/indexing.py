@@ -19,13 +19,11 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
-from genesis.rigid.door import native
+from genesis.rigid.door import is_wrapped, native
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
 
-# Whether torch.func has wrapped a tensor for one of its transforms.
-_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 _INTEGERS = frozenset((torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
 
 # Longer index lists are resolved afresh instead of being kept: they are sets of envs that change from call to call.
@@ -220,8 +218,8 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     """
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
-    if _is_wrapped(value) or forward_ad._current_level >= 0:
-        refuse_transforms(value, argument, owner)
+    if is_wrapped(value) or forward_ad._current_level >= 0:
+        refuse_wrapped(value, argument, owner)
     if value.layout is not torch.strided or value.is_nested:
         kind = "a nested tensor" if value.is_nested else f"a sparse tensor ({value.layout})"
         raise GenesisException(f"{owner}: `{argument}` is {kind}; expected a dense one, as tensor.to_dense() gives.")
@@ -241,13 +239,13 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     return value
 
 
-def refuse_transforms(value: torch.Tensor, argument: str, owner: str) -> None:
+def refuse_wrapped(value: torch.Tensor, argument: str, owner: str) -> None:
     """Raise GenesisException for what a transform of torch wraps, whose derivative would be lost.
 
     What `torch.func` gives to the function that it transforms is valid inside of it only, and the tangent of
     forward-mode differentiation has no way through a step.
     """
-    if _is_wrapped(value):
+    if is_wrapped(value):
         raise GenesisException(
             f"{owner}: `{argument}` comes from inside of torch.func (vmap, grad, jvp, ...), which cannot see through a "
             "scene. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, and "

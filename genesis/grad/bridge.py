@@ -16,7 +16,7 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
-from genesis.rigid.door import is_wrapped
+from genesis.rigid.door import is_wrapped, refuse_transforms
 from genesis.rigid.dynamics import Dynamics, Gradients
 
 if TYPE_CHECKING:
@@ -287,6 +287,7 @@ def step(
         GenesisException: the new state is not finite, or an env has more contacts than slots (CPU only: on CUDA this
             would wait for the device); in backward, if the gradient itself is asked to be differentiable.
     """
+    refuse_transforms("scene.step()")
     if record and torch.is_grad_enabled():
         result = _Step.apply(dynamics, command, index, guess, state, theta, *command.blocks.values())
         return result if isinstance(result, tuple) else (result, None)
@@ -314,6 +315,7 @@ def observe(
     :mod:`genesis.rigid.step` for what each is. ``spent`` is called when a backward pass goes through the node, which
     frees what the node has saved.
     """
+    refuse_transforms("a state getter")
     fields = tuple(_FIELD_OF.get(name, name) for name in names)
     if record and torch.is_grad_enabled():
         outputs = _Observe.apply(dynamics, fields, command, spent, guess, state, theta, *command.blocks.values())

@@ -21,6 +21,7 @@ from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.rigid.command import Command
+from genesis.rigid.door import refuse_transforms
 from genesis.rigid.dynamics import Dynamics
 
 _UNITS = {"": 1} | {
@@ -338,6 +339,7 @@ def rollout(
     Raises:
         GenesisException: a state is not finite, or an env has more contacts than slots (CPU only)
     """
+    refuse_transforms("a rollout")
     if record and torch.is_grad_enabled():
         return _Rollout.apply(dynamics, command, plan, index, guess, state, theta, *command.blocks.values())
     with torch.no_grad(), dynamics.lock:

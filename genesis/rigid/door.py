@@ -65,6 +65,16 @@ def is_wrapped(values: torch.Tensor) -> bool:
     return _functorch.is_functorch_wrapped_tensor(values) or _functorch.is_legacy_batchedtensor(values)
 
 
+def refuse_transforms(what: str) -> None:
+    """Raise GenesisException inside of a function that torch.func transforms: what it makes of a step is no step."""
+    if _functorch.maybe_current_level() is not None:
+        raise GenesisException(
+            f"{what} cannot run inside of torch.func (vmap, grad, jvp, functionalize, ...), which cannot see through "
+            "it. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, and build(n_envs=...) "
+            "runs many at once."
+        )
+
+
 def native(values: torch.Tensor) -> torch.Tensor:
     """``values`` as native code can read them, with the same graph: dense, contiguous, nothing left to be done."""
     if values.layout is not torch.strided:
