@@ -12,12 +12,13 @@ ARGS ?=
 # Workers that share the tests.
 WORKERS ?= 2
 
-.PHONY: help install demo bench test examples lint format clean
+.PHONY: help install demo bench test fuzz examples lint format clean
 
 help:
 	@echo "make demo      optimise the motion of a Franka Panda through the physics, write controls and a plot"
 	@echo "make bench     measure steps and gradients beside MuJoCo C, write tables and a plot"
 	@echo "make test      run the tests"
+	@echo "make fuzz      make random calls with random arguments, report whatever is no GenesisException"
 	@echo "make examples  run the programs of examples/"
 	@echo "make lint      ruff and mypy"
 	@echo "make format    let ruff format the code"
@@ -39,6 +40,9 @@ bench: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz.fuzz_calls $(ARGS)
 
 examples: $(INSTALLED)
 	$(BIN)/python examples/quick_start.py

@@ -223,7 +223,11 @@ for _name in ("friction", "sol_params", "size", "offset_pos", "offset_quat"):
 for _name in ("geoms_friction", "sol_params", "pairs_friction", "pairs_sol_params", "pairs_solref_friction"):
     CONSTRAINED[f"rigid_solver.set_{_name}"] = part(lambda w: w.scene.rigid_solver, _name)
 CONSTRAINED |= {
-    "joint.set_sol_params": part(lambda w: w.robot.joints[1], "sol_params"),
+    "joint.set_sol_params": Case(
+        lambda w: torch.tensor((0.03, 1.0, 0.8, 0.9, 0.001, 0.5, 2.0), dtype=torch.float64),
+        then_steps(lambda w, given: w.robot.joints[1].set_sol_params(given), vectors).run,
+        "none",
+    ),
     "joint.set_limit, lower": then_steps(
         lambda w, given: w.robot.joints[1].set_limit(given, 0.2),
         lambda w: w.rows(-0.1),
@@ -394,16 +398,17 @@ CASES |= {
     "System.difference, end": Case(
         states, now(lambda w, given: w.system.difference(state_sequence(w)[-1], given)), "always"
     ),
-    "System.tangent": Case(states, now(lambda w, given: w.system.tangent(given)), "always"),
+    "System.tangent": Case(states, now(lambda w, given: w.system.tangent(given)), "none"),
 }
 CONSTRAINED |= {f"set_{name}": CASES.pop(f"set_{name}") for name in OF_CONSTRAINTS}
 OF_PARAMETERS = [name for name in CASES if name.removeprefix("set_").split(",")[0].split()[0] in PARAMETERS]
+# One world is enough for the parameters, which are all read alike, and a few of each kind in the others.
+FEW = ("set_dofs_damping", "set_links_inertia", "set_links_offset_quat", "set_mass", "link.set_COM")
 NAMES = [
     (world, name)
     for world in WORLDS
     for name in [*CASES, *CONSTRAINED]
-    # Parameters are read alike with and without constraints.
-    if not (world == "smooth" and (name in CONSTRAINED or name in OF_PARAMETERS))
+    if world == "three" or name in FEW or not (name in CONSTRAINED or name in OF_PARAMETERS)
 ]
 CASES |= CONSTRAINED
 
@@ -611,7 +616,7 @@ def compare(
     if expected is None:
         return "was taken"
     for k, (value, right) in enumerate(zip(values, expected[0], strict=True)):
-        if not equal(value, right):
+        if not close(value, right, 4 * torch.finfo(torch.float64).eps):
             return f"result {k} differs from that of the dense one" + how_much(value, right)
     if not with_grad:
         return None
@@ -628,12 +633,18 @@ def compare(
             if grad.numel() < right.numel()
             else right.view(grad.shape)
         )
-    exact = grad.dtype == torch.float64
-    size = max(float(right.abs().max()), 1e-300) if right.numel() else 0.0
-    tolerance = (1e-12 if exact else 4 * torch.finfo(grad.dtype).eps) * size
-    if not equal(grad, right) and not bool(((grad.double() - right).abs() <= tolerance).all()):
+    if not close(grad, right, 1e-12 if grad.dtype == torch.float64 else 4 * torch.finfo(grad.dtype).eps):
         return "gradient differs from that of the dense one" + how_much(grad.double(), right)
     return None
+
+
+def close(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
+    """Equal, up to what torch rounds otherwise when it adds up numbers that lie elsewhere."""
+    if one.shape != other.shape:
+        return False
+    size = float(other.abs().nan_to_num(nan=0, posinf=0).max()) if other.numel() else 0.0
+    same = (one == other) | (one.isnan() & other.isnan())
+    return bool((same | ((one.double() - other).abs() <= tolerance * size)).all())
 
 
 def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -683,8 +694,8 @@ def test_a_call_does_with_any_tensor_what_it_does_with_a_dense_one(worlds, world
 SEEDS: dict[str, Callable[[torch.Tensor], torch.Tensor | None]] = {
     "sum": lambda y: y.sum(),
     "mean": lambda y: y.mean(),
-    "sum of the last axis": lambda y: y.sum(-1).square().sum() if y.ndim else None,
-    "sum of the first axis": lambda y: y.sum(0).square().sum() if y.ndim else None,
+    "sum of the last axis": lambda y: (y.sum(-1) * numbers_like(y[..., 0])).sum() if y.ndim else None,
+    "sum of the first axis": lambda y: (y.sum(0) * numbers_like(y[0])).sum() if y.ndim else None,
     "permuted": lambda y: (backwards(y) * numbers_like(backwards(y))).sum(),
     "transposed": lambda y: (y.mT * numbers_like(y.mT)).sum() if y.ndim > 1 else None,
     "strided": lambda y: y[..., ::2].sum() if y.ndim else None,
@@ -867,8 +878,12 @@ boundary.run_isolated()
 def run_isolated() -> None:
     """What may end a process, each in a fork of this one; prints what is wrong."""
     made = Worlds()
-    for world in WORLDS:
-        made[world].start()
+    for world, name in NAMES:
+        if name in ISOLATED:
+            # With dense numbers nothing ends a process. Done here, the programs are ready for every fork.
+            w, case = made[world], CASES[name]
+            w.start()
+            expected_of(case, w, case.value(w).detach(), True)
     work = [(wrong_of, world, name) for world, name in NAMES if name in ISOLATED]
     work += [(wrong_later, world, name) for world, name in NAMES if name in ISOLATED]
     work += [(wrong_seeds, world, name) for world, name in SEEDED if name in ISOLATED_SOURCES]
@@ -905,18 +920,23 @@ def changed_later(case: Case, w: World) -> Iterator[tuple[str, Any, torch.Tensor
     scattered = transposed(value)
     labelled = gs.grad.Tensor(value.clone(), w.scene)
 
-    def zero(x):
+    def grow(x):
         with torch.no_grad():
-            x.zero_()
+            x.mul_(1.01)
 
-    yield "tensor", tensor, value, lambda: zero(tensor)
-    yield "array", array, value, lambda: array.fill(0)
-    yield "array as a tensor", torch.from_numpy(array2 := value.numpy().copy()), value, lambda: array2.fill(0)
-    yield "leaf", with_grad, value, lambda: zero(with_grad)
-    yield "Tensor", labelled, value, lambda: zero(labelled)
-    yield "view", lived.view(value.shape), value, lambda: zero(lived)
+    yield "tensor", tensor, value, lambda: grow(tensor)
+    yield "array", array, value, lambda: np.multiply(array, 1.01, out=array)
+    yield (
+        "array as a tensor",
+        torch.from_numpy(array2 := value.numpy().copy()),
+        value,
+        lambda: np.multiply(array2, 1.01, out=array2),
+    )
+    yield "leaf", with_grad, value, lambda: grow(with_grad)
+    yield "Tensor", labelled, value, lambda: grow(labelled)
+    yield "view", lived.view(value.shape), value, lambda: grow(lived)
     if scattered is not None:
-        yield "transposed", scattered, value, lambda: zero(scattered)
+        yield "transposed", scattered, value, lambda: grow(scattered)
 
 
 def wrong_later(w: World, name: str) -> list[str]:
@@ -1056,27 +1076,18 @@ def test_what_motions_returned_may_be_changed(worlds, world):
 def test_backward_after_a_returned_tensor_was_changed(worlds, world):
     """The gradient is that without the change, or torch notices the change."""
     w, found, count = worlds[world], [], 0
-    moved(w)
+
+    def gradient(leaves):
+        w.scene.step()
+        state = w.system.state()
+        return torch.autograd.grad((state * numbers_like(state)).sum(), leaves[0])[0]
+
+    expected = gradient(moved(w))
     for name, read in list(readings(w)):
         leaves = moved(w)
-        state = w.system.state()
-        (expected,) = torch.autograd.grad((state * numbers_like(state)).sum(), leaves[:1])
-        leaves = moved(w)
-        given = read()
-        spoil(given)
-        try:
-            w.scene.step()
-        except (RuntimeError, gs.GenesisException) as error:
-            if name == "System.state" and "in-place" in str(error):
-                continue
-            found.append(f"{world}: {name}: step after the change: {type(error).__name__}: {error}")
-            continue
-        leaves = moved(w)
-        state = w.system.state()
-        weights = numbers_like(state)
         spoil(read())
         try:
-            (grad,) = torch.autograd.grad((state * weights).sum(), leaves[:1])
+            grad = gradient(leaves)
         except (RuntimeError, gs.GenesisException):
             continue
         count += 1
