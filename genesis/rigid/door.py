@@ -70,7 +70,7 @@ def refuse_transforms(what: str) -> None:
     if _functorch.maybe_current_level() is not None:
         raise GenesisException(
             f"{what} cannot run inside of torch.func (vmap, grad, jvp, functionalize, ...), which cannot see through "
-            "it. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, and build(n_envs=...) "
+            "it. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, build(n_envs=...) "
             "runs many at once."
         )
 
