@@ -1076,7 +1076,9 @@ def test_what_motions_returned_may_be_changed(worlds, world):
     spoil(w.system.state())
     w.scene.reset(state)
     if not equal(snapshot(w.scene)["state"], before["state"]):
-        found.append(f"{world}: scene.get_state(): reset(state) goes to another state after tensors were changed")
+        found.append(
+            f"{world}: scene.get_state(): reset(state) goes elsewhere after what it and System.state() returned was changed"
+        )
     assert not found, "\n" + "\n".join(found)
 
 
