@@ -409,6 +409,7 @@ NAMES = [
     for world in WORLDS
     for name in [*CASES, *CONSTRAINED]
     if world == "three" or name in FEW or not (name in CONSTRAINED or name in OF_PARAMETERS)
+    if world != "smooth" or not name.startswith(("System.difference", "System.tangent", "System.linearize"))
 ]
 CASES |= CONSTRAINED
 
@@ -524,6 +525,8 @@ def kinds_of(case: Case, w: World, v: torch.Tensor):
     yield "complex", v.to(torch.complex128), v
     yield "sparse", v.to_sparse(), v
     yield "meta", v.to("meta"), None
+    # Zeros without memory, as tangents and gradients of torch's can be.
+    yield "efficient zeros", torch._efficientzerotensor(v.shape, dtype=v.dtype), torch.zeros_like(v)
     if v.ndim:
         first = v.flatten()[0].clone()
         yield "0-dim", first, first.expand(v.shape).contiguous()
@@ -666,7 +669,7 @@ def wrong_of(w: World, name: str) -> list[str]:
     for kind, given, numbers in kinds_of(case, w, value):
         able = isinstance(given, torch.Tensor) and given.is_floating_point() and not given.is_inference()
         # With a gradient the numbers are compared as well; without, another way is taken, here and there.
-        wants = [True] if able else [False]
+        wants = [True] if able and kind != "efficient zeros" else [False]
         if able and kind in LAYOUTS and w.name == "three":
             wants = [False, True]
         for want in wants:
@@ -808,9 +811,14 @@ SOURCES: dict[str, Callable[[World], tuple[list[torch.Tensor], torch.Tensor]]] =
     "System.difference": of_system(lambda w, x, u, theta: w.system.difference(x[0], x)),
     "System.tangent": of_system(lambda w, x, u, theta: w.system.tangent(x)),
 }
-OF_CONTACT = [name for name in SOURCES if "contact" in name]
 ISOLATED_SOURCES = tuple(name for name in SOURCES if name.startswith(("System.rollout", "System.trajectory")))
-SEEDED = [(w, name) for w in WORLDS for name in SOURCES if not (w == "smooth" and name in OF_CONTACT)]
+SEEDED = [
+    (w, name)
+    for w in WORLDS
+    for name in SOURCES
+    if w != "smooth"
+    or name in ("System.state", "get_links_acc", "get_mass_mat", "System.rollout", "scene.rollout, qpos")
+]
 
 
 def gradients(y: torch.Tensor, leaves: list[torch.Tensor], seed: torch.Tensor | None = None):
@@ -906,7 +914,7 @@ def test_what_has_reached_beyond_its_tensors(run_python):
     output = run_python(PROGRAM, PYTHONFAULTHANDLER="0")
     wrong = [line.removeprefix("WRONG ") for line in output.splitlines() if line.startswith("WRONG")]
     assert not wrong, "\n" + "\n".join(wrong)
-    assert output.count("DONE") > 100
+    assert output.count("DONE") > 90
 
 
 # -- changes in place of what was given -------------------------------------------------------------------------------
@@ -1068,7 +1076,9 @@ def test_what_motions_returned_may_be_changed(worlds, world):
     spoil(w.system.state())
     w.scene.reset(state)
     if not equal(snapshot(w.scene)["state"], before["state"]):
-        found.append(f"{world}: scene.get_state(): reset(state) goes to another state after tensors were changed")
+        found.append(
+            f"{world}: scene.get_state(): reset(state) goes elsewhere after what it and System.state() returned was changed"
+        )
     assert not found, "\n" + "\n".join(found)
 
 

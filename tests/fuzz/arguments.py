@@ -81,7 +81,10 @@ JUNK = [
     ("csr tensor(3, 3)", lambda w: torch.eye(3).to_sparse_csr()),
     ("meta tensor(3)", lambda w: torch.ones(3, device="meta")),
     ("nested tensor", lambda w: torch.nested.nested_tensor([torch.ones(3), torch.ones(2)])),
-    ("quantized tensor(3)", lambda w: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)),
+    (
+        "quantized tensor(3)",
+        lambda w: torch.quantize_per_tensor(torch.ones(3, dtype=torch.float32), 0.1, 0, torch.qint8),
+    ),
     ("mkldnn tensor(3)", lambda w: torch.ones(3, dtype=torch.float32).to_mkldnn()),
     ("float8 tensor(3)", lambda w: torch.ones(3).to(torch.float8_e4m3fn)),
     ("bool tensor(3)", lambda w: torch.tensor([True, False, True])),

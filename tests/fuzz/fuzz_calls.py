@@ -39,6 +39,7 @@ CONTEXTS = (
     "dual",
     "enable_grad in inference",
 )
+SIGNATURE = ("required positional", "multiple values", "unexpected keyword", "positional arguments but")
 AFTERWARDS = ("", "", "", "step", "rollout", "backward", "step, backward")
 
 
@@ -163,6 +164,11 @@ class Worker:
             return result, ""
         except self.gs.GenesisException:
             return None, "GenesisException"
+        except TypeError as error:
+            # Python's own, of a call that does not fit the signature.
+            if not method.startswith("gs.") or not any(words in str(error) for words in SIGNATURE):
+                self.report(number, method, *first_line(error), description)
+            return None, "TypeError"
         except TooLong:
             self.report(number, method, "took too long", f"more than {CALL_LIMIT} s", description)
             return None, "TooLong"
@@ -225,24 +231,24 @@ class Worker:
             shown = [short(v) for v in args] + [f"{k}={short(v)}" for k, v in keywords.items()]
             return function, args, keywords, ", ".join(shown)
         args, keywords, shown, named = [], {}, [], False
-        careful = rng.random() < 0.35  # everything good, so that the call is made
-        for q in parameters:
-            if q.kind in (q.VAR_POSITIONAL, q.VAR_KEYWORD):
-                continue
-            if q.default is not q.empty and rng.random() < 0.6:
-                named = True
-                continue
+        asked = [q for q in parameters if q.kind not in (q.VAR_POSITIONAL, q.VAR_KEYWORD)]
+        asked = [q for q in asked if q.default is q.empty or rng.random() < 0.4]
+        # Everything good, so that the call is made; one argument wrong, so that it is the one that matters; or all of them.
+        mode = rng.random()
+        wrong = set() if mode < 0.25 else set(asked) if mode > 0.8 else {rng.choice(asked)} if asked else set()
+        for q in asked:
+            named = named or q is not parameters[len(args)]
             n = self.targets.size_of(p, label, q.name)
-            way = rng.random()
-            if n is not None and (way < 0.8 or careful):
-                text, make = rng.choice(of.INDICES[:1] + of.INDICES[10:11] if careful else of.INDICES)
+            if n is not None:
+                usual = [one for one in of.INDICES if one[0] in ("None", "0", "[0]", "slice(None)", "[-1]")]
+                text, make = rng.choice(of.INDICES if q in wrong else usual)
                 value = make(n)
             else:
                 text, value = self.targets.good(rng, p, label, name, q.name)
-                if not careful and way > 0.8:
-                    text, value = of.junk(rng, p.world)
-                elif not careful and way > 0.4 and isinstance(value, self.torch.Tensor):
+                if q in wrong and isinstance(value, self.torch.Tensor) and rng.random() < 0.75:
                     text, value = of.spoiled(rng, p.world, value)
+                elif q in wrong:
+                    text, value = of.junk(rng, p.world)
                 elif isinstance(value, self.torch.Tensor) and rng.random() < 0.3:
                     value = value.detach().clone().requires_grad_()
                     text += " leaf"

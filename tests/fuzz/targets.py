@@ -90,7 +90,7 @@ def targets(p):
             if name.startswith("_") or isinstance(member, type) or (kind.__name__, name) in EXCLUDED:
                 continue
             if isinstance(one, torch.nn.Module):
-                if name in MODULE_METHODS:
+                if name in MODULE_METHODS and member.__module__.startswith("genesis"):
                     calls.append((label, name))
             elif isinstance(member, property):
                 properties.append((label, name))
