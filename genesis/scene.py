@@ -474,7 +474,7 @@ class Scene:
     def get_entity(self, name: str) -> RigidEntity:
         """The entity of that name; raises GenesisException, listing the names, if there is none."""
         for entity in self._entities:
-            if entity.name == name:
+            if isinstance(name, str) and entity.name == name:
                 return entity
         known = ", ".join(repr(entity.name) for entity in self._entities) or "none"
         raise GenesisException(f"get_entity: there is no entity {name!r}. Entities: {known}.")

@@ -423,7 +423,7 @@ def _columns(entity: RigidEntity, control: str) -> tuple[int, int]:
 def _controlled(scene: Scene, control: str, entities: Any) -> list[RigidEntity]:
     if entities is not None:
         chosen = list(entities) if isinstance(entities, list | tuple | set | frozenset) else [entities]
-        strangers = [entity for entity in chosen if entity not in scene.entities]
+        strangers = [entity for entity in chosen if not any(entity is one for one in scene.entities)]
         if strangers or not chosen:
             raise GenesisException(
                 f"`entities` are {chosen!r}; expected entities of this scene: "

@@ -163,7 +163,7 @@ class Trajectory:
         entities = self._scene.entities
         if entity is None and len(entities) == 1:
             entity = entities[0]
-        if entity not in entities:
+        if not any(entity is one for one in entities):
             raise GenesisException(
                 f"trajectory.{method}: `entity` is {entity!r}; expected one of the scene's entities: "
                 f"{', '.join(repr(e.name) for e in entities)}."

@@ -24,6 +24,7 @@ from genesis.rigid.door import is_wrapped, native
 if TYPE_CHECKING:
     from genesis.scene import Scene
 
+_LARGEST_INDEX = 2**63 - 1
 _INTEGERS = frozenset((torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
 
 # Longer index lists are resolved afresh instead of being kept: they are sets of envs that change from call to call.
@@ -129,6 +130,8 @@ def select(idx: Any, n: int, argument: str, owner: str, *, unique: bool) -> Sele
                 f"{owner}: `{argument}` is {idx!r}; a slice needs integers, and a step that is not zero."
             ) from None
     if isinstance(idx, range):
+        for end in (idx[0], idx[-1]) if idx else ():  # before a range of any length is written out
+            _require_in_range(-n <= end < n, end, n, argument, owner)
         ids: tuple[int, ...] = tuple(idx)
     else:
         array = _index_array(idx, n, argument, owner)
@@ -164,15 +167,23 @@ def _index_array(idx: Any, n: int, argument: str, owner: str) -> np.ndarray:
             f"{owner}: `{argument}` is {_brief(idx)}; give an int, a slice, a range, or a one-dimensional list, array "
             "or tensor of integers."
         )
-    return np.atleast_1d(array).astype(np.int64)
+    array = np.atleast_1d(array)
+    if array.dtype.kind == "u" and (largest := int(array.max())) > _LARGEST_INDEX:  # would become negative
+        _require_in_range(False, largest, n, argument, owner)
+    return array.astype(np.int64)
+
+
+def _require_in_range(inside: bool, position: int, n: int, argument: str, owner: str) -> None:
+    if not inside:
+        valid = f"{-n} to {n - 1}" if n else "none, there are 0"
+        raise GenesisException(f"{owner}: `{argument}` holds {position}, which is out of range (valid: {valid}).")
 
 
 def _in_range(ids: np.ndarray, n: int, argument: str, owner: str, unique: bool) -> np.ndarray:
     """Negatives counted from the end; raises for positions out of range, and for duplicates where `unique`."""
     wrong = ids[(ids < -n) | (ids >= n)]
     if len(wrong):
-        valid = f"{-n} to {n - 1}" if n else "none, there are 0"
-        raise GenesisException(f"{owner}: `{argument}` holds {int(wrong[0])}, which is out of range (valid: {valid}).")
+        _require_in_range(False, int(wrong[0]), n, argument, owner)
     ids = np.where(ids < 0, ids + n, ids)
     if unique and len(ids):
         values, counts = np.unique(ids, return_counts=True)
@@ -190,6 +201,17 @@ def plain_tensors() -> Iterator[None]:
         return
     with torch.inference_mode(False), torch.no_grad():
         yield
+
+
+def read_flag(value: Any, argument: str, owner: str) -> bool:
+    """True or False, from what is one; raises GenesisException for anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_) or (
+        isinstance(value, torch.Tensor) and value.dtype is torch.bool and not value.ndim
+    ):
+        return bool(value)
+    raise GenesisException(f"{owner}: `{argument}` is {_brief(value)}; expected True or False.")
 
 
 def select_envs(scene: Scene, envs_idx: Any, owner: str, *, unique: bool) -> Selection | None:
@@ -284,14 +306,17 @@ def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Ten
             return value.as_subclass(torch.Tensor)
     if isinstance(value, (list, tuple)) and any(isinstance(v, (torch.Tensor, list, tuple)) for v in value):
         # torch.tensor([x, y]) would drop the graph of x and y without a word
-        parts = [read_tensor(scene, v, argument, owner) for v in value]
+        try:
+            parts = [read_tensor(scene, v, argument, owner) for v in value]
+        except RecursionError:
+            raise GenesisException(f"{owner}: `{argument}` is a list that is nested without end.") from None
         if len({p.shape for p in parts}) != 1:
             shapes = ", ".join(str(tuple(p.shape)) for p in parts[:4])
             raise GenesisException(f"{owner}: `{argument}` is a list of items of different shapes ({shapes} ...).")
         return torch.stack(parts)
     try:
         array = np.array(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError, OverflowError, RecursionError):
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":
         raise GenesisException(f"{owner}: `{argument}` is {_brief(value)}; expected numbers (tensor, array or list).")

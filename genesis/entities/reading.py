@@ -8,7 +8,7 @@ import torch
 
 from genesis.entities.base import EntityBase
 from genesis.entities.contacts import contacts_of, net_forces
-from genesis.entities.indexing import Selection, gather, select_range
+from genesis.entities.indexing import Selection, gather, read_flag, select_range
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
 
@@ -223,6 +223,7 @@ class StateReader(EntityBase):
         entity = self._built(method)
         if with_entity is not None and getattr(with_entity, "scene", None) is not self._scene:
             raise GenesisException(f"{self._owner(method)}: `with_entity` is {with_entity!r}; give one of this scene.")
+        exclude_self_contact = read_flag(exclude_self_contact, "exclude_self_contact", self._owner(method))
         if with_entity is self and exclude_self_contact:
             raise GenesisException(
                 f"{self._owner(method)}: `with_entity` is the entity itself, whose contacts with itself "
@@ -283,6 +284,6 @@ class StateReader(EntityBase):
         return self._scene._wrap(total if envs is None else total.index_select(0, envs.tensor()))
 
     def _at_com(self, method: str, ref: str) -> bool:
-        if ref not in ("link_origin", "link_com"):
+        if not isinstance(ref, str) or ref not in ("link_origin", "link_com"):
             raise GenesisException(f'{self._owner(method)}: `ref` is {ref!r}; expected "link_origin" or "link_com".')
         return ref == "link_com"

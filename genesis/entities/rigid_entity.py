@@ -156,7 +156,7 @@ class RigidEntity(StateReader, StateWriter, Controller, ConstraintParameters):
 
     def _find(self, method: str, kind: str, parts: list[Any], name: str) -> Any:
         for part in parts:
-            if part.name == name:
+            if isinstance(name, str) and part.name == name:
                 return part
         known = ", ".join(repr(part.name) for part in parts) or "none"
         raise GenesisException(f"{self._owner(method)}: there is no {kind} {name!r}. Its {kind}s: {known}.")

@@ -60,7 +60,7 @@ class Controls:
 
 def field_of(kind: Any, owner: str) -> str:
     """The control field of a kind of controls; raises GenesisException for an unknown one."""
-    if kind not in (*MODES, ACTUATORS):
+    if not isinstance(kind, str) or kind not in (*MODES, ACTUATORS):
         raise GenesisException(
             f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
         )

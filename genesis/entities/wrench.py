@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, gather, plain_tensors, read_tensor, require_finite
+from genesis.entities.indexing import Selection, fit, gather, plain_tensors, read_flag, read_tensor, require_finite
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
 
@@ -36,7 +36,8 @@ def apply_wrench(
 
     Raises GenesisException for a bad shape, value, `ref`, or `local` together with "root_com".
     """
-    if ref not in _POINTS:
+    local = read_flag(local, "local", owner)
+    if not isinstance(ref, str) or ref not in _POINTS:
         raise GenesisException(f"{owner}: `ref` is {ref!r}; expected one of {', '.join(map(repr, _POINTS))}.")
     if local and ref == "root_com":
         raise GenesisException(

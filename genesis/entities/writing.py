@@ -9,7 +9,7 @@ import torch
 
 from genesis import runtime
 from genesis.entities.base import EntityBase
-from genesis.entities.indexing import Selection, gather, require_state, scatter, select, select_range
+from genesis.entities.indexing import Selection, gather, read_flag, require_state, scatter, select, select_range
 from genesis.entities.layout import Rotation
 from genesis.entities.parameters import PARAMETERS
 from genesis.errors import GenesisException
@@ -115,6 +115,7 @@ class StateWriter(EntityBase):
         self, method: str, argument: str, given: Any, first: int, count: int, envs_idx: Any, zero_velocity: bool
     ) -> None:
         entity = self._built(method)
+        zero_velocity = read_flag(zero_velocity, "zero_velocity", self._owner(method))
         envs = self._select_envs(method, envs_idx, unique=True)
         value = self._state_value(method, argument, given, (count,), envs, scalar=False)
         parameter = PARAMETERS[f"links_offset_{argument}"]
@@ -142,7 +143,7 @@ class StateWriter(EntityBase):
         """The state with one piece (columns, their offset, value) written, and the velocities zeroed if asked."""
         state = self._scene._state
         pieces = [] if piece is None else [piece]
-        if zero_velocity:
+        if read_flag(zero_velocity, "zero_velocity", self._name):
             dofs = select_range(self.n_dofs, 0, self.n_dofs)
             pieces.append((dofs, self._scene._nq + self.dof_start, state.new_zeros(self.n_dofs)))
         contiguous = envs is None and all(columns.ids is None for columns, _, _ in pieces)

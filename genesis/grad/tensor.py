@@ -64,7 +64,12 @@ class Tensor(torch.Tensor):
     _scene_ref: weakref.ref[Scene] | None = None  # on the class: a tensor without a scene carries nothing
 
     def __new__(cls, data: Any, scene: Scene | None = None) -> Tensor:
-        out = torch.as_tensor(data).as_subclass(cls)
+        try:
+            out = torch.as_tensor(data).as_subclass(cls)
+        except (TypeError, ValueError, RuntimeError, OverflowError, RecursionError) as error:
+            raise GenesisException(
+                f"Tensor: torch makes no tensor of `data` ({type(error).__name__}: {error})."
+            ) from None
         try:
             out._scene_ref = None if scene is None else weakref.ref(scene)
         except TypeError:
