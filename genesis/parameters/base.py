@@ -10,6 +10,7 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.rigid.door import refuse_transforms
 
 
 def read_value(value: Any, argument: str, owner: str) -> torch.Tensor:
@@ -18,20 +19,25 @@ def read_value(value: Any, argument: str, owner: str) -> torch.Tensor:
     Raises GenesisException before `gs.init()`, for what is not numbers or holds none, and for NaN and infinite ones.
     """
     runtime.require_init()
+    refuse_transforms(owner)
     if isinstance(value, torch.Tensor):
-        if value.layout is not torch.strided or value.is_meta or value.dtype is torch.bool or value.dtype.is_complex:
+        dense = value.layout is torch.strided and not (value.is_meta or value.is_nested or value.is_quantized)
+        if not dense or value.dtype is torch.bool or value.dtype.is_complex:
             raise GenesisException(f"{owner}: `{argument}` is a tensor of {value.dtype}; expected dense real numbers.")
         with torch._C.DisableTorchFunctionSubclass():  # a Tensor of a scene would stay one
             read = value.detach().as_subclass(torch.Tensor)
     else:
         if isinstance(value, (list, tuple)) and any(isinstance(part, (torch.Tensor, list, tuple)) for part in value):
-            parts = [read_value(part, argument, owner) for part in value]
+            try:
+                parts = [read_value(part, argument, owner) for part in value]
+            except RecursionError:
+                raise GenesisException(f"{owner}: `{argument}` is a list that is nested without end.") from None
             if len({part.shape for part in parts}) != 1:
                 raise GenesisException(f"{owner}: `{argument}` is a list of items of different shapes.")
             return torch.stack(parts)
         try:
             array = np.asarray(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError, OverflowError, RecursionError):
             array = np.asarray(None)
         if array.dtype.kind not in "iuf":
             raise GenesisException(f"{owner}: `{argument}` is {value!r:.60}; expected numbers (tensor, array or list).")

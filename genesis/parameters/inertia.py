@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,7 +82,7 @@ class Inertia(ParameterModule):
     ) -> None:
         super().__init__()
         self.names = _read_names(names, self._owner)
-        self.links_idx_local = None if links_idx_local is None else tuple(int(k) for k in links_idx_local)
+        self.links_idx_local = None if links_idx_local is None else _read_numbers(links_idx_local, self._owner)
         self.min_radius = _read_radius(min_radius, self._owner)
         body = self._read(mass, com, inertia)
         for name, given in (("names", self.names), ("links_idx_local", self.links_idx_local)):
@@ -392,6 +393,16 @@ def _read_radius(min_radius: Any, owner: str) -> float | None:
             f"({least:.1g} to {most:.1g}), or None."
         )
     return float(min_radius)
+
+
+def _read_numbers(given: Any, owner: str) -> tuple[int, ...]:
+    """Numbers of links."""
+    try:
+        return tuple(operator.index(k) for k in given)
+    except (TypeError, RuntimeError):
+        raise GenesisException(
+            f"{owner}: `links_idx_local` is {given!r:.60}; expected a list of numbers of links, one for each mass."
+        ) from None
 
 
 def _read_names(names: Any, owner: str) -> tuple[str, ...] | None:
