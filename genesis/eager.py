@@ -16,6 +16,7 @@ import torch
 
 _PACKAGE = "genesis"
 _marked: set[str] = set()  # modules
+_classes: set[type] = set()  # an attribute of a class may be a class, and lead back
 
 
 def keep_eager() -> None:
@@ -38,7 +39,8 @@ def _mark(value: Any, module: str) -> None:
         if value.__module__ == module:
             value._torchdynamo_disable = True  # type: ignore[attr-defined]
             _skip(value.__code__)
-    elif isinstance(value, type) and value.__module__ == module:
+    elif isinstance(value, type) and value.__module__ == module and value not in _classes:
+        _classes.add(value)
         for member in list(vars(value).values()):
             _mark(member, module)
 

@@ -368,8 +368,8 @@ class Scene:
         with torch.no_grad(), plain_tensors(), dynamics.lock:
             found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
             bridge.require_slots(dynamics, found.crowded)
-            if rows := dynamics.rows_beyond(found.after):
-                raise bridge.diverged(rows, "the step that was linearised")
+            if found.diverged:
+                raise bridge.diverged(found.diverged, "the step that was linearised")
         return self._wrap(found.state), self._wrap(found.control)
 
     def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
@@ -382,6 +382,7 @@ class Scene:
         index.
         """
         self._require_built("reset")
+        refuse_transforms("scene.reset()")
         envs = select_envs(self, envs_idx, "scene.reset", unique=True)
         target = self._start if state is None else self._fitting("reset", state)
         self._parameters.warn_of_stale_values()
@@ -406,6 +407,7 @@ class Scene:
         Physical parameters stay attached to the tensors they were set from.
         """
         self._require_built("detach")
+        refuse_transforms("scene.detach()")
         self._commands.detach()
         self._parameters.warn_of_stale_values()
         self._parameters.refresh()
@@ -426,6 +428,7 @@ class Scene:
         simulation for diverged.
         """
         self._require_built("save_checkpoint")
+        refuse_transforms("scene.save_checkpoint()")
         save_checkpoint(self, _path("save_checkpoint", path))
 
     def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -435,6 +438,7 @@ class Scene:
         for one of another scene, number of envs, precision, time step or integrator.
         """
         self._require_built("load_checkpoint")
+        refuse_transforms("scene.load_checkpoint()")
         load_checkpoint(self, _path("load_checkpoint", path))
 
     def set_gravity(self, gravity: Any, envs_idx: Any = None) -> None:
@@ -543,6 +547,7 @@ class Scene:
         return self._state
 
     def _set_state(self, state: torch.Tensor) -> None:
+        refuse_transforms("a setter of the state")
         self._state = kept(state)
         self._observer.clear()
 

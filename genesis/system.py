@@ -110,7 +110,8 @@ class System:
     def put(self, x: torch.Tensor) -> None:
         """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay.
 
-        Raises GenesisException for another shape, and numbers that are not finite.
+        Raises GenesisException for another shape, numbers that are not finite, and a state that no simulation can mean
+        (beyond 1e10).
         """
         n_envs = max(self.scene.n_envs, 1)
         state = self._read("x", x, ((self.nx,), (1, self.nx), (n_envs, self.nx)))
@@ -227,7 +228,8 @@ class System:
             for k in range((n_steps, self.n_rows)[along]):
                 point = (slice(None), k) if along else (k,)
                 at = theta[k : k + 1] if along else theta
-                parts.append(self._jacobians(x[point], None if u is None else u[point], at, parameters))
+                row = k if along else None
+                parts.append(self._jacobians(x[point], None if u is None else u[point], at, parameters, row))
             of_theta = (
                 None if parameters is None else torch.stack([part.F for part in parts if part.F is not None], along)
             )
@@ -257,14 +259,25 @@ class System:
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _jacobians(
-        self, x: torch.Tensor, u: torch.Tensor | None, theta: torch.Tensor, parameters: torch.Tensor | None
+        self,
+        x: torch.Tensor,
+        u: torch.Tensor | None,
+        theta: torch.Tensor,
+        parameters: torch.Tensor | None,
+        row: int | None = None,
     ) -> Linearization:
+        """At points ``x`` (M, nx): of one row, or of all rows at one step after the other."""
+
+        def rows(points: Iterable[int]) -> list[int]:
+            return sorted({point % self.n_rows if row is None else row for point in points})
+
         full = {} if u is None else {(self._field, 0): self._full(u)}
         command = Command(*self._modes(u is not None), full)
         found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
-        bridge.require_slots(self._dynamics, {row % self.n_rows: n for row, n in found.crowded.items()})
-        if rows := self._dynamics.rows_beyond(found.after):
-            raise bridge.diverged(sorted({row % self.n_rows for row in rows}), "a step that was linearised")
+        for point, needed in found.crowded.items():
+            bridge.require_slots(self._dynamics, {rows([point])[0]: needed})
+        if found.diverged:
+            raise bridge.diverged(rows(found.diverged), "a step that was linearised")
         control = found.control if self._whole else found.control[..., self._columns]
         return Linearization(found.state, control, found.theta)
 

@@ -74,6 +74,28 @@ def test_activations_may_be_of_any_size(tmp_path):
     assert scene.get_state().solvers_state[0].act.item() == pytest.approx(1e11)
 
 
+@pytest.mark.parametrize("substeps", [1, 2])
+def test_a_step_that_is_linearised_is_looked_at_too(tmp_path, substeps):
+    scene, robot = slider(tmp_path, n_envs=3, substeps=substeps)
+    robot.control_dofs_force(torch.tensor([[1.0], [2.0], [3e10]]))
+    with pytest.raises(gs.GenesisException, match=r"diverged.*env\(s\) \[2\]"):
+        scene.linearize("force")
+    one, alone = slider(tmp_path, substeps=substeps)
+    alone.control_dofs_force([3e10])
+    with pytest.raises(gs.GenesisException, match=r"diverged.*env\(s\) \[0\]"):
+        one.linearize("force")
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_row_is_named_whether_parameters_are_shared_or_not(tmp_path, rows):
+    scene, _ = slider(tmp_path)
+    system = gs.tools.System(scene, n_rows=2)
+    u = torch.zeros(5, 2, 1)
+    u[2, 1] = 3e10
+    with pytest.raises(gs.GenesisException, match=r"diverged.*env\(s\) \[1\]"):
+        system.linearize(torch.zeros(5, 2, 3), u, system.theta().expand(rows, -1))
+
+
 def test_setters_refuse_such_a_state(tmp_path):
     scene, robot = slider(tmp_path)
     before = scene.get_state().solvers_state[0].qpos

@@ -312,6 +312,33 @@ def test_friction_loss_that_is_set_later_is_in_force_in_a_system_made_before():
     assert torch.equal(after[:, :1], other.rollout(other.state(), torch.full((5, system.nu), 0.01))[:, :1])
 
 
+def test_what_was_made_before_there_were_constraints_is_of_use_after():
+    """Systems share their programs with the scene, which makes them anew, with constraints, for all at once."""
+    from genesis.tools.trajectory_optimization.problem import Stepper
+
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.01, requires_grad=True))
+    arm = scene.add_entity(gs.morphs.MJCF(file=models.gymnasium_asset("reacher.xml")))
+    scene.build()
+    system = System(scene, 2)
+    x0, u = (system.state().detach() + 0.1).requires_grad_(), torch.full((5, system.nu), 0.01)
+    states = system.rollout(x0, u)
+    read = system.trajectory(states, u)
+    (expected,) = torch.autograd.grad(states.square().sum(), x0, retain_graph=True)
+    stepper, after, alive = Stepper(system, system.theta()), torch.empty(2, system.nx), np.ones(2, dtype=bool)
+    start, control = x0.detach().expand(2, -1).contiguous(), u[0].expand(2, -1)
+    stepper.step(start, control, after, alive)
+    torch.testing.assert_close(after, states[1].detach())
+    scene_loss = arm.get_links_pos().square().sum()
+    arm.set_dofs_frictionloss(torch.full((arm.n_dofs,), 0.5))
+    (found,) = torch.autograd.grad(states.square().sum(), x0, retain_graph=True)
+    torch.testing.assert_close(found, expected)
+    assert read.links_pos(arm).isfinite().all() and read.links_acc(arm).isfinite().all()
+    stepper.step(start, control, after, alive)
+    assert alive.all()
+    torch.testing.assert_close(after, states[1].detach())  # the theta that it was made with
+    assert scene_loss.isfinite()
+
+
 def test_errors_of_systems_and_linearize():
     scene, _ = ant_scene()
     with pytest.raises(GenesisException, match='expected "force"'):

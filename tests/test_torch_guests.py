@@ -189,9 +189,18 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", ["step", "rollout", "getter", "linearize", "System", "System.rollout"])
-def test_what_moves_a_scene_is_refused_inside_of_them(world, name):
+REFUSED_INSIDE = (
+    *("step", "rollout", "getter", "linearize", "System", "System.rollout", "reset", "reset of some", "detach"),
+    *("save", "load", "zero velocity", "list of state", "list of parameters", "list of commands"),
+)
+
+
+@pytest.mark.parametrize("name", REFUSED_INSIDE)
+def test_what_moves_a_scene_is_refused_inside_of_them(world, name, tmp_path):
     scene, arm, *_ = world
+    arm.control_dofs_force([0.1, 0.2, 0.3])
+    scene.step()
+    scene.save_checkpoint(tmp_path / "saved")
     system = gs.tools.System(scene, N)
     x0 = system.state()[0].detach()
     call = {
@@ -201,14 +210,24 @@ def test_what_moves_a_scene_is_refused_inside_of_them(world, name):
         "linearize": scene.linearize,
         "System": lambda: gs.tools.System(scene, 2),
         "System.rollout": lambda: system.rollout(x0, None, n_steps=2),
+        "reset": scene.reset,
+        "reset of some": lambda: scene.reset(envs_idx=[1]),
+        "detach": scene.detach,
+        "save": lambda: scene.save_checkpoint(tmp_path / "another"),
+        "load": lambda: scene.load_checkpoint(tmp_path / "saved"),
+        "zero velocity": arm.zero_all_dofs_velocity,
+        "list of state": lambda: arm.set_qpos([0.1, 0.2, 0.05], envs_idx=[1]),
+        "list of parameters": lambda: arm.set_dofs_damping([0.1, 0.2, 0.3]),
+        "list of commands": lambda: arm.control_dofs_force([0.1, 0.2, 0.3]),
     }[name]
     before = numbers(scene, arm)
     for transform in (torch.func.vmap, torch.func.grad, torch.func.functionalize):
         with pytest.raises(gs.GenesisException, match=r"torch\.func"):
             transform(lambda x: (call(), x.sum())[1])(torch.ones(3))
     assert all(torch.equal(a, b) for a, b in zip(before, numbers(scene, arm), strict=True))
-    assert scene.cur_step == 0
+    assert scene.cur_step == 1 and not (tmp_path / "another").exists()
     call()
+    scene.step()
 
 
 def numbers(scene, arm):

@@ -141,7 +141,7 @@ class Controller(EntityBase):
             tensor = tensor.clone()
         if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1 and envs is None:
             # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
-            return tensor.expand(scene.n_envs if envs is None else envs.count, -1)
+            return tensor.expand(scene.n_envs, -1)
         return tensor
 
     def _apply_wrench(

@@ -5,6 +5,7 @@ Every check of an argument happens here, before anything of the scene changes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
-from genesis.rigid.door import is_wrapped, native
+from genesis.rigid.door import is_wrapped, native, refuse_transforms
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
@@ -207,10 +208,9 @@ def read_flag(value: Any, argument: str, owner: str) -> bool:
     """True or False, from what is one; raises GenesisException for anything else."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, np.bool_) or (
-        isinstance(value, torch.Tensor) and value.dtype is torch.bool and not value.ndim
-    ):
-        return bool(value)
+    with contextlib.suppress(RuntimeError):  # on no device, wrapped by a transform, of more than one
+        if isinstance(value, np.bool_) or (isinstance(value, torch.Tensor) and value.dtype is torch.bool):
+            return bool(value)
     raise GenesisException(f"{owner}: `{argument}` is {_brief(value)}; expected True or False.")
 
 
@@ -240,6 +240,7 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     """
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
+    refuse_transforms(owner)
     if is_wrapped(value) or forward_ad._current_level >= 0:
         refuse_wrapped(value, argument, owner)
     if value.layout is not torch.strided or value.is_nested:

@@ -114,7 +114,11 @@ class _Observe(torch.autograd.Function):
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
-    """A guess of the solver's; none where it was recorded before ``require_constraints()``."""
+    """A guess of the solver's; none where it was recorded before ``require_constraints()``.
+
+    To be asked for before every run, with the lock: whoever shares the model may have added constraints since the last.
+    """
+    dynamics.follow_model()
     if guess is None or guess.shape[-1] != dynamics.solution_size:
         return dynamics.no_solution()
     return guess

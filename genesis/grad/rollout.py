@@ -124,12 +124,13 @@ class _Rollout(torch.autograd.Function):
         bridge.refuse_double_backward("scene.rollout()", adj_final, adj_states)
         dynamics, plan = ctx.dynamics, ctx.plan
         command, solutions, states, theta = bridge.load_saved(ctx)
-        if solutions.shape[-1] != dynamics.solution_size:  # recorded before there were constraints
-            solutions = solutions.new_zeros((*solutions.shape[:-1], dynamics.solution_size))
         needs_theta, needs_blocks = ctx.needs_input_grad[6], ctx.needs_input_grad[7:]
         if adj_states is not None and not adj_states.numel():
             adj_states = None
         with dynamics.lock:
+            dynamics.follow_model()
+            if solutions.shape[-1] != dynamics.solution_size:  # recorded before there were constraints
+                solutions = solutions.new_zeros((*solutions.shape[:-1], dynamics.solution_size))
             totals = dynamics.totals(theta, command, needs_theta, needs_blocks, plan.n_steps)
             adj = adj_final
             unconverged: set[int] = set()

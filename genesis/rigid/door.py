@@ -2,7 +2,8 @@
 
 Native code takes an address and believes what it is told: a tensor of another type, on another device, with strides of
 its own or with fewer rows than it is said to have is read wrongly, or memory beyond it is written. So addresses of
-tensors are taken here and nowhere else, after the tensor has been compared with what is to be done to it. What does not
+tensors are taken here (and, of one row and one step in a hurry, by `Program.points`) and nowhere else, after the tensor
+has been compared with what is to be done to it. What does not
 fit is an error of the caller's, who is the engine itself: tensors of users are checked, and made contiguous, where they
 come in (:func:`native` below does the latter).
 """
@@ -122,10 +123,18 @@ def placed(name: str, base: Base, values: torch.Tensor, axes: str) -> tuple[int,
         steps, step_stride = shape[step_axis], strides[step_axis] * item
     if base.written and ((row_axis is not None and rows > 1 and not row_stride) or (steps > 1 and not step_stride)):
         raise NativeError(f"{_wanted(name, base, axes)}, no two at one place, got {_described(values)}.")
-    at = values.data_ptr()
+    at = _begin(values)
     if not at and values.numel():
         raise NativeError(f"{_wanted(name, base, axes)}, got one without memory.")
     return at, row_stride, step_stride, (rows, steps)
+
+
+def _begin(values: torch.Tensor) -> int:
+    """Where it begins; 0 for one without memory of its own, as transforms of torch wrap it."""
+    try:
+        return values.data_ptr()
+    except RuntimeError:
+        return 0
 
 
 def require_strides(strides: tuple[int, ...], what: str) -> None:

@@ -299,6 +299,11 @@ class Dynamics(ABC):
         right = (motion.abs() <= LARGEST_STATE).all(1) & act.isfinite().all(1)
         return torch.nonzero(~right).flatten().tolist()
 
+    @staticmethod
+    def rows_beyond_of_acceleration(qacc: torch.Tensor) -> list[int]:
+        """The same of accelerations (N, nv)."""
+        return torch.nonzero(~(qacc.abs() <= LARGEST_STATE).all(1)).flatten().tolist()
+
     # -- what the executors share -------------------------------------------------------------------------------------
 
     def _controls(self, command: Command, n_steps: int, n_rows: int | None = None) -> dict[str, Control]:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.constants import LARGEST_STATE
 from genesis.rigid.command import Command
 from genesis.rigid.outcome import crowded_rows
 
@@ -44,6 +45,7 @@ class Jacobians:
         control: by one control field, (M, ndx, width)
         theta: by combinations of the parameters, (M, ndx, p), or None
         crowded: points with more contacts than there are slots -> how many
+        diverged: points whose step is beyond what a simulation can mean (see `Outcome`)
     """
 
     after: torch.Tensor
@@ -51,6 +53,7 @@ class Jacobians:
     control: torch.Tensor
     theta: torch.Tensor | None
     crowded: dict[int, int]
+    diverged: list[int]
 
 
 def on_cpu(
@@ -76,8 +79,9 @@ def on_cpu(
     for first in range(0, state.shape[0], chunk):
         rows = slice(first, first + chunk)
         parts.append(compute(dynamics, _rows_of(theta, rows), _piece(command, rows), state[rows], field, parameters))
-        if parts[-1].crowded:
+        if parts[-1].crowded or parts[-1].diverged:
             parts[-1].crowded = {first + row: needed for row, needed in parts[-1].crowded.items()}
+            parts[-1].diverged = [first + row for row in parts[-1].diverged]
             return parts[-1]
     if len(parts) == 1:
         return parts[0]
@@ -87,6 +91,7 @@ def on_cpu(
         torch.cat([part.control for part in parts]),
         None if parameters is None else torch.cat([part.theta for part in parts]),  # type: ignore[misc]
         {},
+        [],
     )
 
 
@@ -123,6 +128,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
         },
         nv + na,
     )
+    diverged = sorted({*dynamics.rows_beyond(after), *dynamics.rows_beyond_of_acceleration(qacc)})
     tangent = dynamics.tangent
     if tangent.flat and not na:  # qvel' = qvel + h qacc, qpos' = qpos + h qvel'
         h = model.timestep
@@ -136,7 +142,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
         if by_theta is not None:
             combined = _combined(by_theta, parameters)
             of_theta = torch.cat([scale * combined, h * combined], 1)
-        return Jacobians(after, of_state, of_control, of_theta, crowded)
+        return Jacobians(after, of_state, of_control, of_theta, crowded, diverged)
     direct, by_acceleration, direct_theta = _of_advance(
         dynamics, theta, command, state, after, qacc, act_dot, parameters is not None
     )
@@ -144,7 +150,7 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
     of_theta = None
     if by_theta is not None:
         of_theta = by_acceleration @ _combined(by_theta, parameters) + _combined(direct_theta, parameters)
-    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta, crowded)
+    return Jacobians(after, of_state, by_acceleration @ by_control, of_theta, crowded, diverged)
 
 
 def _of_advance(
@@ -200,7 +206,7 @@ class OnePoint:
             return made[name].numpy()
 
         self._after = buffer("next", 1, nx)[0]
-        buffer("qacc", 1, nv), buffer("act_dot", 1, na)
+        self._qacc, _ = buffer("qacc", 1, nv)[0], buffer("act_dot", 1, na)
         self._by_state, self._by_control = buffer("state_grad", rows, nx), buffer(f"{field}_grad", rows, width)
         made["seed"] = torch.eye(rows, dtype=runtime.tc_float, device="cpu")
         self._of_acceleration = dict(made)
@@ -258,7 +264,19 @@ class OnePoint:
                 turned[:, turn[0] : turn[-1] + 1] = raw[:, quat[0] : quat[-1] + 1] @ (0.5 * _products(x[quat]))
             self._into_tangent(turned, of_state)
         after, both = self._after.copy(), (torch.from_numpy(of_state)[None], torch.from_numpy(of_control)[None])
-        return Jacobians(torch.from_numpy(after)[None], *both, None, crowded_rows(self._needed, dynamics.model.nconmax))
+        return Jacobians(
+            torch.from_numpy(after)[None],
+            *both,
+            None,
+            crowded_rows(self._needed, dynamics.model.nconmax),
+            self._diverged(),
+        )
+
+    def _diverged(self) -> list[int]:
+        nq, nv = self._dynamics.nq, self._dynamics.nv
+        numbers = np.concatenate([self._qacc, self._after[: nq + nv]])
+        right = bool((np.abs(numbers) <= LARGEST_STATE).all()) and bool(np.isfinite(self._after[nq + nv :]).all())
+        return [] if right else [0]
 
     def _into_tangent(self, raw: np.ndarray, out: np.ndarray) -> None:
         """Rows of a Jacobian of the state after, (nx, k), as rows in its tangent space, (ndx, k)."""
@@ -276,14 +294,16 @@ def _products(quat: np.ndarray) -> np.ndarray:
 def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobians:
     m, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
     after, solution = _empty(dynamics, m, nx), _empty(dynamics, m, dynamics.solution_size)
+    good = torch.zeros(m, dtype=torch.int32, device=dynamics.device)  # steps
     crowded = dynamics.run_rows(
         lambda executor: executor.step(),
         theta,
         command,
         state,
-        {"guess": dynamics._zero_solution(), "next": after, "solution": solution},
+        {"guess": dynamics._zero_solution(), "next": after, "solution": solution, "finite": good},
         1,
     )
+    diverged = torch.nonzero(good < 1).flatten().tolist()
     by_state, by_control = _empty(dynamics, m, ndx, nx), _empty(dynamics, m, ndx, width)
     by_theta = None if parameters is None else _zeros(dynamics, m, ndx, dynamics.model.ntheta)
     dynamics.run_rows(
@@ -301,7 +321,7 @@ def _of_segments(dynamics, theta, command, state, field, parameters) -> Jacobian
         ndx,
     )
     of_theta = None if by_theta is None else _combined(by_theta, parameters)
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded)
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded, diverged)
 
 
 def _combined(by_theta: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
@@ -332,6 +352,7 @@ def of_rows(
     dynamics.forget_lost_contacts()
     outcome = dynamics.run(theta, command, state, after, guess, solution)
     crowded = outcome.crowded or dynamics.lost_contacts()
+    diverged = sorted({*outcome.diverged, *dynamics.rows_beyond(after)})
     dynamics.forget_lost_contacts()  # it says nothing about the scene's own steps
     seeds = dynamics.tangent.cotangent(after)
     by_state, by_control = _empty(dynamics, n, ndx, nx), _empty(dynamics, n, ndx, width)
@@ -349,7 +370,7 @@ def of_rows(
                 of_theta[:, i] = gradients.theta @ parameters
     finally:
         dynamics.gradient_clip = clip
-    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded)
+    return Jacobians(after, by_state @ dynamics.tangent.tangent(state), by_control, of_theta, crowded, diverged)
 
 
 def _empty(dynamics: Dynamics, *shape: int) -> torch.Tensor:

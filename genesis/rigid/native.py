@@ -499,7 +499,10 @@ class Program:
         index, cell, _, dtype, width = self._spec[name]
         if values.dtype is not dtype or values.numel() != width or not values.is_contiguous() or not values.is_cpu:
             return False
-        at = values.data_ptr()
+        try:
+            at = values.data_ptr()
+        except RuntimeError:  # wrapped by a transform of torch
+            return False
         if not at and width:
             return False
         self._cells[cell], self._extents[index] = at, _ONE

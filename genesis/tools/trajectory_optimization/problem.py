@@ -11,6 +11,7 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.grad import bridge
 from genesis.system import System
 from genesis.tools.trajectory_optimization.cost import Cost, Expansion, ResidualCost, evaluate
 from genesis.tools.trajectory_optimization.inference import ordinary
@@ -234,10 +235,10 @@ class Stepper:
         dynamics = self._dynamics
         with torch.no_grad(), dynamics.lock:
             self._block[0, :, self._columns] = u
-            constrained = dynamics.model.constrained
-            solution = torch.empty_like(self._guess) if constrained else None
+            guess = bridge.fitting(dynamics, self._guess)
+            solution = torch.empty_like(guess) if dynamics.model.constrained else None
             to = None if solution is None else solution.unsqueeze(0)
-            outcome = dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), self._guess, to)
+            outcome = dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), guess, to)
             # Where contacts were left out, this is no motion of the scene.
             bad = {*outcome.crowded, *outcome.diverged}
             if dynamics.device.type == "cuda":  # where a run does not tell
