@@ -29,6 +29,7 @@ from genesis.types import load_kernels, real
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
 _MOST_PER_CORE = 4
+_NOT_HELD = (None, None, None)
 
 
 class CpuDynamics(Dynamics):
@@ -288,8 +289,7 @@ class CpuDynamics(Dynamics):
                 program.place(name, values)
             if program.has("clip"):
                 program.place("clip", self._clip if self.gradient_clip is not None else None, "")
-            self._place_no_controls(program)
-            program.layout, program.modes = (), (None, None)
+            program.layout, program.held = None, _NOT_HELD  # neither controls nor what changes seldom
         return program
 
     def _place_no_controls(self, program: Program) -> None:
@@ -304,13 +304,13 @@ class CpuDynamics(Dynamics):
         for (name, start), block in blocks.items():
             if start or not program.points(name, block):  # not all of its field, or not as kernels read it
                 return self._place_inputs([program], theta, command, state)
-        program.point("theta", theta)
         program.point("state", state)
-        modes = command.mode, command.actuators_on
-        if program.modes[0] is not modes[0] or program.modes[1] is not modes[1]:
-            program.point("ctrl_mode", modes[0])
-            program.point("actuator_on", modes[1])
-            program.modes = modes
+        known, mode, on = program.held, command.mode, command.actuators_on
+        if known[0] is not theta or known[1] is not mode or known[2] is not on:
+            program.point("theta", theta)
+            program.point("ctrl_mode", mode)
+            program.point("actuator_on", on)
+            program.held = _held(theta, mode, on)
         return None
 
     def _place_inputs(
@@ -332,11 +332,14 @@ class CpuDynamics(Dynamics):
             controls = self._controls(command, max(steps, default=1), n_rows)
         keys = tuple(command.blocks)
         axes = _axes_of(state)
+        mode, on = command.mode, command.actuators_on
         for program in programs:
-            program.place("theta", theta)
-            program.place("ctrl_mode", command.mode)
-            program.place("actuator_on", command.actuators_on)
-            program.modes = command.mode, command.actuators_on
+            known = program.held
+            if known[0] is not theta or known[1] is not mode or known[2] is not on:
+                program.place("theta", theta)
+                program.place("ctrl_mode", mode)
+                program.place("actuator_on", on)
+                program.held = _held(theta, mode, on)
             program.place("state", state, axes)
             if program.layout != keys:
                 self._place_no_controls(program)
@@ -457,6 +460,14 @@ def _wait_for(others: list[Future]) -> None:
         raise interrupt
     for other in others:
         other.result()
+
+
+def _held(theta: torch.Tensor, mode: torch.Tensor, on: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a program may be taken to have placed already, when it comes again: it is held until then.
+
+    Parameters with a graph are not: what they were computed from would be held as well.
+    """
+    return _NOT_HELD if theta.requires_grad else (theta, mode, on)
 
 
 def _axes_of(values: torch.Tensor) -> str:

@@ -23,7 +23,7 @@ _AXES: dict[str, tuple[int | None, int | None, int]] = {
     "rows steps": (0, 1, 2),
 }
 # Rows or steps where one stands for all.
-_ANY = 2**62
+ANY = 2**62
 # Strides of Warp's arrays are 32-bit numbers of bytes.
 LARGEST_STRIDE = 2**31 - 1
 
@@ -111,8 +111,8 @@ def placed(name: str, base: Base, values: torch.Tensor, axes: str) -> tuple[int,
         raise NativeError(f"{_wanted(name, base, axes)}, got {_described(values)}.")
     item = values.itemsize
     row_stride = step_stride = 0
-    rows = 1 if base.written and not base.shared else _ANY
-    steps = 1 if base.written or not base.holds else _ANY
+    rows = 1 if base.written and not base.shared else ANY
+    steps = 1 if base.written or not base.holds else ANY
     if row_axis is not None:
         n = shape[row_axis]
         if n != 1 or base.written:

@@ -24,7 +24,7 @@ import warp as wp
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
-from genesis.rigid.door import Base, NativeError, placed
+from genesis.rigid.door import ANY, Base, NativeError, placed
 from genesis.types import real, taped, untaped, vec3
 
 
@@ -458,7 +458,7 @@ class Program:
         self._complete = False  # whether all that is not optional has been placed
         self.layout: object = None  # the caller's notes of what it has placed before
         self.wanted: object = None
-        self.modes: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
+        self.held: tuple[torch.Tensor | None, ...] = (None, None, None)
         self.owner: object = None  # the caller whose notes these are
 
     def place(self, name: str, values: torch.Tensor | None, axes: str = "rows") -> None:
@@ -469,7 +469,7 @@ class Program:
         program has not, and what does not fit it (see :func:`genesis.rigid.door.placed`).
         """
         try:
-            index, cell, base, *_ = self._spec[name]
+            index, cell, base, dtype, width = self._spec[name]
         except KeyError:
             raise NativeError(f"the program has no base {name!r}; it has {', '.join(self._spec)}.") from None
         cells = self._cells
@@ -478,6 +478,21 @@ class Program:
                 raise NativeError(f"the base {name!r} is not optional.")
             cells[cell] = 0
             return
+        if values.dtype is dtype and values.is_contiguous() and values.is_cpu and not values.is_neg():
+            # What `placed` would say of such a tensor, as most are, in a hurry.
+            at, shape, row = values.data_ptr(), values.shape, width * dtype.itemsize
+            if axes == "rows" and at and shape and shape[0] * width == values.numel():
+                one = shape[0] == 1 and not base.written
+                cells[cell], cells[cell + 1], cells[cell + 2] = at, 0 if one else row, 0
+                self._extents[index] = (ANY if one else shape[0], ANY if base.holds else 1)
+                return
+            if axes == "steps rows" and at and base.moves and len(shape) > 1:
+                steps, rows = shape[:2]
+                if steps * rows * width == values.numel():
+                    one = rows == 1 and not base.written
+                    cells[cell], cells[cell + 1], cells[cell + 2] = at, 0 if one else row, rows * row
+                    self._extents[index] = (ANY if one else rows, steps)
+                    return
         cells[cell], cells[cell + 1], cells[cell + 2], self._extents[index] = placed(name, base, values, axes)
 
     def forget(self) -> None:

@@ -237,8 +237,7 @@ class Stepper:
             self._block[0, :, self._columns] = u
             guess = bridge.fitting(dynamics, self._guess)
             solution = torch.empty_like(guess) if dynamics.model.constrained else None
-            to = None if solution is None else solution.unsqueeze(0)
-            outcome = dynamics.run(self._theta, self._command, x.unsqueeze(0), after.unsqueeze(0), guess, to)
+            outcome = dynamics.run(self._theta, self._command, x, after, guess, solution)
             # Where contacts were left out, this is no motion of the scene.
             bad = {*outcome.crowded, *outcome.diverged}
             if dynamics.device.type == "cuda":  # where a run does not tell
