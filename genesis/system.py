@@ -244,17 +244,22 @@ class System:
 
         ``u`` (T, N, nu): what accelerations depend on; None: no commands. The axis N is always there.
         """
+        with plain_tensors():
+            x = self._sequence("x", x)
+            u = None if u is None else self._controls(u, x.shape[0] - 1).clone()
+            # What is given may be changed before the trajectory is read.
+            x = x.expand(-1, self.n_rows, -1).clone(memory_format=torch.contiguous_format)
+            return self._trajectory(x, u, self._theta(theta).clone())
+
+    def _trajectory(self, x: torch.Tensor, u: torch.Tensor | None, theta: torch.Tensor | None = None) -> Trajectory:
+        """The same for the tools, of tensors that fit, and that nobody changes: (T + 1, N, nx) and (T, N, nu)."""
         from genesis.trajectory import Trajectory
 
-        with plain_tensors():
-            self._dynamics.follow_model()
-            x = self._sequence("x", x)
-            n_steps = x.shape[0] - 1
-            x = x.expand(-1, self.n_rows, -1).clone(memory_format=torch.contiguous_format)
-            # What is given may be changed before the trajectory is read.
-            command = self._command(None if u is None else self._controls(u, n_steps).clone())
-            theta = self._theta(theta).clone()
-            return Trajectory(self.scene, self._dynamics, x, theta, n_steps, command, always_envs=True)
+        self._dynamics.follow_model()
+        theta = self._theta_in_force() if theta is None else theta
+        n_steps = x.shape[0] - 1
+        command = self._command(u)
+        return Trajectory(self.scene, self._dynamics, x.contiguous(), theta, n_steps, command, always_envs=True)
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

@@ -108,8 +108,9 @@ class CpuDynamics(Dynamics):
 
     def _outcome(self, n_steps: int | None) -> Outcome:
         """Of a run of so many steps; None: of an observation, which does not count them."""
-        found = crowded_rows(self._needed, self.model.nconmax) if self.model.has_contacts else {}
-        diverged = {}
+        found, diverged = {}, {}
+        if self.model.has_contacts and self._needed_values.max() > self.model.nconmax:
+            found = crowded_rows(self._needed, self.model.nconmax)
         if n_steps is not None and self._finite_values.min() < n_steps:
             rows = np.flatnonzero(self._finite_values < n_steps).tolist()
             diverged = {row: int(self._finite_values[row]) for row in rows}

@@ -195,15 +195,17 @@ class Problem:
         states, controls = x.new_empty((n_steps + 1, n, self.nx)), x.new_empty((n_steps, n, self.nu))
         states[0] = self.x0 if x0 is None else x0
         lower, upper = self.lower[:n_steps].cpu().numpy(), self.upper[:n_steps].cpu().numpy()
-        plan = to_numpy(u)
+        rows = np.repeat(to_numpy(u)[:, None], n, 1)
+        if policy is not None:
+            rows = rows + lengths[:, None] * policy.feedforward[:, None]
         alive = np.ones(n, dtype=bool)
-        for t in range(n_steps):
-            row = np.broadcast_to(plan[t], (n, self.nu))
+        for t, (here, there, row) in enumerate(zip(states[:-1], states[1:], rows, strict=True)):
             if policy is not None:
-                deviation = stepper.deviation(x[t], states[t])
-                row = row + lengths[:, None] * policy.feedforward[t] + deviation @ policy.gains[t].T
-            controls[t] = torch.as_tensor(np.clip(row, lower[t], upper[t]), dtype=u.dtype, device=u.device)
-            stepper.step(states[t], controls[t], states[t + 1], alive)
+                row = row + stepper.deviation(x[t], here) @ policy.gains[t].T
+            row = np.minimum(np.maximum(row, lower[t]), upper[t])
+            rows[t] = row
+            stepper.step(here, torch.from_numpy(row), there, alive)
+        controls.copy_(torch.from_numpy(rows))
         return states, controls, alive
 
 
@@ -217,7 +219,8 @@ class Stepper:
         # Made once: the controls of a step are written to where the command reads them.
         self._command = system._command(theta.new_zeros((1, system.n_rows, system.nu)))
         (self._block,) = self._command.blocks.values()
-        self._columns = slice(None) if self._block.shape[-1] == system.nu else system._columns
+        # All of its columns, which need no index; else those of the entities that are controlled.
+        self._columns = None if self._block.shape[-1] == system.nu else system._columns
         self._guess = self._dynamics.no_solution()
 
     def begin(self) -> None:
@@ -226,15 +229,20 @@ class Stepper:
 
     def deviation(self, nominal: torch.Tensor, x: torch.Tensor) -> np.ndarray:
         """Tangent vectors (N, ndx) from a state (nx,) to the rows of x (N, nx)."""
+        if self._flat:
+            return x.numpy(force=True) - nominal.numpy(force=True)
         with torch.no_grad():
-            return to_numpy(x - nominal if self._flat else self._system.difference(nominal.expand_as(x), x))
+            return to_numpy(self._system.difference(nominal.expand_as(x), x))
 
     def step(self, x: torch.Tensor, u: torch.Tensor, after: torch.Tensor, alive: np.ndarray) -> None:
         """Write the states after x (N, nx) under u (N, nu); rows that diverge, or have more contacts than
         room, become False in `alive` and stay."""
         dynamics = self._dynamics
         with torch.no_grad(), dynamics.lock:
-            self._block[0, :, self._columns] = u
+            if self._columns is None:
+                self._block[0].copy_(u)
+            else:
+                self._block[0, :, self._columns] = u.to(self._block)
             guess = bridge.fitting(dynamics, self._guess)
             solution = torch.empty_like(guess) if dynamics.model.constrained else None
             outcome = dynamics.run(self._theta, self._command, x, after, guess, solution)

@@ -34,7 +34,7 @@ class Readings:
 
     def __init__(self, system: System, x: torch.Tensor, u: torch.Tensor, n_rows: int) -> None:
         with torch.no_grad():
-            self._source = system.trajectory(x.detach().unsqueeze(1), u.detach().unsqueeze(1))
+            self._source = system._trajectory(x.detach().unsqueeze(1), u.detach().unsqueeze(1))
         self._n_rows = n_rows
         self.leaves: dict[Key, torch.Tensor] = {}
 
@@ -71,7 +71,7 @@ def jacobian(
     known = _of_entries.setdefault(rows_of(1), {})
     if key not in known:
         with torch.no_grad():
-            value = getattr(rows_of(1).trajectory(x[:1].unsqueeze(1)), key[0])(*key[1], **dict(key[2]))
+            value = getattr(rows_of(1)._trajectory(x[:1].unsqueeze(1), None), key[0])(*key[1], **dict(key[2]))
         known[key] = _jacobian(rows_of, key, x[:1], u[:0], np.arange(value.numel()))[0]
     return known[key][:, chosen], np.zeros((0, len(chosen), u.shape[-1]))
 
@@ -84,7 +84,7 @@ def _jacobian(
     xs = x.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     us = u.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     with torch.enable_grad():
-        trajectory = rows_of(n_rows).trajectory(xs, us if len(us) else None)
+        trajectory = rows_of(n_rows)._trajectory(xs, us if len(us) else None)
         values = getattr(trajectory, name)(*args, **dict(kwargs)).as_subclass(torch.Tensor)
         picked = values.flatten(2)[:, torch.arange(n_rows), torch.as_tensor(chosen)].sum()
         of_x, of_u = torch.autograd.grad(picked, (xs, us), allow_unused=True, materialize_grads=True)
