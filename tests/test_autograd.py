@@ -206,7 +206,7 @@ def test_no_grad_and_requires_grad_false_record_nothing(arm):
 def test_a_divergent_step_is_an_error_and_keeps_the_state():
     scene, robot = build(models.BALL_CHAIN, n_envs=3, requires_grad=False)
     velocity = torch.zeros(3, robot.n_dofs)
-    velocity[1] = 1e300
+    velocity[1] = 9e9  # not beyond what a state may be; the centrifugal accelerations are
     robot.set_dofs_velocity(velocity)
     before = robot.get_qpos().clone()
     with pytest.raises(gs.GenesisException, match=r"diverged: .* env\(s\) \[1\]"):

@@ -333,7 +333,8 @@ def hold(w: World, given: Any) -> Callable[[], list[torch.Tensor]]:
 
     def read():
         try:
-            return [w.system.rollout(states(w), system_controls(w)), w.system.theta()]
+            # One row of parameters stands for all: how many there are is no matter.
+            return [w.system.rollout(states(w), system_controls(w)), w.system.theta().expand(N_ROWS, -1)]
         finally:
             w.system.hold(None)
 
@@ -673,6 +674,8 @@ def wrong_of(w: World, name: str) -> list[str]:
         if able and kind in LAYOUTS and w.name == "three":
             wants = [False, True]
         for want in wants:
+            if want and kind == "float16" and name == "System.trajectory, theta":
+                continue  # derivatives by parameters that are larger than the largest number of that type: infinite
             if want and not given.requires_grad:
                 given = given.detach(sceneless=False) if isinstance(given, gs.grad.Tensor) else given.detach()
                 given.requires_grad_()

