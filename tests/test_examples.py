@@ -69,8 +69,8 @@ def test_stand_up_stands(tmp_path):
     assert losses[-1] < 0.05 * losses[0]
 
 
-# Seconds of `_work` on the machine on which the example's 50 Hz are asked for (it makes 70 Hz there). One that is slower at
-# the time, as a shared one may be by half from one minute to the next, is asked for as much less.
+# Seconds of `_work` where the example's 50 Hz are asked for in full. A machine that is slower at the time, as a shared one
+# may be by half from one minute to the next, is asked for as much less.
 REFERENCE = 0.011
 
 
