@@ -414,9 +414,13 @@ class Scene:
         self._set_state(self._state.detach())
 
     def get_state(self) -> SimState:
-        """The present state, with gradient; `reset(state)` returns to it."""
+        """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
         self._require_built("get_state")
-        return SimState(self, self._read_state(), self._parameters.theta(), self._fingerprint, self._cur_step)
+        state = SimState(self, self._read_state(), self._parameters.theta(), self._fingerprint, self._cur_step)
+        if torch.is_grad_enabled():
+            return state
+        with plain_tensors():
+            return state.detach()
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write state, parameters, commands and step counter to a file, which appears whole or not at all.

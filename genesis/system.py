@@ -171,8 +171,9 @@ class System:
             self._dynamics.follow_model()
             x0 = self._read("x0", x0, ((self.nx,), (1, self.nx), (self.n_rows, self.nx)))
             x0 = x0.expand(self.n_rows, self.nx).contiguous()
-            theta = self._theta(theta)
-            u = None if u is None else self._controls(u, None if n_steps is None else _count("n_steps", n_steps))
+            theta = self._theta(theta) if theta is None else self._theta(theta).clone()
+            if u is not None:
+                u = self._controls(u, None if n_steps is None else _count("n_steps", n_steps)).clone()
             if u is None and n_steps is None:
                 raise GenesisException("System.rollout: neither controls nor `n_steps` are given; pass one of them.")
             steps = _count("n_steps", n_steps) if u is None else u.shape[0]
@@ -185,7 +186,8 @@ class System:
                 self._dynamics.forget_lost_contacts()
             states = rollout.rollout(self._dynamics, x0, theta, command, None, plan, record)[1]
             bridge.require_slots_of_cuda(self._dynamics)
-            return states
+            # The backward pass reads the states: those that are returned are the caller's to change.
+            return states.clone() if states.requires_grad else states
 
     def linearize(
         self,

@@ -339,6 +339,34 @@ def test_what_was_made_before_there_were_constraints_is_of_use_after():
     assert scene_loss.isfinite()
 
 
+def test_what_a_rollout_of_a_system_returned_and_was_given_may_be_changed():
+    """Through memory that torch does not watch, too: a log that is scaled in numpy, say."""
+    scene, robot = ant_scene()
+    system = System(scene, 2)
+    x0, u = system.state().detach(), torch.full((4, 2, robot.n_dofs), 0.1)
+
+    def gradient(change):
+        controls, parameters = u.clone().requires_grad_(), system.theta().detach().requires_grad_()
+        states = system.rollout(x0, controls, parameters)
+        loss = states[-1].square().sum()
+        change(states, controls, parameters)
+        return torch.autograd.grad(loss, [controls, parameters])
+
+    def in_numpy(states, controls, parameters):
+        for given in (states[:-1], controls, parameters):  # the last states are the loss's own
+            given.detach().numpy()[...] *= 57.3
+
+    def in_place(states, controls, parameters):
+        with torch.no_grad():
+            states[:-1].mul_(2.0)
+            controls.add_(1.0)
+
+    expected = gradient(lambda *_: None)
+    for change in (in_numpy, in_place):
+        for one, other in zip(expected, gradient(change), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_errors_of_systems_and_linearize():
     scene, _ = ant_scene()
     with pytest.raises(GenesisException, match='expected "force"'):

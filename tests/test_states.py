@@ -17,6 +17,23 @@ from tests.helpers import check_gradient
 # -- in memory ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_state_that_is_taken_without_gradient_has_none(mode):
+    """What is evaluated between two epochs must not hold on to the graph of the last."""
+    scene, arm, *_ = world()
+    for _ in range(3):
+        force = torch.ones(3, requires_grad=True)
+        arm.control_dofs_force(force)
+        scene.step()
+        loss = arm.get_qpos().square().sum()
+        with mode():
+            state = scene.get_state()
+        loss.backward()
+        assert force.grad.any()
+        scene.reset(state)
+        assert not arm.get_qpos().requires_grad and not scene._state.is_inference()
+
+
 @pytest.mark.parametrize("n_envs", [0, 1, 3])
 def test_what_a_state_says(n_envs):
     scene, *entities = world(n_envs)
