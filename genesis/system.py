@@ -348,8 +348,9 @@ class System:
 
     def _last(self, name: str, value: Any, size: int) -> torch.Tensor:
         """A tensor (..., size), with its graph."""
-        if not isinstance(value, torch.Tensor) or value.shape[-1:] != (size,):
-            given = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        shape = value.shape if isinstance(value, torch.Tensor) and not value.is_nested else None
+        if shape is None or shape[-1:] != (size,):
+            given = type(value).__name__ if shape is None else f"shape {tuple(shape)}"
             raise GenesisException(f"System: `{name}` has {given}; expected a tensor (..., {size}).")
         return self._read(name, value, None, finite=False)
 

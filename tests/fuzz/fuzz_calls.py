@@ -205,7 +205,8 @@ class Worker:
             torch.func.grad(of_one)(given)
         else:
             with torch.autograd.forward_ad.dual_level():
-                of_one(torch.autograd.forward_ad.make_dual(given, torch.ones_like(given)))
+                # Of a copy: torch itself makes no dual of what shares memory among its elements.
+                of_one(torch.autograd.forward_ad.make_dual(given.clone(), torch.ones_like(given)))
         return None
 
     def follow(self, action, w, result, args):
