@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
-from genesis.rigid.door import is_wrapped, native, refuse_transforms
+from genesis.rigid.door import has_tangent, is_wrapped, native, refuse_transforms
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
@@ -241,7 +240,7 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     if type(value) is not torch.Tensor:
         value = _to_tensor(scene, value, argument, owner)
     refuse_transforms(owner)
-    if is_wrapped(value) or forward_ad._current_level >= 0:
+    if is_wrapped(value) or has_tangent(value):
         refuse_wrapped(value, argument, owner)
     if value.layout is not torch.strided or value.is_nested:
         kind = "a nested tensor" if value.is_nested else f"a sparse tensor ({value.layout})"
@@ -274,7 +273,7 @@ def refuse_wrapped(value: torch.Tensor, argument: str, owner: str) -> None:
             "scene. Call it outside; torch.autograd.grad and torch.autograd.functional.jacobian work, and "
             "build(n_envs=...) runs many at once."
         )
-    if forward_ad._current_level >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+    if has_tangent(value):
         raise GenesisException(
             f"{owner}: `{argument}` carries a tangent of forward-mode differentiation, which a step does not pass on; "
             "gradients go backward here: use torch.autograd.grad or backward(), or scene.linearize()."

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from torch.autograd import forward_ad
 
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
-from genesis.rigid.door import is_wrapped, refuse_transforms
+from genesis.rigid.door import has_tangent, is_wrapped, refuse_transforms
 from genesis.rigid.dynamics import Dynamics, Gradients
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def refuse_double_backward(what: str, *grads: torch.Tensor | None) -> None:
                 f"a batch of gradients (is_grads_batched=True, torch.func) cannot go through {what}: call "
                 "autograd.grad for one after the other, or use torch.autograd.functional.jacobian."
             )
-        if forward_ad._current_level >= 0 and forward_ad.unpack_dual(grad).tangent is not None:
+        if has_tangent(grad):
             raise GenesisException(
                 f"a gradient with a tangent (forward-mode differentiation of a backward pass) cannot go through {what}."
             )

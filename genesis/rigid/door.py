@@ -11,6 +11,7 @@ come in (:func:`native` below does the latter).
 from dataclasses import dataclass
 
 import torch
+from torch.autograd import forward_ad
 
 from genesis.errors import GenesisException
 
@@ -64,6 +65,16 @@ class Base:
 def is_wrapped(values: torch.Tensor) -> bool:
     """Whether a transform of torch (torch.func, is_grads_batched) has wrapped a tensor, which has no memory then."""
     return _functorch.is_functorch_wrapped_tensor(values) or _functorch.is_legacy_batchedtensor(values)
+
+
+def has_tangent(values: torch.Tensor) -> bool:
+    """Whether a tensor carries a tangent of forward-mode differentiation."""
+    if forward_ad._current_level < 0:
+        return False
+    try:
+        return forward_ad.unpack_dual(values).tangent is not None
+    except RuntimeError:  # of a sparse tensor, which has none
+        return False
 
 
 def refuse_transforms(what: str) -> None:
