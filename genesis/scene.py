@@ -205,12 +205,13 @@ class Scene:
             from genesis.grad import bridge
             from genesis.model.arrays import Model
             from genesis.model.compose import EntitySpec, compose
+            from genesis.rigid.constraint import kinds
             from genesis.rigid.cpu import CpuDynamics
             from genesis.rigid.graph import GraphDynamics
 
         specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
         composed = compose(specs, self.sim_options, self.rigid_options)
-        model = Model(composed.mj_model, self.rigid_options.max_contacts)
+        model = Model(composed.mj_model, kinds.KINDS, self.rigid_options.max_contacts)
         n_worlds = max(n_envs, 1)
         dynamics: Dynamics
         clip = self.sim_options.gradient_clip

@@ -19,6 +19,7 @@ wp.init()  # gs.init has done it, unless the program had imported Warp before
 
 real = wp.float64 if runtime.precision == "64" else wp.float32
 
+vec2 = wp.types.vector(length=2, dtype=real)
 vec3 = wp.types.vector(length=3, dtype=real)
 vec4 = wp.types.vector(length=4, dtype=real)  # quaternion (w, x, y, z), MuJoCo's order
 vec6 = wp.types.vector(length=6, dtype=real)  # spatial vector (rotation, translation), MuJoCo's order

@@ -136,12 +136,12 @@ def single_steps(case: Case, cone: str, options: dict) -> dict[str, np.ndarray]:
     robot.set_qpos(torch.tensor(qpos))
     robot.set_dofs_velocity(torch.tensor(qvel))
     robot.control_dofs_force(torch.tensor(force))
-    names = ("ncon", "con_pair", "con_feature", "lim_active", "any_constraint", "solver_niter", "solver_unconverged")
+    names = ("ncon", "con_pair", "con_feature", "efc_active", "any_constraint", "solver_niter", "solver_unconverged")
     found = dict(zip(names, fields_of(scene, *names), strict=True))
     scene.step()
     count = found["ncon"][:, 1:]
     listed = torch.arange(found["con_pair"].shape[1]) < count
-    choices = [count, found["lim_active"], torch.where(listed, found["con_pair"], -1)]
+    choices = [count, found["efc_active"], torch.where(listed, found["con_pair"], -1)]
     choices.append(torch.where(listed[..., None], found["con_feature"], -1).flatten(1))
     return {
         "acceleration": (robot.get_dofs_velocity().double().numpy() - qvel) / scene.dt,

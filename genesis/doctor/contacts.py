@@ -9,16 +9,17 @@ import torch
 
 from genesis.grad import names
 from genesis.model.arrays import Model
+from genesis.model.rows import EQUALITY, FRICTION, LIMIT
 from genesis.rigid.command import Command
 from genesis.rigid.dynamics import Dynamics
 
 # What a contact does: no force (it is within its margin only, or pulled away), its friction holds, or it slides.
 NO_FORCE, STICKS, SLIDES = "carries no force", "sticks", "slides"
 _CONTACT = ("ncon", "con_pair", "con_active", "con_y", "con_friction")
-_JOINT = ("lim_force", "floss_force")
+_ROWS = ("efc_active", "efc_force", "efc_loss")
 _LOSES = 1.0 - 1.0e-9  # of the friction loss: a force that large slides
 
-# (env, kind, number) -> what each of its contacts does, sorted; or, of a limit or friction loss, one word.
+# (env, kind, number) -> what each of its contacts does, sorted; or, of a row of the table of constraints, one word.
 Activity = dict[tuple[int, str, int], tuple[str, ...]]
 
 
@@ -50,20 +51,27 @@ def activity(
     model = dynamics.model
     if not model.constrained:
         return {}
-    wanted = (*(_CONTACT if model.has_contacts else ()), *_JOINT)
+    wanted = (*(_CONTACT if model.has_contacts else ()), *(_ROWS if model.rows.nefc else ()))
     values, _ = dynamics.observe(wanted, theta, command, state, guess)
     found = {name: value.detach().cpu().numpy() for name, value in zip(wanted, values, strict=True)}
     result: Activity = {}
     if model.has_contacts:
         _add_contacts(result, model, found)
-    for env, slot in zip(*np.nonzero(found["lim_force"]), strict=True):
-        result[int(env), "limit", int(slot)] = ("is reached",)
-    loss = model.theta_fields["dof_frictionloss"]
-    bound = theta[:, loss.offset : loss.offset + loss.size].detach().cpu().numpy()
-    slides = (np.abs(found["floss_force"]) >= _LOSES * bound) & (bound > 0.0)
-    for env, dof in zip(*np.nonzero(slides), strict=True):
-        result[int(env), "friction loss", int(dof)] = (SLIDES,)
+    if model.rows.nefc:
+        _add_rows(result, model, found)
     return result
+
+
+def _add_rows(result: Activity, model: Model, found: dict[str, np.ndarray]) -> None:
+    law, active, force = model.indices["efc_law"], found["efc_active"] == 1, found["efc_force"]
+    slides = np.where(active, np.abs(force) >= _LOSES * np.where(active, found["efc_loss"], 0.0), False)
+    for chosen, word in (
+        ((law == LIMIT) & (force != 0.0), "is reached"),
+        ((law == FRICTION) & slides, SLIDES),
+        ((law == EQUALITY) & active, "holds"),
+    ):
+        for env, row in zip(*np.nonzero(active & chosen), strict=True):
+            result[int(env), "row", int(row)] = (word,)
 
 
 def _add_contacts(result: Activity, model: Model, found: dict[str, np.ndarray]) -> None:
@@ -80,7 +88,7 @@ def _add_contacts(result: Activity, model: Model, found: dict[str, np.ndarray]) 
 
 
 def _zone(model: Model, y: np.ndarray, friction: np.ndarray) -> str:
-    """Of a contact with relative acceleration beyond the reference `y`, as `constraint.constraint_force` has it."""
+    """Of a contact with relative acceleration beyond the reference `y`, as `genesis.rigid.constraint.potential` has it."""
     if len(y) == 1:
         return STICKS if y[0] < 0.0 else NO_FORCE
     if not model.elliptic:
@@ -115,9 +123,7 @@ def switches(model: Model, first: list[Activity], second: list[Activity], most: 
 def _what(model: Model, kind: str, number: int) -> str:
     if kind == "contact":
         return f"contact of {names.pair(model, number)}"
-    if kind == "limit":
-        return f"{'upper' if number % 2 else 'lower'} limit of {names.joint(model, number // 2)}"
-    return f"friction loss of {names.dof(model, number)}"
+    return names.row(model, number).removeprefix("the ")
 
 
 def _change(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> str:

@@ -62,6 +62,22 @@ def actuator(model: Model, number: int) -> str:
     return _named(model.mj_model, mujoco.mjtObj.mjOBJ_ACTUATOR, number, "actuator")
 
 
+def equality(model: Model, number: int) -> str:
+    """Of an equality constraint."""
+    return _named(model.mj_model, mujoco.mjtObj.mjOBJ_EQUALITY, number, "equality constraint")
+
+
+def tendon(model: Model, number: int) -> str:
+    """Of a tendon."""
+    return _named(model.mj_model, mujoco.mjtObj.mjOBJ_TENDON, number, "tendon")
+
+
+def row(model: Model, number: int) -> str:
+    """Of a row of the table of constraints: what it is, and of what."""
+    words, kind, owner = model.rows.owners[number]
+    return f"{words} {_OF_KIND[kind](model, owner)}".strip()
+
+
 def parameter(model: Model, column: int) -> str:
     """Of an entry of the packed parameters: the parameter, and of what it is."""
     for name, field in model.theta_fields.items():
@@ -72,6 +88,11 @@ def parameter(model: Model, column: int) -> str:
 
 
 def _owner(model: Model, field: str, row: int) -> str:
-    kinds = {"body": link, "dof": dof, "jnt": joint, "actuator": actuator}
-    known = kinds.get(field.split("_", maxsplit=1)[0])
+    known = _OF_KIND.get(field.split("_", maxsplit=1)[0])
     return f" of {known(model, row)}" if known else ""
+
+
+_OF_KIND = {
+    **{"body": link, "link": link, "dof": dof, "jnt": joint, "joint": joint, "actuator": actuator},
+    **{"eq": equality, "equality": equality, "tendon": tendon},
+}

@@ -26,8 +26,8 @@ from genesis.rigid.workspace import Block, Workspace
 # Fields whose rows belong to parts of one kind.
 _OF_FRAME = ("xpos", "xquat", "cvel", "cacc_bias", "cacc_joint")
 _OF_BODY = ("xref", "xipos", "cinert", "crb", "cfrc", "cfrc_gravcomp", "xvel", "xacc", "body_energy")
-_OF_JOINT = ("xanchor", "xaxis", "lim_axis")
-_OF_LIMIT = ("lim_aref", "lim_D", "lim_force")
+_OF_JOINT = ("xanchor", "xaxis")
+_OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "efc_force")
 _OF_MATRIX = ("qM", "qH", "qLD")
 _OF_ACTUATOR = (
     *("ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
@@ -149,8 +149,11 @@ class _Tracer(GraphDynamics):
             return names.link(model, number // 6)
         if field in _OF_JOINT:
             return names.joint(model, number)
-        if field in _OF_LIMIT:
-            return f"the limit of {names.joint(model, number // 2)}"
+        if field in _OF_ROW:
+            return names.row(model, number)
+        if field == "efc_J":
+            adr = model.indices["efc_dof_adr"]
+            return names.row(model, int(np.searchsorted(adr, number, side="right")) - 1)
         if field in _OF_MATRIX:
             return names.dof(model, int(np.searchsorted(model.indices["M_colind_adr"], number, side="right")) - 1)
         if field in _OF_ACTUATOR:

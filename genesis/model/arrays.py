@@ -9,12 +9,14 @@ A compiled model is split in three:
 Names, shapes and units are MuJoCo's unless said otherwise. Nothing here depends on the chosen precision.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
 
 from genesis.model import contact
+from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 JNT_BALL = int(mujoco.mjtJoint.mjJNT_BALL)
@@ -63,11 +65,13 @@ class Model:
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
+        theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
         integrator: ``mujoco.mjtIntegrator``
         timestep: of one substep [s]
-        constrained: whether there is anything for the constraint solver: a pair that can touch, a limited joint or a
-            dof with friction loss, and constraints are not disabled
+        constrained: whether there is anything for the constraint solver: a pair that can touch, or a row of the table
+        kinds: of constraint rows
+        rows: `genesis.model.rows.RowTable`: the slots of these rows
         ncg, ncpair: geoms that can touch, and pairs of them (see ``genesis.model.contact``)
         has_contacts: whether there is any pair
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
@@ -76,7 +80,7 @@ class Model:
         maxcondim: largest condim of a pair; at least 1
         elliptic: elliptic friction cones; else pyramidal ones
 
-    Of contacts and joint constraints there are in ``indices``:
+    Of contacts there are in ``indices``:
         cgeom_id, cgeom_type, cgeom_bodyid (ncg,): MuJoCo's geom, its mjtGeom and body
         cgeom_vertadr, cgeom_vertnum (ncg,): rows of ``mesh_vert`` of a mesh; cgeom_polyadr: first row of
             ``mesh_polynormal``; cgeom_hulladr: first entry of its table in ``mesh_hull``; else 0
@@ -88,19 +92,18 @@ class Model:
         cpair_of (ncg, ncg): cpair of two cgeoms, or -1
         cpair_chain (ncpair,): row of the ragged lists chain_dof, chain_sign: dofs (ascending) that move only the body
             of the second geom (+1) or only that of the first (-1)
-        jnt_limited (njnt,): 0 for free joints and where limits are disabled; frictionloss_on (1,)
     and in ``constants``:
         cpair_margin, cpair_gap (ncpair,) [m]: MuJoCo tests up to margin + gap, and lets margin act
         cpair_mix (ncpair,): weight of the first geom's solref and solimp
-        cpair_invweight (ncpair, 2): sum over both bodies of body_invweight0 [1/kg], [1/(kg m^2)]
         cgeom_rbound (ncg,): radius of a mesh's bounding sphere about the geom's origin [m]; 0 for other shapes
         mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; mesh_polynormal (n, 3): normals of their
             polygons; at least one row
-        jnt_margin (njnt,), dof_invweight0 (nv,)
+    What there is of constraint rows is described in `RowTable` and beside their kinds.
     """
 
-    def __init__(self, mj_model: mujoco.MjModel, max_contacts: int | None = None):
+    def __init__(self, mj_model: mujoco.MjModel, kinds: Sequence[RowKind], max_contacts: int | None = None):
         m = mj_model
+        self.kinds = tuple(kinds)
         self.mj_model = m
         self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
@@ -117,7 +120,10 @@ class Model:
         self._add_actuators()
         self._add_contacts(max_contacts)
         self.theta_fields = self._theta_layout()
-        self.ntheta = sum(f.size for f in self.theta_fields.values())
+        self.theta_views = {
+            "efc_solref": self._theta_view(self.rows.solrefs, 2),
+            "efc_solimp": self._theta_view(self.rows.solimps, 5),
+        }
 
     # -- queries ------------------------------------------------------------------------------------------------------
 
@@ -323,10 +329,18 @@ class Model:
         self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
         self.cgeom_of_geom = contacts.cgeom_of_geom
         self.has_contacts = contacts.ncpair > 0
-        self.constrained = contacts.constrained
         self.indices |= contacts.indices
         self.constants |= contacts.constants
-        self._constraint_parameters = contacts.theta
+        rows = self.rows = RowTable(self, self.kinds)
+        self.indices |= {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in rows.indices.items()}
+        self.constants |= rows.constants
+        self.constrained = self.has_contacts or rows.present
+        self._constraint_parameters = {
+            "body_invweight0": m.body_invweight0,
+            "dof_invweight0": m.dof_invweight0,
+            **contacts.theta,
+            **rows.theta,
+        }
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 
@@ -366,7 +380,16 @@ class Model:
             default = np.array(value, dtype=np.float64)
             fields[name] = ThetaField(offset, default.shape, default)
             offset += default.size
+        self.ntheta = offset
         return fields
+
+    def _theta_view(self, names: tuple[str, ...], width: int) -> ThetaField:
+        """Fields that lie one after the other, as one of (n, width)."""
+        fields = [self.theta_fields[name] for name in names]
+        default = np.concatenate([f.default.reshape(-1, width) for f in fields] or [np.zeros((0, width))])
+        offset = fields[0].offset if fields else 0
+        assert not fields or fields[-1].offset + fields[-1].size == offset + default.size
+        return ThetaField(offset, default.shape, default)
 
     def _command_defaults(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """PD gains and force range of each dof: kp (nv,), kv (nv,), force range (nv, 2).

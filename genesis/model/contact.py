@@ -1,4 +1,4 @@
-"""Which geoms of an ``MjModel`` can touch, and what the kernels need to know of each pair and of the joint constraints.
+"""Which geoms of an ``MjModel`` can touch, and what the kernels need to know of each pair.
 
 Two numberings:
 
@@ -84,7 +84,7 @@ class Pair:
 
 @dataclass
 class Contacts:
-    """What the model has of contacts and joint constraints; the fields are described in `Model`."""
+    """What the model has of contacts; the fields are described in `Model`."""
 
     ncg: int = 0
     ncpair: int = 0
@@ -92,7 +92,6 @@ class Contacts:
     maxchain: int = 1
     maxcondim: int = 1
     cgeom_of_geom: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
-    constrained: bool = False
     indices: dict[str, np.ndarray] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     theta: dict[str, np.ndarray] = field(default_factory=dict)
@@ -168,7 +167,7 @@ def _filtered(m: mujoco.MjModel) -> list[tuple[int, int]]:
 
 
 def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | None = None) -> Contacts:
-    """Cgeoms, cpairs and joint constraints of the model.
+    """Cgeoms and cpairs of the model.
 
     `body_dofs`: of each body, the dofs that move it; `max_contacts`: contact slots per environment, None: as many as
     the model needs (`_slots`). Raises `GenesisException` for a pair of shapes without a closed form, and for two
@@ -183,13 +182,6 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
         named = " and ".join(_GEOM(kind).name.removeprefix("mjGEOM_").lower() for kind in open_ended[0])
         raise GenesisException(f"{len(open_ended)} pairs of shapes that have no closed form, {named} among them.")
     contacts = Contacts(ncpair=len(pairs))
-    limited = np.zeros(m.njnt, dtype=np.int32)
-    if not is_disabled(m, "LIMIT"):
-        limited[(m.jnt_type != int(mujoco.mjtJoint.mjJNT_FREE)) & m.jnt_limited.astype(bool)] = 1
-    friction_loss = not is_disabled(m, "FRICTIONLOSS")
-    contacts.constrained = bool(pairs or limited.any() or (friction_loss and np.any(m.dof_frictionloss > 0)))
-    contacts.indices |= {"jnt_limited": limited, "frictionloss_on": np.array([friction_loss])}
-    contacts.constants |= {"jnt_margin": np.array(m.jnt_margin), "dof_invweight0": np.array(m.dof_invweight0)}
     _add_geoms(contacts, m, pairs)
     _add_pairs(contacts, m, pairs)
     _add_chains(contacts, body_dofs)
@@ -287,7 +279,6 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cpair_margin": of_pair(m.pair_margin, margin[one] + margin[two]),
         "cpair_gap": of_pair(m.pair_gap, gap[one] + gap[two]),
         "cpair_mix": mix,
-        "cpair_invweight": np.asarray(m.body_invweight0)[bodies].sum(axis=1),
     }
 
 
@@ -313,9 +304,9 @@ def _add_chains(contacts: Contacts, body_dofs: list[list[int]]) -> None:
 
 
 def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
-    """The parameters that a gradient may reach; without constraints, none but those of friction loss."""
+    """The parameters that a gradient may reach."""
     geoms = contacts.indices["cgeom_id"]
-    npair, njnt = (m.npair, m.njnt) if contacts.constrained else (0, 0)
+    npair = m.npair if contacts.ncpair else 0
     quat = np.asarray(m.geom_quat)[geoms]
     contacts.theta = {
         "geom_pos": m.geom_pos[geoms],
@@ -328,12 +319,6 @@ def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
         "pair_solref": m.pair_solref[:npair],
         "pair_solreffriction": m.pair_solreffriction[:npair],
         "pair_solimp": m.pair_solimp[:npair],
-        "jnt_range": m.jnt_range[:njnt],
-        "jnt_solref": m.jnt_solref[:njnt],
-        "jnt_solimp": m.jnt_solimp[:njnt],
-        "dof_frictionloss": m.dof_frictionloss,
-        "dof_solref": m.dof_solref,
-        "dof_solimp": m.dof_solimp,
     }
 
 

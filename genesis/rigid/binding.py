@@ -12,10 +12,12 @@ from typing import Any
 import mujoco
 import numpy as np
 import warp as wp
+from warp._src.codegen import Struct
 
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.door import NativeError
+from genesis.rigid.native import Group
 from genesis.rigid.workspace import RK_STAGES, STATE
 
 # With at most so many pairs of shapes, the broad phase looks at each of them.
@@ -104,7 +106,7 @@ class Binder:
         return [self._bind(stage, scalars, rename) for stage in step.stages_for(names, self._model)]
 
     def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool) -> list[Launch]:
-        stages = [s for s in (*step.FORWARD, *step.FREE_BODIES) if s.needed(self._model)]
+        stages = [s for s in (*step.forward(self._model.kinds), *step.FREE_BODIES) if s.needed(self._model)]
         rename = {
             "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
             "qacc_constrained": self._solution_field(index),
@@ -117,7 +119,7 @@ class Binder:
         return f"solution@{evaluation}" if self._model.constrained else "qfrc_smooth"
 
     def _bind(self, stage: step.Stage, scalars: dict, rename: dict[str, str]) -> Launch:
-        def argument(label: str):
+        def one(label: str):
             if label in scalars:
                 return scalars[label]
             if label.startswith("adj_"):
@@ -127,8 +129,19 @@ class Binder:
                 return gradient
             return self._array(rename.get(label, label))
 
+        def argument(arg):
+            if not isinstance(arg.type, Struct):
+                return one(arg.label)
+            members: dict[str, Any] = {}
+            for name, var in arg.type.vars.items():
+                if not arg.label.startswith("adj_"):
+                    members[name] = one(name)
+                elif _is_real_array(var.type) and step.has_gradient(rename.get(name, name), self._model):
+                    members[name] = one(f"adj_{name}")
+            return Group(arg.type, members)
+
         def arguments(kernels):
-            return [[argument(arg.label) for arg in kernel.adj.args] for kernel in kernels]
+            return [[argument(arg) for arg in kernel.adj.args] for kernel in kernels]
 
         launch = Launch(stage, arguments(stage.kernels), arguments(stage.adjoint_kernels))
         self._require_gradients(launch, rename)
@@ -140,9 +153,9 @@ class Binder:
         for kernel, values in zip(stage.kernels, launch.arguments, strict=True):
             if kernel not in stage.taped_kernels:
                 continue
-            for arg, value in zip(kernel.adj.args, values, strict=True):
+            for label, value in _flat(kernel, values):
                 if isinstance(value, wp.array) and value.dtype is not wp.int32 and value.grad is None:
-                    name = rename.get(arg.label, arg.label)
+                    name = rename.get(label, label)
                     if step.has_gradient(name, self._model):
                         raise NativeError(f"stage {stage.name!r}: the gradient of {name!r} has no buffer.")
 
@@ -170,3 +183,15 @@ class Binder:
             "force_implicit": int(self._implicit_fast),
             **more,
         }
+
+
+def _is_real_array(kind) -> bool:
+    return isinstance(kind, wp.array) and kind.dtype is not wp.int32
+
+
+def _flat(kernel, values: list) -> list[tuple[str, Any]]:
+    """(name, value) of each argument, those of a group one by one."""
+    found: list[tuple[str, Any]] = []
+    for arg, value in zip(kernel.adj.args, values, strict=True):
+        found += value.members.items() if isinstance(value, Group) else [(arg.label, value)]
+    return found

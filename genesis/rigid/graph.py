@@ -19,6 +19,7 @@ from genesis.rigid.binding import Binder, Launch
 from genesis.rigid.command import CONTROL_FIELDS, Command
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
+from genesis.rigid.native import adjoint_arguments, launchable
 from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
 from genesis.rigid.workspace import STATE, Workspace, theta_element
 
@@ -77,7 +78,7 @@ class GraphDynamics(Dynamics):
         self._theta_grad = self._empty(rows, self.model.ntheta)
         item = self._theta.element_size()
         row = 0 if rows == 1 else self.model.ntheta * item
-        for name, spec in self.model.theta_fields.items():
+        for name, spec in (self.model.theta_fields | self.model.theta_views).items():
             dtype, shape = theta_element(name, spec.shape)
             strides: list[int] = []
             size = item * (spec.size // max(1, torch.Size(shape).numel()) if shape else spec.size)
@@ -116,8 +117,9 @@ class GraphDynamics(Dynamics):
 
     def _launch(self, calls: list[tuple]) -> None:
         for kernel, arguments, adjoint in calls:
-            more = {"adj_inputs": [None] * len(arguments), "adjoint": True} if adjoint else {}
-            wp.launch(kernel, dim=self.n_worlds, inputs=arguments, device=self._wp_device, record_tape=False, **more)
+            more = adjoint_arguments(arguments) if adjoint else {}
+            inputs = [launchable(argument) for argument in arguments]
+            wp.launch(kernel, dim=self.n_worlds, inputs=inputs, device=self._wp_device, record_tape=False, **more)
 
     def _forward(self, launches: list[Launch]) -> None:
         for launch in launches:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import warp as wp
+from warp._src.codegen import Struct
 
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
@@ -244,17 +245,34 @@ class Moving:
         dtype: Warp type of an element
         data: where it is
         grad: where its gradient is, an address being one that does not change; None for what has none
+        written: whether kernels write to it
     """
 
     shape: tuple[int, ...]
     dtype: type
     data: At
     grad: At | int | None
+    written: bool = False
 
     @property
     def size(self) -> int:
         """In bytes."""
         return math.prod(self.shape) * wp.types.type_size_in_bytes(self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A struct argument: its members by name; what is left out is null."""
+
+    kind: Struct
+    members: dict[str, Any]
+
+    def instance(self, values: dict[str, Any]) -> Any:
+        """Warp's struct of these values."""
+        made = self.kind()
+        for name, value in values.items():
+            setattr(made, name, value)
+        return made
 
 
 class Touch(NamedTuple):
@@ -269,10 +287,8 @@ class Kernel:
     """A launch of a compiled kernel over one row, its arguments packed."""
 
     def __init__(self, kernel, arguments: list, adjoint: bool = False):
-        values = [
-            wp.zeros((1, *a.shape), dtype=a.dtype, device="cpu") if isinstance(a, Moving) else a for a in arguments
-        ]
-        more = {"adj_inputs": [None] * len(values), "adjoint": True} if adjoint else {}
+        values = [launchable(a) for a in arguments]
+        more = adjoint_arguments(arguments) if adjoint else {}
         launch = wp.launch(kernel, dim=1, inputs=values, device="cpu", record_tape=False, record_cmd=True, **more)
         # What the addresses below point into; the executable is the compiled code.
         self._keep = (values, launch.module_exec, launch.bounds, launch)
@@ -280,13 +296,23 @@ class Kernel:
         self._packed = _pack(launch.params[1 : 1 + n])
         self._packed_adjoint = _pack(launch.params[1 + n :]) if adjoint else None
         self._function = _address(launch.hooks.backward if adjoint else launch.hooks.forward)
-        self._moving = {i: a for i, a in enumerate(arguments) if isinstance(a, Moving)}
         self._adjoint = adjoint
-        for i, array in self._moving.items():
+        # Of each array that moves: where it is packed, and how.
+        self._moving: list[tuple[Moving, Any, int]] = []
+        for i, argument in enumerate(arguments):
+            cell = getattr(self._packed, f"a{i}")
+            if isinstance(argument, Moving):
+                self._moving.append((argument, cell, ctypes.addressof(cell)))
+            elif isinstance(argument, Group):
+                for name, value in argument.members.items():
+                    if isinstance(value, Moving):
+                        member = getattr(cell, name)
+                        self._moving.append((value, member, ctypes.addressof(member)))
+        for array, cell, _ in self._moving:
             if adjoint and array.grad is None and array.dtype is not wp.int32:
                 raise NativeError(f"{kernel.key}: the gradient of its argument at {array.data} has no buffer.")
             if isinstance(array.grad, int):
-                getattr(self._packed, f"a{i}").grad = array.grad
+                cell.grad = array.grad
 
     def operation(self) -> tuple[int, int, int, int]:
         adjoint = ctypes.addressof(self._packed_adjoint) if self._packed_adjoint is not None else 0
@@ -295,19 +321,32 @@ class Kernel:
     def moves(self) -> list[tuple[int, At]]:
         """Addresses of the pointers that are set anew, and what they are set to."""
         found = []
-        for i, array in self._moving.items():
-            place = ctypes.addressof(self._packed) + getattr(type(self._packed), f"a{i}").offset
-            kind = type(getattr(self._packed, f"a{i}"))
+        for array, cell, place in self._moving:
+            kind = type(cell)
             found.append((place + kind.data.offset, array.data))
             if self._adjoint and isinstance(array.grad, At):
                 found.append((place + kind.grad.offset, array.grad))
         return found
 
     def touches(self) -> list[Touch]:
-        found = [Touch(array.data, array.size, False) for array in self._moving.values()]
+        found = [Touch(array.data, array.size, array.written) for array, _, _ in self._moving]
         if self._adjoint:
-            found += [Touch(a.grad, a.size, True) for a in self._moving.values() if isinstance(a.grad, At)]
+            found += [Touch(a.grad, a.size, True) for a, _, _ in self._moving if isinstance(a.grad, At)]
         return found
+
+
+def launchable(argument: Any) -> Any:
+    """What Warp's launch takes for an argument; for an array that moves, something like it."""
+    if isinstance(argument, Moving):
+        return wp.zeros((1, *argument.shape), dtype=argument.dtype, device="cpu")
+    if isinstance(argument, Group):
+        return argument.instance({name: launchable(value) for name, value in argument.members.items()})
+    return argument
+
+
+def adjoint_arguments(arguments: list) -> dict[str, Any]:
+    """What Warp's launch of an adjoint takes beside the arguments: gradients are where the arrays say."""
+    return {"adj_inputs": [a.kind() if isinstance(a, Group) else None for a in arguments], "adjoint": True}
 
 
 def _pack(values: list) -> ctypes.Structure:

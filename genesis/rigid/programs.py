@@ -64,7 +64,8 @@ class CpuExecutor:
         self.theta_grad = torch.zeros(model.ntheta, dtype=self._real, device="cpu")  # of one step of one env
         self._state_size = model.nq + model.nv + model.na
         self._evaluations = evaluations(model, substeps, rk4)
-        self._binder = Binder(model, substeps, self._array, lambda name: self.space.arrays[name].grad)
+        self._theta = model.theta_fields | model.theta_views
+        self._binder = Binder(model, substeps, self._array, self._gradient_array)
         self._programs: dict[object, Program] = {}
         # How many steps, or gradients, were right so far; and whether the last was not.
         self._right = address(self.space.right, torch.int32)
@@ -83,25 +84,32 @@ class CpuExecutor:
             return Moving((control_sizes(model)[name],), real, At(name), self._gradient_of(name))
         if name in ("ctrl_mode", "actuator_on"):
             return Moving((model.nv if name == "ctrl_mode" else model.nu,), wp.int32, At(name), None)
-        if name in model.theta_fields:
-            spec = model.theta_fields[name]
+        if (spec := self._theta.get(name)) is not None:
             dtype, shape = theta_element(name, spec.shape)
             offset = spec.offset * item
             return Moving(shape, dtype, At("theta", offset), At("theta_grad", offset))
         return self.space.arrays[name]
+
+    def _gradient_array(self, name: str) -> wp.array | Moving:
+        """The gradient of what a kernel is given, for adjoints written by hand."""
+        if name in self._theta:
+            array = self._array(name)
+            assert isinstance(array, Moving) and isinstance(array.grad, At)
+            return Moving(array.shape, array.dtype, array.grad, None, written=True)
+        return self.space.arrays[name].grad
 
     def _new_space(self) -> Workspace:
         return Workspace(self._model, 1, self._substeps, self._rk4, torch.device("cpu"), rows_adjacent=False)
 
     def _binder_in(self, space: Workspace) -> Binder:
         """Binds stages to the fields of ``space``, and to this one's slots: what goes from segment to segment."""
-        shared = (*CONTROL_FIELDS, "ctrl_mode", "actuator_on", *self._model.theta_fields)
+        shared = (*CONTROL_FIELDS, "ctrl_mode", "actuator_on", *self._theta)
 
         def array(name: str) -> wp.array | Moving:
             return self._array(name) if "@" in name or name in shared else space.arrays[name]
 
-        def gradient(name: str) -> wp.array:
-            return (self.space if "@" in name else space).arrays[name].grad
+        def gradient(name: str) -> wp.array | Moving:
+            return space.arrays[name].grad if name in space.arrays and "@" not in name else self._gradient_array(name)
 
         return Binder(self._model, self._substeps, array, gradient)
 

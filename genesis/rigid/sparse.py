@@ -24,6 +24,10 @@ _NUMBERS = """
     typedef long long Count;
     struct One { CUDA_CALLABLE operator Count() const { return 1; } };
     struct Three { CUDA_CALLABLE operator Count() const { return 3; } };
+    // Of row w of an array: its element k, whose numbers are neighbours.
+    auto item = [&](const auto& array, int k) {
+        return (REAL*)((char*)array.data + (size_t)w * array.strides[0] + (size_t)k * array.strides[1]);
+    };
 """
 # ``run(stride)``, on the CPU with a stride that the compiler knows. Other strides are compiled for the CPU only where
 # the tests ask for it: they would double the time that compiling takes.
@@ -37,16 +41,18 @@ _DISPATCH = f"""
 #endif
 """
 _SHORT_LOOP = '_Pragma("clang loop vectorize_width(4) interleave_count(1)")'
-_ROW = "(REAL*)((char*){0}.data + (size_t)w * {0}.strides[0])"
-_SLOT = "(REAL*)((char*){0}.data + (size_t)w * {0}.strides[0] + (size_t)c * {0}.strides[1])"
-_INTEGERS = "(int*)((char*){0}.data + (size_t)w * {0}.strides[0])"
+_ROW = "((REAL*)((char*){0}.data + (size_t)w * {0}.strides[0]))"
+_SLOT = "((REAL*)((char*){0}.data + (size_t)w * {0}.strides[0] + (size_t)c * {0}.strides[1]))"
+_INTEGERS = "((int*)((char*){0}.data + (size_t)w * {0}.strides[0]))"
 
 
 def snippet(body: str, strided: str, axis: int = 1, result: str = "") -> str:
     """Text of a native function that defines ``run``, a function of the stride between neighbours in a row.
 
     In ``body``, REAL is the type of numbers, ``ROW(x)`` points to row w of x, ``SLOT(x)`` to its slot c, and
-    ``INTEGERS(k)`` to a row of integers, which are neighbours on every device.
+    ``INTEGERS(k)`` to a row of integers, which are neighbours on every device; ``item(x, k)`` is the place of element k
+    of row w, of an array whose elements are vectors or rows of parameters: their numbers are neighbours too. Arrays may
+    be members of groups.
 
     Args:
         strided: an array whose stride along ``axis``, its last, is that of every row in ``body``
@@ -56,7 +62,7 @@ def snippet(body: str, strided: str, axis: int = 1, result: str = "") -> str:
     if result:
         text += f"    return {result};\n"
     for word, meaning in (("ROW", _ROW), ("SLOT", _SLOT), ("INTEGERS", _INTEGERS)):
-        text = re.sub(rf"\b{word}\((\w+)\)", lambda match, meaning=meaning: meaning.format(match[1]), text)
+        text = re.sub(rf"\b{word}\(([\w.]+)\)", lambda match, meaning=meaning: meaning.format(match[1]), text)
     return text.replace("SHORT_LOOP", _SHORT_LOOP).replace("REAL", _REAL)
 
 

@@ -9,6 +9,7 @@ import genesis as gs
 from genesis.model import contact
 from genesis.model.arrays import Model
 from genesis.model.compose import EntitySpec, compose
+from genesis.rigid.constraint.kinds import KINDS
 from tests.scenes import PANDA
 
 EXACT = 1e-14  # the same few additions in another order
@@ -98,7 +99,7 @@ def test_pairs_are_those_that_mujoco_tests(seed):
     """In their order and with their parameters: everything is closer than the margins, so that every pair shows."""
     m = RandomModel(seed, ("sphere", "capsule", "box")).compiled
     contacts = moving_contacts(m, found(m))
-    model = Model(m)
+    model = Model(m, KINDS)
     geoms = model.indices["cgeom_id"][model.indices["cpair_geom"]].reshape(-1, 2)
     assert [tuple(pair) for pair in geoms] == list(dict.fromkeys(tuple(c.geom) for c in contacts))
     np.testing.assert_array_equal(model.indices["cgeom_id"], np.unique(geoms))
@@ -164,7 +165,7 @@ def test_most_contacts_of_a_pair():
 @pytest.mark.parametrize("seed", range(20))
 def test_chains_are_the_dofs_that_move_one_body_against_the_other(seed):
     m = RandomModel(seed, ("sphere", "capsule", "box")).compiled
-    data, model = found(m), Model(m)
+    data, model = found(m), Model(m, KINDS)
     rng = np.random.default_rng(seed)
     adr, longest = model.indices["chain_dof_adr"], 1
     for k in range(model.ncpair):
@@ -179,8 +180,6 @@ def test_chains_are_the_dofs_that_move_one_body_against_the_other(seed):
         for dof, sign in zip(dofs, signs, strict=True):
             expected[:, dof] = sign * jacobian[1 if sign > 0 else 0][:, dof]
         np.testing.assert_allclose(jacobian[1] - jacobian[0], expected, atol=EXACT)
-        weights = m.body_invweight0[model.indices["cpair_body"][k]].sum(axis=0)
-        np.testing.assert_array_equal(model.constants["cpair_invweight"][k], weights)
     assert model.maxchain == longest
     assert len(np.unique(model.indices["cpair_body"], axis=0)) == len(adr) - 1 or model.ncpair == 0
 
@@ -203,7 +202,7 @@ def test_meshes_are_their_hulls(tmp_path):
     )
     m = compiled(text.format(*['contype="2" conaffinity="0"'] * 3).replace("<geom type=\"plane\"",
                                                                          '<geom type="plane" conaffinity="3"'))  # fmt: skip
-    model = Model(m)
+    model = Model(m, KINDS)
     assert list(model.indices["cpair_kind"]) == [contact.PLANE_SPHERE] + [contact.PLANE_MESH] * 3
     assert list(model.indices["cgeom_vertnum"]) == [0, 0, 8, 4, 8]
     assert list(model.indices["cgeom_vertadr"]) == [0, 0, 0, 8, 0]
@@ -229,7 +228,7 @@ EVERYTHING = """<worldbody><geom type="plane" size="1 1 1"/><body name="a"><join
 
 
 def test_parameters():
-    model = Model(compiled(EVERYTHING.format('frictionloss="0.3"')))
+    model = Model(compiled(EVERYTHING.format('frictionloss="0.3"')), KINDS)
     m = model.mj_model
     shapes = {name: field.shape for name, field in model.theta_fields.items()}
     assert shapes["geom_pos"] == (4, 3)
@@ -246,8 +245,9 @@ def test_parameters():
     assert list(model.indices["frictionloss_on"]) == [1]
     assert list(model.indices["cgeom_plane"]) == [0]
     assert list(model.indices["cgeom_bounded"]) == [1, 2, 3]
-    for name in ("jnt_margin", "dof_invweight0"):
-        np.testing.assert_array_equal(model.constants[name], getattr(m, name))
+    np.testing.assert_array_equal(model.constants["jnt_margin"], m.jnt_margin)
+    for name in ("dof_invweight0", "body_invweight0"):
+        np.testing.assert_array_equal(model.theta_fields[name].default, getattr(m, name))
 
 
 PAIRS = 6  # of EVERYTHING: plane and three bodies, and among these
@@ -265,7 +265,7 @@ PAIRS = 6  # of EVERYTHING: plane and three bodies, and among these
 )
 def test_disabled(flag, pairs, limits, friction_loss):
     option = f'<option cone="elliptic"><flag {flag}="disable"/></option>' if flag else ""
-    model = Model(compiled(EVERYTHING.format('frictionloss="0.3"'), option))
+    model = Model(compiled(EVERYTHING.format('frictionloss="0.3"'), option), KINDS)
     assert (model.ncpair, model.has_contacts, len(model.indices["cpair_of"])) == (pairs, pairs > 0, 4 if pairs else 0)
     assert (model.nconmax > 0) == (pairs > 0)
     assert model.indices["jnt_limited"].sum() == limits
@@ -287,12 +287,12 @@ def test_disabled(flag, pairs, limits, friction_loss):
 )
 def test_a_body_without_contact(joint, flags, constrained):
     body = f'<worldbody><body><joint {joint}/><geom size="1"/></body></worldbody>'
-    model = Model(compiled(body, f"<option><flag {flags}/></option>"))
+    model = Model(compiled(body, f"<option><flag {flags}/></option>"), KINDS)
     assert model.constrained is constrained
     assert (model.ncg, model.ncpair, model.nconmax, model.maxchain, model.maxcondim) == (0, 0, 0, 1, 1)
     rows = {name: len(field.default) for name, field in model.theta_fields.items()}
     assert [rows[f"dof_{name}"] for name in ("frictionloss", "solref", "solimp")] == [1, 1, 1]
-    assert [rows[f"jnt_{name}"] for name in ("range", "solref", "solimp")] == [int(constrained)] * 3
+    assert [rows[f"jnt_{name}"] for name in ("range", "solref", "solimp")] == [model.indices["jnt_limited"].sum()] * 3
     assert not any(rows[name] for name in rows if name.startswith(("geom_", "pair_")))
 
 
@@ -306,13 +306,13 @@ def crowd(shape, count, condim=3):
 
 
 def test_slots():
-    assert Model(crowd("sphere", 1)).nconmax == 1
-    assert Model(crowd("box", 1)).nconmax == 4
-    assert Model(crowd("box", 3)).nconmax == 3 * 4 + 3 * 8  # every pair, all it can
-    assert 250 <= Model(crowd("box", 30)).nconmax <= 1000  # a heap of them needs 127
-    assert 600 <= Model(crowd("sphere", 200)).nconmax <= 1200
-    assert Model(crowd("box", 30), max_contacts=200).nconmax == 200
-    assert Model(crowd("sphere", 1), max_contacts=200).nconmax == 1  # there cannot be more
+    assert Model(crowd("sphere", 1), KINDS).nconmax == 1
+    assert Model(crowd("box", 1), KINDS).nconmax == 4
+    assert Model(crowd("box", 3), KINDS).nconmax == 3 * 4 + 3 * 8  # every pair, all it can
+    assert 250 <= Model(crowd("box", 30), KINDS).nconmax <= 1000  # a heap of them needs 127
+    assert 600 <= Model(crowd("sphere", 200), KINDS).nconmax <= 1200
+    assert Model(crowd("box", 30), KINDS, max_contacts=200).nconmax == 200
+    assert Model(crowd("sphere", 1), KINDS, max_contacts=200).nconmax == 1  # there cannot be more
 
 
 def test_a_heap_fits_into_its_slots():
@@ -325,7 +325,7 @@ def test_a_heap_fits_into_its_slots():
     for _ in range(600):
         mujoco.mj_step(m, data)
         most = max(most, data.ncon)
-    assert 40 < most < 0.5 * Model(m).nconmax
+    assert 40 < most < 0.5 * Model(m, KINDS).nconmax
 
 
 # ------------------------------------------------------------------ refusals, files of the examples
@@ -334,10 +334,10 @@ def test_a_heap_fits_into_its_slots():
 def test_what_cannot_be_described_is_refused():
     shapes = '<worldbody><geom type="box" size="1 1 1"/><body><freejoint/><geom type="cylinder" size="1 1"/></body></worldbody>'
     with pytest.raises(gs.GenesisException, match="1 pairs of shapes that have no closed form, cylinder and box among"):
-        Model(compiled(shapes))
+        Model(compiled(shapes), KINDS)
     again = EVERYTHING.format("").replace("</contact>", '<pair geom1="d" geom2="c"/></contact>')
     with pytest.raises(gs.GenesisException, match="several <pair>s of the same geoms"):
-        Model(compiled(again))
+        Model(compiled(again), KINDS)
 
 
 REST = (0, -0.785, 0, -2.356, 0, 1.571, 0.785, 0.04, 0.04)
@@ -347,7 +347,7 @@ REST = (0, -0.785, 0, -2.356, 0, 1.571, 0.785, 0.04, 0.04)
 def test_the_panda_does_not_touch_itself(fixed):
     arm = gs.morphs.URDF(file=PANDA, fixed=fixed, pos=(0, 0, 0 if fixed else 2))
     m = compose([EntitySpec(gs.morphs.Plane(), name="floor"), EntitySpec(arm, name="arm")]).mj_model
-    assert set(m.geom_type[Model(m).indices["cgeom_id"]]) <= {int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}"))
+    assert set(m.geom_type[Model(m, KINDS).indices["cgeom_id"]]) <= {int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}"))
                                                             for name in ("PLANE", "CAPSULE", "BOX")}  # fmt: skip
     data = mujoco.MjData(m)
     for pose in (np.zeros(9), np.array(REST), np.array([*REST[:7], 0, 0])):

@@ -7,6 +7,7 @@ import torch
 from genesis.grad import bridge
 from genesis.model.arrays import Model
 from genesis.rigid.command import Command
+from genesis.rigid.constraint.kinds import KINDS
 from genesis.rigid.cpu import CpuDynamics
 
 EULER = int(mujoco.mjtIntegrator.mjINT_EULER)
@@ -27,7 +28,7 @@ def compile_model(source: str, integrator: int | None = None, constraints: bool 
 class Engine:
     def __init__(self, mj_model: mujoco.MjModel, n_worlds: int = 1, substeps: int = 1):
         self.mj_model = mj_model
-        self.model = Model(mj_model)
+        self.model = Model(mj_model, KINDS)
         self.dynamics = CpuDynamics(self.model, n_worlds, torch.device("cpu"), substeps)
         self.theta = torch.tensor(self.model.theta_default())[None]
         self.n_worlds = n_worlds

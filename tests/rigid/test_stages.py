@@ -6,7 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from genesis.model.rows import LIMIT
 from genesis.rigid import step
+from genesis.rigid.constraint.kinds import KINDS, OUTPUTS
 from tests import models
 from tests.rigid.engine import Engine, compile_model
 
@@ -39,7 +41,7 @@ def run_stages(source: str, seed: int):
     dynamics = engine.dynamics
     names = tuple(
         name
-        for stage in (*step.FORWARD, *step.OBSERVE)
+        for stage in (*step.forward(KINDS), *step.OBSERVE)
         if stage.needed(engine.model)
         for name in stage.outputs
         if name in step.FIELDS
@@ -137,7 +139,9 @@ def projected_wrenches(m, data):
 
 
 def test_every_field_is_written_by_one_stage():
-    written = [f for stage in (*step.FORWARD, *step.OBSERVE) for f in stage.outputs]
+    rows = step.row_stages(KINDS)  # these share fields: each writes rows of its own
+    stages = [stage for stage in (*step.forward(KINDS), *step.OBSERVE) if stage.name not in [s.name for s in rows]]
+    written = [f for stage in stages for f in stage.outputs] + list(OUTPUTS)
     assert len(written) == len(set(written))
     assert set(step.FIELDS) - set(written) == {"z", "free_matrix", "free_lu"}
 
@@ -150,7 +154,7 @@ def test_constraint_stages_equal_mujoco(name, cone):
     mj_model.opt.cone, mj_model.opt.tolerance, mj_model.opt.iterations = cone, 0, 100
     mj_model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
     engine = Engine(mj_model)
-    dynamics, m = engine.dynamics, engine.mj_model
+    dynamics, m, model = engine.dynamics, engine.mj_model, engine.model
     data = mujoco.MjData(m)
     rng = np.random.default_rng(1)
     checked = 0
@@ -163,19 +167,30 @@ def test_constraint_stages_equal_mujoco(name, cone):
         space = dynamics.executors[0].space
         space.contacts.data.fill_(math.nan)  # the other stages' fields are tested above
         space.scratch.data.fill_(math.nan)
-        for field in ("lim_aref", "lim_D", "floss_aref", "floss_D", "qfrc_constraint", "qfrc_total", "geom_xpos"):
+        for field in (
+            "efc_J",
+            "efc_pos",
+            "efc_aref",
+            "efc_D",
+            "efc_loss",
+            "efc_force",
+            "qfrc_constraint",
+            "qfrc_total",
+            "geom_xpos",
+        ):
             space.view(field).fill_(math.nan)
         for field, values in space.integers.items():
             if field != "sweep_order":
                 values.fill_(-7)
-        names = ("qfrc_constraint", "qacc", "lim_force")
+        names = ("qfrc_constraint", "qacc", "efc_force")
         fields = engine.fields(names, engine.state_of(data), engine.command(ctrl=data.ctrl.copy()))
         force, qacc, limits = (value[0].numpy() for value in fields)
         size = np.abs(data.qfrc_constraint).max()
         np.testing.assert_allclose(force, data.qfrc_constraint, rtol=0, atol=1e-9 * (1 + size))
         np.testing.assert_allclose(qacc, data.qacc, rtol=0, atol=1e-8 * (1 + np.abs(data.qacc).max()))
+        rows = limits[model.indices["efc_law"] == LIMIT]
         theirs = data.efc_force[data.efc_type == int(mujoco.mjtConstraint.mjCNSTR_LIMIT_JOINT)]
-        np.testing.assert_allclose(limits[limits > 0], theirs[theirs > 0], rtol=0, atol=1e-9 * (1 + size))
+        np.testing.assert_allclose(rows[rows > 0], theirs[theirs > 0], rtol=0, atol=1e-9 * (1 + size))
         checked += 1
     assert checked > 3
 
@@ -183,8 +198,8 @@ def test_constraint_stages_equal_mujoco(name, cone):
 def test_stage_inputs_are_written_before_they_are_read():
     engine = Engine(compile_model(models.ACTUATORS))
     produced = set()
-    every = {f for stage in (*step.FORWARD, *step.OBSERVE) for f in stage.outputs}
-    for stage in (*step.FORWARD, *step.OBSERVE):
+    every = {f for stage in (*step.forward(KINDS), *step.OBSERVE) for f in stage.outputs}
+    for stage in (*step.forward(KINDS), *step.OBSERVE):
         late = (stage.inputs() & every) - produced
         assert not late, f"{stage.name} reads {late} before it is written"
         produced |= set(stage.outputs)

@@ -1,7 +1,7 @@
 """Symmetric matrices inside an envelope: each row of the triangle is stored from its first entry on.
 
 A factorisation fills nothing outside of it, so trees that do not touch each other cost what they cost alone. Rows are
-ordered anew in every evaluation: trees that touch each other come one after the other, so that contacts between bodies
+ordered anew in every evaluation: trees that a constraint couples come one after the other, so that those between bodies
 that were added far apart do not open the envelope wide (breadth first, as Cuthill and McKee 1969). Within a tree the
 leaves come first: a dof's row then begins with the last dof of its subtree, and the envelope holds no zeros but where
 contacts couple branches.
@@ -9,6 +9,7 @@ contacts couple branches.
 
 import warp as wp
 
+from genesis.rigid.constraint.groups import Contacts, Envelope, Rows, Tree
 from genesis.rigid.sparse import snippet
 from genesis.types import real, untaped
 
@@ -42,92 +43,124 @@ def couple(
     """Rows of the dofs of a chain begin at the first of them, or before."""
 
 
+_COUPLE_ROWS = """
+    const int* active = (const int*)rows.efc_list.data + (size_t)w * rows.efc_list.shape[1];
+    const int count = rows.efc_count.data[(size_t)w * rows.efc_count.shape[1]];
+    const int* place = order.dof_place.data + (size_t)w * order.dof_place.shape[1];
+    int* first_of = order.row_start.data + (size_t)w * order.row_start.shape[1];
+    for (int k = 0; k < count; ++k) {
+        const int start = rows.efc_dof_adr.data[active[k]], end = rows.efc_dof_adr.data[active[k] + 1];
+        if (end - start < 2)
+            continue;
+        const int* dof = rows.efc_dof.data;
+        int lowest = place[dof[start]];
+        for (int e = start; e < end; ++e)
+            lowest = place[dof[e]] < lowest ? place[dof[e]] : lowest;
+        for (int e = start; e < end; ++e) {
+            const int p = place[dof[e]];
+            first_of[p] = lowest < first_of[p] ? lowest : first_of[p];
+        }
+    }
+"""
+
+
+@wp.func_native(snippet=_COUPLE_ROWS)
+def couple_rows(w: int, rows: Rows, order: Envelope):
+    """The same for the dofs of each active row."""
+
+
+@wp.func
+def contact_trees(w: int, c: int, tree: Tree, contacts: Contacts):
+    """The two trees (or one, twice) that a contact couples."""
+    row = contacts.cpair_chain[contacts.con_pair[w, c]]
+    one = tree.dof_treeid[contacts.chain_dof[contacts.chain_dof_adr[row]]]
+    two = tree.dof_treeid[contacts.chain_dof[contacts.chain_dof_adr[row + 1] - 1]]
+    return one, two
+
+
+@wp.func
+def visit(w: int, tail: int, current: int, one: int, two: int, order: Envelope) -> int:
+    """Put the tree that is coupled to ``current``, if it is new, at the end of the queue; returns the new end."""
+    other = int(-1)
+    if one == current:
+        other = two
+    elif two == current:
+        other = one
+    end = tail
+    if other >= 0:
+        if order.tree_seen[w, other] <= 0:
+            order.tree_seen[w, other] = 1
+            order.tree_queue[w, tail] = other
+            end = tail + 1
+    return end
+
+
 @untaped
 def constraint_envelope(
-    M_colind: wp.array(dtype=int),
-    M_colind_adr: wp.array(dtype=int),
-    dof_treeid: wp.array(dtype=int),
-    tree_dofadr: wp.array(dtype=int),
-    tree_dofnum: wp.array(dtype=int),
-    cpair_chain: wp.array(dtype=int),
-    chain_dof: wp.array(dtype=int),
-    chain_dof_adr: wp.array(dtype=int),
-    lim_active: wp.array2d(dtype=int),
-    floss_active: wp.array2d(dtype=int),
-    ncon: wp.array2d(dtype=int),
-    con_pair: wp.array2d(dtype=int),
-    con_active: wp.array2d(dtype=int),
+    tree: Tree,
+    rows: Rows,
+    contacts: Contacts,
+    order: Envelope,
     any_constraint: wp.array2d(dtype=int),
-    tree_seen: wp.array2d(dtype=int),
-    tree_queue: wp.array2d(dtype=int),
-    dof_place: wp.array2d(dtype=int),
-    row_start: wp.array2d(dtype=int),
 ):
     """Row of each dof in H, first column of each row, and whether there is a constraint at all."""
     w = wp.tid()
-    found = int(0)
-    for slot in range(lim_active.shape[1]):
-        found = wp.max(found, lim_active[w, slot])
-    for i in range(floss_active.shape[1]):
-        found = wp.max(found, floss_active[w, i])
+    found = wp.min(rows.efc_count[w, 0], 1)
+    ntree = order.tree_seen.shape[1]
+    # 1: has its place; 0: not yet; -1: not yet, and it is coupled to another tree
+    for t in range(ntree):
+        order.tree_seen[w, t] = 0
+    for c in range(contacts.ncon[w, 1]):
+        if contacts.con_active[w, c] == 1:
+            one, two = contact_trees(w, c, tree, contacts)
+            if one != two:
+                order.tree_seen[w, one] = -1
+                order.tree_seen[w, two] = -1
+    for e in range(rows.efc_edge.shape[0]):
+        if rows.efc_active[w, rows.efc_edge[e, 0]] == 1:
+            order.tree_seen[w, rows.efc_edge[e, 1]] = -1
+            order.tree_seen[w, rows.efc_edge[e, 2]] = -1
     head = int(0)
     tail = int(0)
     place = int(0)
-    # 1: has its place; 0: not yet; -1: not yet, and it touches another tree
-    for t in range(tree_seen.shape[1]):
-        tree_seen[w, t] = 0
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
-            row = cpair_chain[con_pair[w, c]]
-            one = dof_treeid[chain_dof[chain_dof_adr[row]]]
-            two = dof_treeid[chain_dof[chain_dof_adr[row + 1] - 1]]
-            if one != two:
-                tree_seen[w, one] = -1
-                tree_seen[w, two] = -1
-    for t in range(tree_seen.shape[1]):
-        if tree_seen[w, t] <= 0:
-            touches = tree_seen[w, t]
-            tree_seen[w, t] = 1
-            tree_queue[w, tail] = t
+    for t in range(ntree):
+        if order.tree_seen[w, t] <= 0:
+            coupled = order.tree_seen[w, t]
+            order.tree_seen[w, t] = 1
+            order.tree_queue[w, tail] = t
             tail += 1
             while head < tail:
-                current = tree_queue[w, head]
+                current = order.tree_queue[w, head]
                 head += 1
-                place += tree_dofnum[current]
-                for d in range(tree_dofnum[current]):
-                    dof_place[w, tree_dofadr[current] + d] = place - 1 - d
-                if touches < 0 and tail < tree_seen.shape[1]:
-                    for c in range(ncon[w, 1]):
-                        if con_active[w, c] == 1:
-                            row = cpair_chain[con_pair[w, c]]
-                            one = dof_treeid[chain_dof[chain_dof_adr[row]]]
-                            two = dof_treeid[chain_dof[chain_dof_adr[row + 1] - 1]]
-                            other = int(-1)
-                            if one == current:
-                                other = two
-                            elif two == current:
-                                other = one
-                            if other >= 0:
-                                if tree_seen[w, other] <= 0:
-                                    tree_seen[w, other] = 1
-                                    tree_queue[w, tail] = other
-                                    tail += 1
-    nv = floss_active.shape[1]
+                place += tree.tree_dofnum[current]
+                for d in range(tree.tree_dofnum[current]):
+                    order.dof_place[w, tree.tree_dofadr[current] + d] = place - 1 - d
+                if coupled < 0 and tail < ntree:
+                    for c in range(contacts.ncon[w, 1]):
+                        if contacts.con_active[w, c] == 1:
+                            one, two = contact_trees(w, c, tree, contacts)
+                            tail = visit(w, tail, current, one, two, order)
+                    for e in range(rows.efc_edge.shape[0]):
+                        if rows.efc_active[w, rows.efc_edge[e, 0]] == 1:
+                            tail = visit(w, tail, current, rows.efc_edge[e, 1], rows.efc_edge[e, 2], order)
+    nv = order.row_start.shape[1]
     for i in range(nv):
-        row_start[w, i] = i
+        order.row_start[w, i] = i
     for k in range(nv):
         i = nv - 1 - k
-        diagonal = M_colind_adr[i + 1] - 1
-        if diagonal > M_colind_adr[i]:
-            p = dof_place[w, i]
-            above = dof_place[w, M_colind[diagonal - 1]]
-            row_start[w, above] = wp.min(row_start[w, above], row_start[w, p])
-    for c in range(ncon[w, 1]):
-        if con_active[w, c] == 1:
+        diagonal = tree.M_colind_adr[i + 1] - 1
+        if diagonal > tree.M_colind_adr[i]:
+            p = order.dof_place[w, i]
+            above = order.dof_place[w, tree.M_colind[diagonal - 1]]
+            order.row_start[w, above] = wp.min(order.row_start[w, above], order.row_start[w, p])
+    couple_rows(w, rows, order)
+    for c in range(contacts.ncon[w, 1]):
+        if contacts.con_active[w, c] == 1:
             found = 1
-            start = chain_dof_adr[cpair_chain[con_pair[w, c]]]
-            n = chain_dof_adr[cpair_chain[con_pair[w, c]] + 1] - start
-            couple(w, start, n, chain_dof, dof_place, row_start)
+            chain = contacts.cpair_chain[contacts.con_pair[w, c]]
+            start = contacts.chain_dof_adr[chain]
+            n = contacts.chain_dof_adr[chain + 1] - start
+            couple(w, start, n, contacts.chain_dof, order.dof_place, order.row_start)
     any_constraint[w, 0] = found
 
 

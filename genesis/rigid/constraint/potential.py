@@ -1,25 +1,37 @@
-"""Potentials of the constraints: value, gradient and second derivative at the residual y = J qacc - aref.
+"""Potentials of rows and contacts: value, force, second derivative at the residual y = J qacc - aref, and adjoints.
 
-What each is, is said in :mod:`genesis.rigid.constraint`, whose taped kernel evaluates the forces once more for their
-adjoint. Those of contacts are parts of native functions (:mod:`genesis.rigid.contact_sums`): functions of the number of
-rows ``dim``, of y (adjacent), of D and of the friction coefficients ``mu`` (a stride s apart).
+What each is, is said in :mod:`genesis.rigid.constraint`. They are parts of native functions
+(:mod:`genesis.rigid.constraint.sums`). Those of contacts are functions of the number of rows ``dim``, of y (adjacent),
+of D and of the friction coefficients ``mu`` (a stride s apart).
 """
 
-import warp as wp
+from genesis.model.rows import EQUALITY, FRICTION
 
-from genesis.types import real
-
-HALF = real(0.5)
-
-
-@wp.func
-def friction_loss_cost(y: real, D: real, loss: real) -> real:
-    """Quadratic near zero, linear where the force would exceed ``loss``."""
-    cost = HALF * D * y * y
-    if wp.abs(D * y) > loss:
-        cost = loss * wp.abs(y) - HALF * loss * loss / D
-    return cost
-
+# A row's force and stiffness, minus the derivative of the force by y; its potential follows from both.
+ROW_LAW = """
+    auto row_force = [](int law, REAL y, REAL D, REAL loss, REAL& stiffness) {
+        REAL f = -D * y;
+        stiffness = D;
+        if (law == EQUALITY)
+            return f;
+        if (law == FRICTION) {
+            if (f > loss) {
+                stiffness = 0;
+                f = loss;
+            } else if (f < -loss) {
+                stiffness = 0;
+                f = -loss;
+            }
+        } else if (!(y < 0)) {
+            stiffness = 0;
+            f = 0;
+        }
+        return f;
+    };
+    auto row_potential = [](REAL y, REAL D, REAL f, REAL stiffness) {
+        return stiffness != 0 ? (REAL)-0.5 * f * y : -f * y - (REAL)0.5 * f * f / D;
+    };
+""".replace("EQUALITY", str(EQUALITY)).replace("FRICTION", str(FRICTION))
 
 # Length of the scaled tangential residual, and the two conditions on it; ``cone`` is mu of the regularised cone.
 _CONE = """
@@ -158,6 +170,52 @@ CONTACT_HESSIAN = f"""
                     C[r][r] -= scale * excess * cone * mu[(r - 1) * s] * mu[(r - 1) * s] / tangent;
                     for (int k = 1; k < dim; ++k)
                         C[r][k] += scale * excess * along[r] * along[k] / (cone * tangent);
+                }}
+            }}
+        }}
+    }};
+"""
+
+# Gradients of D and mu, where that of the force is ``F``; added to ``to_D`` and ``to_mu``. (That of y is -C F.)
+#
+# Pyramid: force . F is the sum over edges e = y[0] +- mu_r y[r] of -D e (F[0] +- mu_r F[r]). Middle zone of the elliptic
+# cone, with T = |mu_r y_r|, S = sum of F_r mu_r^2 y_r / T and c the cone: force . F = D0 / (1 + c^2) (y[0] - T) (S - F[0]).
+CONTACT_ADJOINT = f"""
+    auto add_adjoint = [&](auto dim, const REAL* y, const REAL* F, const REAL* D, const REAL* mu, auto s, REAL* to_D,
+                           REAL* to_mu) {{
+        {_CONE}
+        if (dim == 1) {{
+            to_D[0] -= F[0] * negative(y[0]);
+        }} else if (!elliptic) {{
+            for (int r = 1; r < dim; ++r) {{
+                const REAL mu_r = mu[(r - 1) * s];
+                const REAL plus = negative(y[0] + mu_r * y[r]), minus = negative(y[0] - mu_r * y[r]);
+                to_D[0] -= plus * (F[0] + mu_r * F[r]) + minus * (F[0] - mu_r * F[r]);
+                const REAL by_plus = plus < 0 ? -D[0] * (F[0] + mu_r * F[r]) : (REAL)0;
+                const REAL by_minus = minus < 0 ? -D[0] * (F[0] - mu_r * F[r]) : (REAL)0;
+                to_mu[(r - 1) * s] += (by_plus - by_minus) * y[r] - D[0] * F[r] * (plus - minus);
+            }}
+        }} else {{
+            REAL tangent2 = 0, along = 0;
+            for (int r = 1; r < dim; ++r) {{
+                const REAL mu_r = mu[(r - 1) * s];
+                tangent2 += mu_r * y[r] * mu_r * y[r];
+                along += F[r] * mu_r * mu_r * y[r];
+            }}
+            const REAL normal = cone * y[0], T = wp::sqrt(tangent2);
+            if (normal >= cone * T) {{
+            }} else if (cone * normal + T <= 0) {{
+                for (int r = 0; r < dim; ++r)
+                    to_D[r * s] -= F[r] * y[r];
+            }} else {{
+                const REAL share = 1 / (1 + cone * cone), S = along / T, rest = y[0] - T;
+                to_D[0] += share * rest * (S - F[0]);
+                to_mu[0] -= 2 * cone * share * share * D[0] * rest * (S - F[0]) / wp::sqrt(impratio);
+                for (int r = 1; r < dim; ++r) {{
+                    const REAL mu_r = mu[(r - 1) * s];
+                    const REAL T_by_mu = mu_r * y[r] * y[r] / T;
+                    const REAL S_by_mu = 2 * F[r] * mu_r * y[r] / T - S / T * T_by_mu;
+                    to_mu[(r - 1) * s] += share * D[0] * (rest * S_by_mu - (S - F[0]) * T_by_mu);
                 }}
             }}
         }}

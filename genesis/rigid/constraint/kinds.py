@@ -1,0 +1,11 @@
+"""The table of kinds of constraint rows, in MuJoCo's order: equality, friction loss, limits.
+
+A new kind is a file like its neighbours here, and an entry.
+"""
+
+from genesis.model.rows import RowKind
+from genesis.rigid.constraint import friction_loss, joint_limit
+
+KINDS: tuple[RowKind, ...] = (friction_loss.KIND, joint_limit.KIND)
+# What a kind's kernels write; each writes the rows of its own.
+OUTPUTS = ("efc_J", "efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_active")
