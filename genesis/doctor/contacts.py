@@ -88,7 +88,7 @@ def _add_contacts(result: Activity, model: Model, found: dict[str, np.ndarray]) 
 
 
 def _zone(model: Model, y: np.ndarray, friction: np.ndarray) -> str:
-    """Of a contact with relative acceleration beyond the reference `y`, as `genesis.rigid.constraint.potential` has it."""
+    """Of a contact with the residual `y`, as `genesis.rigid.constraint.potential` has it."""
     if len(y) == 1:
         return STICKS if y[0] < 0.0 else NO_FORCE
     if not model.elliptic:

@@ -93,6 +93,13 @@ def _owner(model: Model, field: str, row: int) -> str:
 
 
 _OF_KIND = {
-    **{"body": link, "link": link, "dof": dof, "jnt": joint, "joint": joint, "actuator": actuator},
-    **{"eq": equality, "equality": equality, "tendon": tendon},
+    "body": link,
+    "link": link,
+    "dof": dof,
+    "jnt": joint,
+    "joint": joint,
+    "actuator": actuator,
+    "eq": equality,
+    "equality": equality,
+    "tendon": tendon,
 }

@@ -61,7 +61,7 @@ class Model:
     """What the kernels know of a compiled ``MjModel``: structure, constants and the layout of ``theta``.
 
     Attributes:
-        nq, nv, na, nu, nbody, njnt, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
@@ -117,6 +117,7 @@ class Model:
         self._add_frames()
         self._add_mass_matrix_structure()
         self._add_joints_and_dofs()
+        self._add_tendons()
         self._add_actuators()
         self._add_contacts(max_contacts)
         self.theta_fields = self._theta_layout()
@@ -242,6 +243,45 @@ class Model:
             in_block[adr : adr + 6] = 1
         self._index("dof_in_free_block", in_block)
 
+    def _add_tendons(self) -> None:
+        """Fixed tendons: their dofs in ascending order, several joints of one dof put together.
+
+        ten_dof, ragged by tendon (ten_dof_adr), with ten_qpos and (in the constants) ten_coef for each entry;
+        tendon_pairs (n, 4): tendon, two of its entries, and the entry of M that they belong to.
+        """
+        m = self.mj_model
+        self.ntendon = int(m.ntendon)
+        self._tendons = [self._tendon_rows(t) for t in range(self.ntendon)]
+        self._ragged("ten_dof", [[dof for dof, _, _ in rows] for rows in self._tendons])
+        self._index("ten_qpos", [q for rows in self._tendons for _, q, _ in rows])
+        self.constants["ten_coef"] = np.array([coef for rows in self._tendons for _, _, coef in rows], dtype=float)
+        self.nten_J = len(self.constants["ten_coef"])
+        pairs = []
+        adr = self.indices["ten_dof_adr"]
+        for t, rows in enumerate(self._tendons):
+            for a, (i, _, _) in enumerate(rows):
+                for b, (j, _, _) in enumerate(rows):
+                    if j in self._M_rows[i]:
+                        entry = self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)
+                        pairs.append((t, adr[t] + a, adr[t] + b, entry))
+        self._index("tendon_pairs", np.reshape(pairs, (-1, 4)))
+
+    def _tendon_rows(self, tendon: int) -> list[tuple[int, int, float]]:
+        """(dof, qpos address, coefficient) of a fixed tendon, by dof."""
+        m = self.mj_model
+        if m.tendon_type[tendon] != int(mujoco.mjtTendon.mjTENDON_FIXED):
+            return []
+        rows: dict[int, list] = {}
+        for k in range(m.tendon_adr[tendon], m.tendon_adr[tendon] + m.tendon_num[tendon]):
+            j = int(m.wrap_objid[k])
+            row = rows.setdefault(int(m.jnt_dofadr[j]), [int(m.jnt_qposadr[j]), 0.0])
+            row[1] += float(m.wrap_prm[k])
+        return [(dof, q, coef) for dof, (q, coef) in sorted(rows.items())]
+
+    def tendon_dofs(self, tendon: int) -> list[int]:
+        """Dofs that change a tendon's length, ascending."""
+        return [dof for dof, _, _ in self._tendons[tendon]]
+
     def _add_actuators(self) -> None:
         m = self.mj_model
         trn = mujoco.mjtTrn
@@ -261,6 +301,10 @@ class Model:
         self._index("moment_qpos", [q for row in qposs for q in row])
         self.constants["moment_coef"] = np.array([c for row in coefs for c in row], dtype=float)
         self.nmoment = len(self.constants["moment_coef"])
+        tendons = [int(m.actuator_trnid[u, 0]) if m.actuator_trntype[u] == int(trn.mjTRN_TENDON) else -1
+                   for u in range(m.nu)]  # fmt: skip
+        self._index("actuator_limited_tendon", [t if t >= 0 and m.tendon_actfrclimited[t] else -1 for t in tendons])
+        self.constants["tendon_actfrcrange"] = np.array(m.tendon_actfrcrange).reshape(-1, 2)
         self._index("actuator_site", np.reshape(sites, (-1, 2)))
         self._index("site_bodyid", m.site_bodyid)
         self.constants["site_pos"] = np.array(m.site_pos)
@@ -310,12 +354,7 @@ class Model:
                 return kind, [(dof + k, q, 1.0) for k in range(6)], -1
             return TRN_LINEAR, [(dof, q, 1.0)], -1
         if trn == mujoco.mjtTrn.mjTRN_TENDON:
-            rows: dict[int, list] = {}
-            for k in range(m.tendon_adr[target], m.tendon_adr[target] + m.tendon_num[target]):
-                j = int(m.wrap_objid[k])
-                row = rows.setdefault(int(m.jnt_dofadr[j]), [int(m.jnt_qposadr[j]), 0.0])
-                row[1] += float(m.wrap_prm[k])
-            return TRN_LINEAR, [(d, q, c) for d, (q, c) in sorted(rows.items())], -1
+            return TRN_LINEAR, self._tendons[target], -1
         # A site pushed against a reference site: dofs that move both cancel and are left out.
         plus = set(self.dof_chain(int(m.site_bodyid[target])))
         minus = set(self.dof_chain(int(m.site_bodyid[reference]))) if reference >= 0 else set()
@@ -338,6 +377,7 @@ class Model:
         self._constraint_parameters = {
             "body_invweight0": m.body_invweight0,
             "dof_invweight0": m.dof_invweight0,
+            "tendon_invweight0": m.tendon_invweight0,
             **contacts.theta,
             **rows.theta,
         }
@@ -366,6 +406,10 @@ class Model:
             "dof_stiffness": stiffness,
             "dof_damping": damping,
             "dof_armature": m.dof_armature,
+            "tendon_stiffness": np.zeros(m.ntendon) if self.disabled(bit.mjDSBL_SPRING) else m.tendon_stiffness,
+            "tendon_damping": np.zeros(m.ntendon) if self.disabled(bit.mjDSBL_DAMPER) else m.tendon_damping,
+            "tendon_armature": m.tendon_armature,
+            "tendon_lengthspring": m.tendon_lengthspring,
             "dof_kp": kp,
             "dof_kv": kv,
             "dof_force_range": force_range,

@@ -12,16 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import Any, Protocol
 
+import mujoco
 import numpy as np
-
-if TYPE_CHECKING:
-    from genesis.model.arrays import Model
 
 # The potential of a row, by its force: -D y (equality); the same, clipped to plus or minus the friction loss; the same
 # where it pushes, else 0 (limit).
 EQUALITY, FRICTION, LIMIT = range(3)
+
+
+class Structure(Protocol):
+    """What kinds look at: the part of a `Model` that is there before its rows."""
+
+    mj_model: mujoco.MjModel
+
+    def dof_chain(self, body: int) -> list[int]:
+        """Dofs that move a body, from the root outwards."""
+
+    def tendon_dofs(self, tendon: int) -> list[int]:
+        """Dofs that change a tendon's length, ascending."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class RowKind:
     """
 
     name: str
-    describe: Callable[[Model], Slots]
+    describe: Callable[[Structure], Slots]
     kernels: tuple
     solref: str
     solimp: str
@@ -89,14 +100,14 @@ class RowTable:
         elements: kind -> first row of each of its elements
         owners: of each row what it is to what: ("the lower limit of", "joint", 3)
         present: whether there is a constraint with the model's own numbers
-        indices: efc_law (nefc,); efc_dof, ragged by row (efc_dof_adr), the dofs of each row; efc_block_adr (nblock + 1,)
-            first row of each block; efc_softness (nblock,) row of ``efc_solref``; efc_edge (n, 3): row and two trees
+        indices: efc_law (nefc,); efc_dof, ragged by row (efc_dof_adr), the dofs of each row; efc_block_adr
+            (nblock + 1,) first row of each block; efc_softness (nblock,) row of ``efc_solref``; efc_edge (n, 3): row and two trees
             that it couples; and what the kinds have
         constants, theta: what the kinds have. The solrefs of all kinds come first, one after the other, then the
             solimps: together they are ``efc_solref`` and ``efc_solimp``
     """
 
-    def __init__(self, model: Model, kinds: Sequence[RowKind]):
+    def __init__(self, model: Structure, kinds: Sequence[RowKind]):
         self.first: dict[str, int] = {}
         self.count: dict[str, int] = {}
         self.elements: dict[str, list[int]] = {}
@@ -163,5 +174,5 @@ def _edges(rows: list[Sequence[int]], dof_treeid: np.ndarray):
     """(row, tree, tree) of neighbouring trees in the dofs of each row."""
     for row, dofs in enumerate(rows):
         trees = sorted({int(dof_treeid[dof]) for dof in dofs})
-        for one, two in zip(trees, trees[1:], strict=False):
+        for one, two in pairwise(trees):
             yield row, one, two

@@ -23,6 +23,7 @@ _TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE")
 _DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT")
 _GAINS = ("FIXED", "AFFINE")
 _BIASES = ("NONE", "AFFINE")
+_EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
 # Enable flags that change the motion, and those that change it through constraints only. The others compute more
@@ -52,7 +53,6 @@ class Feature:
     uses: Callable[[mujoco.MjModel], np.ndarray]
     what: str | Callable[[mujoco.MjModel, int], str]
     advice: str = _EDIT
-    element: Callable[[str], str] = str  # the name to show, of the element's own
 
 
 def _nonzero(*fields: str) -> Callable[[mujoco.MjModel], np.ndarray]:
@@ -85,15 +85,6 @@ def _in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
     # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
     group = m.actuator_group
     return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
-
-
-# `assets.load_urdf` names the equality constraint of a <mimic> so.
-_MIMIC = "mimic of "
-
-
-def _mimics(m: mujoco.MjModel) -> np.ndarray:
-    names = [_local(_name(m, "equality", index)) for index in range(m.neq)]
-    return np.array([name.startswith(_MIMIC) for name in names], dtype=bool)
 
 
 def _name(m: mujoco.MjModel, kind: str, index: int) -> str:
@@ -130,6 +121,10 @@ def _mixed(field: str) -> Callable[[mujoco.MjModel], np.ndarray]:
 
 def _limited(m: mujoco.MjModel) -> np.ndarray:
     return np.asarray(m.jnt_limited).astype(bool)
+
+
+def _limited_and_mixed(m: mujoco.MjModel) -> np.ndarray:
+    return np.asarray(m.tendon_limited).astype(bool) & _mixed("tendon_solref_lim")(m)
 
 
 def _mixed_friction(m: mujoco.MjModel) -> np.ndarray:
@@ -173,24 +168,16 @@ _FEATURES = (
     Feature("flex", lambda m: np.ones(m.nflex, dtype=bool), "a flex (deformable)"),
     Feature(
         "equality",
-        _mimics,
-        "follows another joint (mimic)",
-        "remove the <mimic> element and command both joints",
-        lambda name: name.removeprefix(_MIMIC),
-    ),
-    Feature(
-        "equality",
-        lambda m: m.eq_active0.astype(bool) & ~_mimics(m),
+        _unless("EQUALITY", _not_among("eq_type", mujoco.mjtEq, "mjEQ_", _EQUALITIES)),
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
-        'remove it, or set active="false"',
     ),
+    Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
     Feature("tendon", lambda m: m.tendon_type == int(mujoco.mjtTendon.mjTENDON_SPATIAL), "a spatial tendon"),
-    Feature("tendon", _nonzero("tendon_stiffness", "tendon_stiffnesspoly", "tendon_springyield"), "tendon stiffness"),
-    Feature("tendon", _nonzero("tendon_damping", "tendon_dampingpoly"), "tendon damping"),
-    Feature("tendon", _nonzero("tendon_armature"), "tendon armature"),
-    Feature("tendon", _nonzero("tendon_actfrclimited"), "a limit of the actuator force on a tendon (actuatorfrcrange)"),
-    Feature("tendon", _unless("LIMIT", _nonzero("tendon_limited")), "a limit of the length of a tendon (range)"),
-    Feature("tendon", _unless("FRICTIONLOSS", _nonzero("tendon_frictionloss")), "friction loss of a tendon"),
+    Feature("tendon", _nonzero("tendon_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
+    Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
+    Feature("tendon", _nonzero("tendon_dampingpoly"), "damping that is not linear (damping polynomial)"),
+    Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
+    Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(
         Feature(
             "actuator",
@@ -281,7 +268,7 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
         for index in np.flatnonzero(feature.uses(mj_model)):
             owner, element = _owner(_name(mj_model, feature.kind, int(index)), names)
             what = feature.what if isinstance(feature.what, str) else feature.what(mj_model, int(index))
-            found.setdefault((owner, what), []).append(feature.element(element))
+            found.setdefault((owner, what), []).append(element)
         for (owner, what), elements in found.items():
             complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
     complaints += _repeated_pairs(mj_model, names) + _shapes_without_closed_form(mj_model, names)
@@ -328,12 +315,20 @@ _NUMBERS = {
     ),
     "pair": ("friction", "margin", "gap", "solref", "solreffriction", "solimp", "adhesion"),
     "site": ("size", "pos", "quat"),
+    "equality": ("data", "solref", "solimp"),
+    "tendon": (
+        *("range", "lengthspring", "stiffness", "damping", "armature", "frictionloss", "margin", "actfrcrange"),
+        *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
+    ),
     "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),
 }
-_PREFIXES = {"joint": "jnt"}  # of the fields in MjModel, where it is not the kind's name
+_PREFIXES = {"joint": "jnt", "equality": "eq"}  # of the fields in MjModel, where it is not the kind's name
 # Numbers that cannot be negative, as the setters say too: MuJoCo's integrators would not agree what such a damping is,
 # and a negative friction would be raised to the least that there is.
-_NOT_NEGATIVE = ("dof_damping", "dof_armature", "dof_frictionloss", "geom_friction", "pair_friction")
+_NOT_NEGATIVE = (
+    *("dof_damping", "dof_armature", "dof_frictionloss", "geom_friction", "pair_friction"),
+    *("tendon_damping", "tendon_armature", "tendon_frictionloss"),
+)
 
 
 def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
@@ -363,8 +358,6 @@ _SPOKEN = {"body": "link", "equality": "constraint"}  # what messages call an `m
 
 
 def _kind(feature: Feature) -> str:
-    if feature.uses is _mimics:
-        return "joint"
     return _SPOKEN.get(feature.kind, feature.kind)
 
 

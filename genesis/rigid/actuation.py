@@ -225,6 +225,26 @@ def next_activation(
     return y
 
 
+@wp.func
+def limited_force(
+    u: int,
+    actuator_forcelimited: wp.array(dtype=int),
+    actuator_forcerange: wp.array2d(dtype=real),
+    force: real,
+    slope: real,
+):
+    """The force clipped to the actuator's range, and its derivative by velocity: none where it is clipped."""
+    clipped = force
+    left = slope
+    if actuator_forcelimited[u] == 1:
+        low = actuator_forcerange[u, 0]
+        high = actuator_forcerange[u, 1]
+        if force <= low or force >= high:
+            left = real(0.0)
+        clipped = clip(force, low, high)
+    return clipped, left
+
+
 @taped
 def actuator_forces(
     actuator_enabled: wp.array(dtype=int),
@@ -240,6 +260,8 @@ def actuator_forces(
     actuator_ctrlrange: wp.array2d(dtype=real),
     actuator_forcelimited: wp.array(dtype=int),
     actuator_forcerange: wp.array2d(dtype=real),
+    actuator_limited_tendon: wp.array(dtype=int),
+    tendon_actfrcrange: wp.array2d(dtype=real),
     moment_dof: wp.array(dtype=int),
     moment_dof_adr: wp.array(dtype=int),
     timestep: real,
@@ -253,17 +275,23 @@ def actuator_forces(
     actuator_moment: wp.array2d(dtype=real),
     actuator_velocity: wp.array2d(dtype=real),
     act_dot: wp.array2d(dtype=real),
+    actuator_force_raw: wp.array2d(dtype=real),
+    dforce_dvel_raw: wp.array2d(dtype=real),
+    ten_actuator_force: wp.array2d(dtype=real),
     actuator_force: wp.array2d(dtype=real),
     dforce_dvel: wp.array2d(dtype=real),
     qfrc_actuator_raw: wp.array2d(dtype=real),
 ):
     """force = gain * (ctrl or act) + bias, clipped; act_dot; joint forces moment' * force (MuJoCo: mj_fwdActuation).
 
-    An actuator that was never commanded is off: no force, no activation dynamics.
+    An actuator that was never commanded is off: no force, no activation dynamics. Where the sum of the forces on a
+    tendon is beyond what the tendon bears (``tendon_actfrcrange``), each of them is scaled down.
     """
     w = wp.tid()
     for i in range(qvel.shape[1]):
         qfrc_actuator_raw[w, i] = real(0.0)
+    for t in range(ten_actuator_force.shape[1]):
+        ten_actuator_force[w, t] = real(0.0)
     for u in range(actuator_enabled.shape[0]):
         actuator_velocity[w, u] = real(0.0)
         for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
@@ -308,18 +336,34 @@ def actuator_forces(
                     + actuator_biasprm[w, u, 2] * rate_of_length
                 )
                 slope = slope + actuator_biasprm[w, u, 2]
-            if actuator_forcelimited[u] == 1:
-                low = actuator_forcerange[u, 0]
-                high = actuator_forcerange[u, 1]
-                if force <= low or force >= high:
-                    slope = real(0.0)
-                force = clip(force, low, high)
-            actuator_force[w, u] = force
-            dforce_dvel[w, u] = slope
-            for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
-                qfrc_actuator_raw[w, moment_dof[e]] += actuator_moment[w, e] * force
+            if actuator_limited_tendon[u] >= 0:
+                actuator_force_raw[w, u] = force
+                dforce_dvel_raw[w, u] = slope
+                ten_actuator_force[w, actuator_limited_tendon[u]] += force
+            else:
+                limited, free_slope = limited_force(u, actuator_forcelimited, actuator_forcerange, force, slope)
+                actuator_force[w, u] = limited
+                dforce_dvel[w, u] = free_slope
+                for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
+                    qfrc_actuator_raw[w, moment_dof[e]] += actuator_moment[w, e] * limited
         else:
             actuator_force[w, u] = real(0.0)
             dforce_dvel[w, u] = real(0.0)
             if adr >= 0:
                 act_dot[w, adr] = real(0.0)
+    for u in range(actuator_enabled.shape[0]):
+        if actuator_limited_tendon[u] >= 0 and actuator_enabled[u] == 1 and actuator_on[w, u] == 1:
+            t = actuator_limited_tendon[u]
+            total = ten_actuator_force[w, t]
+            share = real(1.0)
+            if total < tendon_actfrcrange[t, 0] and total != real(0.0):
+                share = tendon_actfrcrange[t, 0] / total
+            if total > tendon_actfrcrange[t, 1] and total != real(0.0):
+                share = tendon_actfrcrange[t, 1] / total
+            scaled, scaled_slope = limited_force(
+                u, actuator_forcelimited, actuator_forcerange, share * actuator_force_raw[w, u], dforce_dvel_raw[w, u]
+            )
+            actuator_force[w, u] = scaled
+            dforce_dvel[w, u] = scaled_slope
+            for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
+                qfrc_actuator_raw[w, moment_dof[e]] += actuator_moment[w, e] * scaled

@@ -55,6 +55,7 @@ def smooth_force(
     dof_actgravcomp: wp.array(dtype=int),
     dof_actfrcrange: wp.array2d(dtype=real),
     qfrc_passive: wp.array2d(dtype=real),
+    qfrc_tendon: wp.array2d(dtype=real),
     qfrc_gravcomp: wp.array2d(dtype=real),
     qfrc_bias: wp.array2d(dtype=real),
     qfrc_command: wp.array2d(dtype=real),
@@ -70,7 +71,7 @@ def smooth_force(
     w = wp.tid()
     for i in range(qfrc_smooth.shape[1]):
         by_actuators = qfrc_actuator_raw[w, i]
-        otherwise = qfrc_passive[w, i] - qfrc_bias[w, i] + qfrc_command[w, i]
+        otherwise = qfrc_passive[w, i] + qfrc_tendon[w, i] - qfrc_bias[w, i] + qfrc_command[w, i]
         if dof_actgravcomp[i] != GRAVCOMP_PASSIVE:
             otherwise = otherwise - qfrc_gravcomp[w, i]
         if dof_actgravcomp[i] == GRAVCOMP_BY_ACTUATOR:

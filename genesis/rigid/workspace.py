@@ -188,6 +188,10 @@ class Workspace:
         self.arrays = {name: b.array(name) for b in self._blocks() for name in b.fields}
         self.arrays |= {name: wp.from_torch(tensor, dtype=wp.int32) for name, tensor in self.integers.items()}
         self.arrays |= model_arrays(model, self.block._wp_device)
+        active = (
+            torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=device).expand(rows, -1).contiguous()
+        )
+        self.arrays["eq_active"] = wp.from_torch(active, dtype=wp.int32)
 
     def _blocks(self) -> tuple[Block, ...]:
         return self.block, self.after, self.contacts, self.scratch

@@ -43,32 +43,28 @@ REFUSED = {
     "stiffness polynomial": (model(joint='stiffness="1 2 3"'), r"joint 'h1': a spring that is not linear"),
     "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
     "damping polynomial": (model(joint='damping="1 2 3"'), r"joint 'h1': damping that is not linear"),
-    "connect": (
-        model('<equality><connect name="c" body1="lower" body2="cart" anchor="0 0 0"/></equality>'),
-        r"constraint 'c': equality constraint of type 'connect': remove it, or set active=\"false\"",
-    ),
-    "weld": (
-        model('<equality><weld body1="lower" body2="cart"/></equality>'),
-        r"constraint 'equality0': equality constraint of type 'weld'",
-    ),
-    "joint equality": (
-        model('<equality><joint joint1="h1" joint2="h2"/></equality>'),
-        r"equality constraint of type 'joint'",
-    ),
-    "tendon equality": (
-        model(FIXED_TENDON.format("") + '<equality><tendon tendon1="t"/></equality>'),
-        r"equality constraint of type 'tendon'",
+    "mixed solref of an equality": (
+        model('<equality><weld name="w" body1="lower" body2="cart" solref="0.02 0"/></equality>'),
+        r"constraint 'w': solref: mixes its",
     ),
     "spatial tendon": (model(SPATIAL_TENDON), r"tendon 't': a spatial tendon"),
-    "tendon stiffness": (model(FIXED_TENDON.format('stiffness="1"')), r"tendon 't': tendon stiffness"),
-    "tendon damping": (model(FIXED_TENDON.format('damping="1"')), r"tendon 't': tendon damping"),
-    "tendon armature": (model(FIXED_TENDON.format('armature="1"')), r"tendon 't': tendon armature"),
-    "tendon force range": (
-        model(FIXED_TENDON.format('actuatorfrcrange="-1 1"')),
-        r"tendon 't': a limit of the actuator force on a tendon",
+    "tendon stiffness polynomial": (
+        model(FIXED_TENDON.format('stiffness="1 2"')),
+        r"tendon 't': a spring that is not linear",
     ),
-    "tendon limit": (model(FIXED_TENDON.format('range="0 1"')), r"tendon 't': a limit of the length of a tendon"),
-    "tendon friction loss": (model(FIXED_TENDON.format('frictionloss="1"')), r"tendon 't': friction loss of a tendon"),
+    "plastic tendon": (model(FIXED_TENDON.format('springyield="0.5"')), r"tendon 't': a plastic spring"),
+    "tendon damping polynomial": (
+        model(FIXED_TENDON.format('damping="1 2"')),
+        r"tendon 't': damping that is not linear",
+    ),
+    "mixed solreflimit of a tendon": (
+        model(FIXED_TENDON.format('range="0 1" solreflimit="-100 5"')),
+        r"tendon 't': solreflimit: mixes its",
+    ),
+    "mixed solreffriction of a tendon": (
+        model(FIXED_TENDON.format('solreffriction="-100 5"')),
+        r"tendon 't': solreffriction: mixes its",
+    ),
     "adhesive geom": (model().replace('name="g"', 'name="g" adhesion="1"'), r"geom 'g': adhesion"),
     "conveyor": (model().replace('name="g"', 'name="g" surfacevel="1 0 0"'), r"geom 'g': a surface velocity"),
     "mixed solref of a geom": (model().replace('name="g"', 'name="g" solref="0.02 0"'), r"geom 'g': solref: mixes its"),
@@ -253,20 +249,6 @@ def test_ipc_is_refused():
         refuse_unsupported(spec.compile(), [])
 
 
-def test_mimic(tmp_path):
-    link = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
-    path = tmp_path / "robot.urdf"
-    path.write_text(
-        f'<robot name="r"><link name="a">{link}</link><link name="b">{link}</link><link name="c">{link}</link>'
-        '<joint name="j" type="continuous"><parent link="a"/><child link="b"/></joint>'
-        '<joint name="k" type="continuous"><parent link="b"/><child link="c"/><mimic joint="j"/></joint></robot>'
-    )
-    with pytest.raises(
-        gs.GenesisException, match=r"entity 'arm': joint 'k': follows another joint \(mimic\): remove the"
-    ):
-        compose([EntitySpec(gs.morphs.URDF(file=path), name="arm")])
-
-
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" armature="{index + 1}"/>' for index in range(7))
     text = model(SPATIAL_TENDON + actuator(motors), joint='damping="1 2"')
@@ -281,6 +263,17 @@ ACCEPTED = {
     "plain": model(),
     "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
     "gravity compensation": model(body='gravcomp="1"'),
+    "equality": model(
+        FIXED_TENDON.format("")
+        + '<equality><connect body1="lower" body2="cart" anchor="0 0 0"/><weld body1="lower" body2="cart"/>'
+        '<joint joint1="h1" joint2="h2"/><tendon tendon1="t"/><connect site1="s1" site2="s2"/></equality>'
+    ),
+    "tendon": model(
+        FIXED_TENDON.format(
+            'stiffness="1" damping="1" armature="1" actuatorfrcrange="-1 1" range="0 1" frictionloss="1" '
+            'solreflimit="-100 -10" solreffriction="0.03 2"'
+        )
+    ),
     "inactive equality": model('<equality><weld body1="lower" body2="cart" active="false"/></equality>'),
     "fixed tendon": model(FIXED_TENDON.format("") + actuator('<position tendon="t" kp="3"/>')),
     "actuators": model(
@@ -312,8 +305,9 @@ def test_accepted(mjcf, case):
 
 # What is refused only where it has an effect.
 HARMLESS = {
-    "tendon limit": "limit",
-    "tendon friction loss": "frictionloss",
+    "mixed solref of an equality": "equality",
+    "mixed solreflimit of a tendon": "limit",
+    "mixed solreffriction of a tendon": "frictionloss",
     "adhesive geom": "contact",
     "conveyor": "contact",
     "mixed solref of a geom": "contact",
@@ -437,6 +431,9 @@ SIMULATED = set(
     geom_pos geom_quat geom_size geom_friction geom_solref geom_solimp geom_solmix geom_margin geom_gap
     pair_friction pair_solref pair_solreffriction pair_solimp pair_margin pair_gap
     jnt_limited jnt_range jnt_margin jnt_solref jnt_solimp dof_frictionloss dof_solref dof_solimp
+    tendon_limited tendon_range tendon_margin tendon_solref_lim tendon_solimp_lim tendon_frictionloss tendon_solref_fri
+    tendon_solimp_fri tendon_stiffness tendon_damping tendon_armature tendon_lengthspring tendon_actfrclimited
+    tendon_actfrcrange tendon_length0 tendon_invweight0 eq_data eq_solref eq_solimp eq_active0
     body_invweight0 dof_invweight0 impratio tolerance ls_tolerance
     """.split()
 )
@@ -448,7 +445,12 @@ def busy_model():
     """A model that uses every kind of number that is simulated, so that a perturbed one shows: links overlap, a joint
     is beyond its limit, another rubs."""
     text = model(
-        FIXED_TENDON.format("")
+        FIXED_TENDON.format(
+            'stiffness="3" damping="1" armature="0.1" springlength="-1 0.2" actuatorfrcrange="-9 9" range="5 6" '
+            'frictionloss="0.1" margin="0.1"'
+        )
+        + '<equality><weld body1="lower" body2="cart" solref="1 1"/><joint joint1="h1" joint2="h2" solref="1 1"/>'
+        '<tendon tendon1="t" solref="1 1"/></equality>'
         + PAIR.format('condim="6" margin="6" solreffriction="0.03 1"')
         + actuator(
             '<motor joint="h1" ctrlrange="-9 9" forcerange="-9 9"/><general joint="h2" dyntype="filter" dynprm="0.1"'
@@ -457,7 +459,7 @@ def busy_model():
         ),
         joint='stiffness="2" damping="1" armature="0.1" springref="0.3" actuatorfrcrange="-9 9" frictionloss="0.1"',
         body='gravcomp="0.5"',
-        option='<option cone="elliptic" impratio="2"/>',
+        option='<option cone="elliptic" impratio="2" tolerance="1e-14" iterations="200"/>',
     )
     text = text.replace('name="h2"', 'name="h2" range="50 60" margin="0.1"').replace('pos="9 0 0"', 'pos="0.1 0 0"')
     return mujoco.MjModel.from_xml_string(text)
@@ -478,7 +480,7 @@ def motion(compiled):
 def settings():
     """Names of the numbers of a model: of links, joints, tendons and actuators, and the options (indices and ids are structure)."""
     compiled = busy_model()
-    prefixes = ("qpos", "body_", "jnt_", "dof_", "geom_", "pair_", "site_", "tendon_", "wrap_", "actuator_")
+    prefixes = ("qpos", "body_", "jnt_", "dof_", "geom_", "pair_", "site_", "tendon_", "wrap_", "eq_", "actuator_")
     for name in dir(compiled):
         value = getattr(compiled, name)
         if name.startswith(prefixes) and isinstance(value, np.ndarray) and value.size and value.dtype.kind in "fb":

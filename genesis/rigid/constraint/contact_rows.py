@@ -69,13 +69,15 @@ _PARAMETERS = """
         const int g = pairs.cpair_geom.data[2 * pair], h = pairs.cpair_geom.data[2 * pair + 1];
         const REAL mix = pairs.cpair_mix.data[pair];
         for (int k = 0; k < 5; ++k) {
-            const REAL a = item(parameters.geom_friction, g)[which_friction[k]], b = item(parameters.geom_friction, h)[which_friction[k]];
+            const int f = which_friction[k];
+            const REAL a = item(parameters.geom_friction, g)[f], b = item(parameters.geom_friction, h)[f];
             const REAL share = share_of_larger(mode, a, b);
             p.friction[k] = floor_of(share * a + (1 - share) * b);
         }
         const REAL imp_share = share_of_mixed(mode, mix);
         for (int k = 0; k < 5; ++k)
-            p.solimp[k] = imp_share * item(parameters.geom_solimp, g)[k] + (1 - imp_share) * item(parameters.geom_solimp, h)[k];
+            p.solimp[k] = imp_share * item(parameters.geom_solimp, g)[k]
+                          + (1 - imp_share) * item(parameters.geom_solimp, h)[k];
         for (int k = 0; k < 2; ++k) {
             const REAL *a = item(parameters.geom_solref, g), *b = item(parameters.geom_solref, h);
             const REAL share = share_of_solref(mode, mix, a, b, k);
@@ -210,7 +212,8 @@ _ADJOINT = """
             item(to_parameters.geom_solimp, h)[k] += (1 - imp_share) * by_solimp[k];
         }
         for (int k = 0; k < 2; ++k) {
-            const REAL share = share_of_solref(mode, mix, item(parameters.geom_solref, g), item(parameters.geom_solref, h), k);
+            const REAL *a = item(parameters.geom_solref, g), *b = item(parameters.geom_solref, h);
+            const REAL share = share_of_solref(mode, mix, a, b, k);
             item(to_parameters.geom_solref, g)[k] += share * by_solref[k];
             item(to_parameters.geom_solref, h)[k] += (1 - share) * by_solref[k];
         }

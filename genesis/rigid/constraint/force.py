@@ -1,8 +1,8 @@
 """Forces of the constraints at the solution, and the adjoint of the solution (MuJoCo: mj_constraintUpdate).
 
-Gradient, by the implicit function theorem: at the solution the residual M a - qfrc_smooth - J' f(J a - aref) is zero. So
-with z = H^-1 dL/da,  dL/dqfrc_smooth = z,  dL/dM = -z a',  and J, aref, D, losses and friction receive what they do from
-qfrc_constraint = J' f when the gradient of that is z. The outputs f and qfrc_constraint depend on a as well: their
+Gradient, by the implicit function theorem: at the solution the residual M a - qfrc_smooth - J' f(J a - aref) is zero.
+So with z = H^-1 dL/da,  dL/dqfrc_smooth = z,  dL/dM = -z a',  and J, aref, D, losses and friction receive what they do
+from qfrc_constraint = J' f when the gradient of that is z. The outputs f and qfrc_constraint depend on a as well: their
 gradients reach a through -J' C (...), which is added to dL/da first.
 """
 

@@ -1,19 +1,14 @@
 """Friction loss of dofs: a force against the motion, up to a bound (MuJoCo: mj_instantiateFriction)."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import warp as wp
 
 from genesis.model.contact import is_disabled
-from genesis.model.rows import FRICTION, Block, RowKind, Slots
+from genesis.model.rows import FRICTION, Block, RowKind, Slots, Structure
 from genesis.types import real, taped
 
-if TYPE_CHECKING:
-    from genesis.model.arrays import Model
 
-
-def describe(model: "Model") -> Slots:
+def describe(model: Structure) -> Slots:
     """Of every dof, since a loss that is zero may be set later; ``frictionloss_on``: whether the scene has any."""
     m = model.mj_model
     on = not is_disabled(m, "FRICTIONLOSS")

@@ -1,6 +1,7 @@
-"""Limits of joints: two rows each, lower and upper end; a ball joint has one, the angle (MuJoCo: mj_instantiateLimit)."""
+"""Limits of joints: two rows each, lower and upper end; a ball joint has one, the angle.
 
-from typing import TYPE_CHECKING
+MuJoCo: mj_instantiateLimit.
+"""
 
 import mujoco
 import numpy as np
@@ -8,15 +9,12 @@ import warp as wp
 
 from genesis.math.spatial import quat_log, quat_normalize
 from genesis.model.contact import is_disabled
-from genesis.model.rows import LIMIT, Block, RowKind, Slots
+from genesis.model.rows import LIMIT, Block, RowKind, Slots, Structure
 from genesis.rigid.kinematics import BALL, read_quat
 from genesis.types import real, taped
 
-if TYPE_CHECKING:
-    from genesis.model.arrays import Model
 
-
-def describe(model: "Model") -> Slots:
+def describe(model: Structure) -> Slots:
     """Of joints that the scene limits; ``jnt_limited``: which these are."""
     m = model.mj_model
     free, ball = (int(getattr(mujoco.mjtJoint, f"mjJNT_{name}")) for name in ("FREE", "BALL"))

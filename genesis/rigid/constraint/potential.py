@@ -178,8 +178,9 @@ CONTACT_HESSIAN = f"""
 
 # Gradients of D and mu, where that of the force is ``F``; added to ``to_D`` and ``to_mu``. (That of y is -C F.)
 #
-# Pyramid: force . F is the sum over edges e = y[0] +- mu_r y[r] of -D e (F[0] +- mu_r F[r]). Middle zone of the elliptic
-# cone, with T = |mu_r y_r|, S = sum of F_r mu_r^2 y_r / T and c the cone: force . F = D0 / (1 + c^2) (y[0] - T) (S - F[0]).
+# Pyramid: force . F is the sum over edges e = y[0] +- mu_r y[r] of -D e (F[0] +- mu_r F[r]). Middle zone of the
+# elliptic cone, with T = |mu_r y_r|, S = sum of F_r mu_r^2 y_r / T and c the cone:
+# force . F = D0 / (1 + c^2) (y[0] - T) (S - F[0]).
 CONTACT_ADJOINT = f"""
     auto add_adjoint = [&](auto dim, const REAL* y, const REAL* F, const REAL* D, const REAL* mu, auto s, REAL* to_D,
                            REAL* to_mu) {{

@@ -1,0 +1,73 @@
+"""Small models of each kind of constraint row, alone, and together with contacts, limits and friction on the same
+dofs."""
+
+import re
+
+_CHAIN = """
+<body name="a1" pos="0 0 1"><joint name="j1" axis="0 1 0" {joint}/><geom {geom} size=".05" fromto="0 0 0 .4 0 0"/>
+  <body name="a2" pos=".4 0 0"><joint name="j2" axis="0 0 1" {joint}/><geom {geom} size=".05" fromto="0 0 0 .3 .1 0"/>
+    <body name="a3" pos=".3 .1 0"><joint name="j3" type="slide" axis="1 0 0" {joint}/>
+      <geom {geom} size=".05" fromto="0 0 0 .2 0 .1"/><site name="tip" pos=".2 .05 .1" euler="20 30 40"/></body></body>
+  <body name="a4" pos=".1 .2 0"><joint name="j4" axis="1 1 0" {joint}/><geom {geom} size=".06" fromto="0 0 0 0 .4 .1"/>
+  </body></body>
+<body name="f1" pos=".3 -.5 .9"><freejoint/><geom name="box" type="box" size=".1 .2 .15" {solid}/>
+  <site name="grip" pos=".1 .05 .1" euler="10 50 -40"/></body>
+<body name="b1" pos="-.5 .3 1.1"><joint name="ball" type="ball" {ball}/><geom {geom} size=".07" fromto="0 0 0 0 .1 -.4"/>
+</body>
+"""
+_PLANE = '<geom type="plane" size="5 5 .1" pos="0 0 .75" {solid}/>'
+
+_TENDONS = """<tendon>
+<fixed name="t1" {tendon}><joint joint="j1" coef="1.5"/><joint joint="j2" coef="-.7"/></fixed>
+<fixed name="t2" {tendon}><joint joint="j3" coef="2"/><joint joint="j4" coef=".6"/><joint joint="j1" coef="-.4"/></fixed>
+</tendon>"""
+
+# What each kind needs: equality elements, or attributes of joints and tendons.
+_SOFT = 'solref=".03 1.2" solimp=".8 .95 .03 .4 2.5"'
+KINDS = {
+    "connect": {
+        "equality": f'<connect body1="a3" body2="f1" anchor=".2 .1 .1" {_SOFT}/>'
+        '<connect body1="b1" anchor="0 .1 -.4"/><connect body1="a4" body2="a3" anchor=".1 .1 .1"/>'
+    },
+    "connect of sites": {"equality": f'<connect site1="tip" site2="grip" {_SOFT}/>'},
+    "weld": {
+        "equality": f'<weld body1="a3" body2="f1" {_SOFT}/>'
+        '<weld body1="b1" relpose=".1 .2 .3 .9 .1 .3 .2" torquescale=".3" anchor=".1 -.1 .2"/>'
+        '<weld body1="a4" body2="a2" torquescale="2"/>'
+    },
+    "weld of sites": {"equality": f'<weld site1="grip" site2="tip" torquescale=".5" {_SOFT}/>'},
+    "joint equality": {
+        "equality": f'<joint joint1="j2" joint2="j1" polycoef=".1 .7 -.3 .2 .05" {_SOFT}/>'
+        '<joint joint1="j3" polycoef=".05 0 0 0 0"/><joint joint1="j1" joint2="j4" polycoef="0 -1 0 0 0"/>'
+    },
+    "tendon equality": {
+        "tendon": "",
+        "equality": f'<tendon tendon1="t2" tendon2="t1" polycoef=".1 .7 -.3 .2 .05" {_SOFT}/>'
+        '<tendon tendon1="t1" polycoef=".2 0 0 0 0"/>',
+    },
+    "tendon friction": {"tendon": 'frictionloss=".8" solreffriction=".03 1"'},
+    "tendon limit": {"tendon": 'range="-.2 .3" margin=".02" solreflimit=".03 1.2" solimplimit=".8 .95 .03 .4 2.5"'},
+    "tendon spring": {"tendon": 'stiffness="40" damping="3" springlength="-.1 .2" armature=".1"'},
+    "locked joint": {"joint": 'range="10 10" solreflimit=".03 1"'},
+    "limits and friction": {"joint": 'range="-20 30" frictionloss=".5" margin=".05"'},
+}
+BUSY = {"joint": 'range="-20 30" frictionloss=".2"', "solid": True}
+
+
+def model(kind: str, busy: bool = False, cone: str = "pyramidal", integrator: str = "Euler", timestep: float = 0.002):
+    """MJCF text. ``busy``: with contacts (on a plane, and the box with links), limits and friction as well."""
+    what = KINDS[kind]
+    joint = (BUSY["joint"] if busy and "joint" not in what else "") + " " + what.get("joint", "")
+    geom = 'type="capsule"' + (' condim="4"' if busy else ' contype="0" conaffinity="0"')
+    solid = 'condim="3" friction=".8 .02 .01"' if busy else 'contype="0" conaffinity="0"'
+    joint = f'damping=".1" armature=".01" {joint}'
+    ball = re.sub('range="[^ ]* ([^ ]*)"', r'range="0 \1"', joint)
+    bodies = _CHAIN.format(joint=joint, ball=ball, geom=geom, solid=solid)
+    plane = _PLANE.format(solid=solid) if busy else ""
+    tendons = _TENDONS.format(tendon=what["tendon"]) if "tendon" in what else ""
+    equality = f"<equality>{what['equality']}</equality>" if "equality" in what else ""
+    return (
+        f'<mujoco><compiler autolimits="true"/><option cone="{cone}" integrator="{integrator}" timestep="{timestep}" '
+        f'tolerance="0" iterations="200" impratio="2"/>'
+        f"<worldbody>{plane}{bodies}</worldbody>{tendons}{equality}</mujoco>"
+    )
