@@ -129,11 +129,11 @@ FIELDS: dict[str, Field] = {
     "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
     # linear systems
     "qH": Field(real, lambda m: (m.nM,)),
-    "qLD": Field(real, lambda m: (m.nM,)),
-    "qLDiagInv": Field(real, lambda m: (m.nv,)),
-    "z": Field(real, lambda m: (m.nv,)),
+    "qLD": Field(real, lambda m: (m.nM,), differentiable=False),
+    "qLDiagInv": Field(real, lambda m: (m.nv,), differentiable=False),
+    "z": Field(real, lambda m: (m.nv,), differentiable=False),
     "free_matrix": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),)),
-    "free_lu": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),)),
+    "free_lu": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),), differentiable=False),
     # observations
     "xvel": Field(vec6, lambda m: (m.nbody,)),
     "xacc": Field(vec6, lambda m: (m.nbody,)),
