@@ -89,7 +89,7 @@ class Model:
         cpair_kind (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ...; cpair_dim (ncpair,): condim
         cpair_params (ncpair,): of ``genesis.model.contact``: PARAMS_MIXED, ...; cpair_explicit (ncpair,): row of the
             ``pair_`` parameters, or 0
-        cpair_of (ncg, ncg): cpair of two cgeoms, or -1
+        cpair_of (ncg, ncg): first cpair of two cgeoms, or -1; cpair_next (ncpair,): the next of the same two, or -1
         cpair_chain (ncpair,): row of the ragged lists chain_dof, chain_sign: dofs (ascending) that move only the body
             of the second geom (+1) or only that of the first (-1)
     and in ``constants``:

@@ -7,12 +7,11 @@ Two numberings:
 
 The filters are those of ``mj_broadphase`` and ``mj_collision``: a pair is tested if the two bodies are not welded
 together, not parent and child (unless one is the world or the flag ``filterparent`` is off), not excluded, and the
-geoms' ``contype`` and ``conaffinity`` match. An explicit ``<pair>`` replaces the pair of the same two geoms and passes
-every filter. A ``<pair>`` of geoms that no dof moves against each other is left out: MuJoCo shows its contacts, and
-makes no constraint of them.
+geoms' ``contype`` and ``conaffinity`` match. Explicit ``<pair>``s replace the pair of the same two geoms and pass every
+filter; several of the same geoms make contacts each. A ``<pair>`` of geoms that no dof moves against each other is left
+out: MuJoCo shows its contacts, and makes no constraint of them.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import mujoco
@@ -117,15 +116,16 @@ def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
         for values in (m.geom_bodyid, m.geom_type, m.body_weldid, m.body_geomnum, m.body_bvhadr)
     )
     midphase = not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
-    found: dict[tuple[int, int], tuple[tuple[int, ...], Pair]] = {}
+    found: list[tuple[tuple[int, ...], Pair]] = []
+    explicit: set[tuple[int, int]] = set()
     named = zip(m.pair_geom1.tolist(), m.pair_geom2.tolist(), strict=True)
     for index, (first, second) in enumerate(named):
         low, high = sorted((body[first], body[second]))
         if weld[low] != weld[high]:
-            pair = Pair(*_by_type(kind, first, second), index)
-            found[min(first, second), max(first, second)] = ((low, high, 0, index), pair)
+            found.append(((low, high, 0, index), Pair(*_by_type(kind, first, second), index)))
+            explicit.add((min(first, second), max(first, second)))
     for first, second in _filtered(m):
-        if (first, second) not in found:
+        if (first, second) not in explicit:
             # Within a pair of bodies MuJoCo sorts what its bounding volume hierarchy yields; without one it takes the
             # geoms as they come.
             low, high = body[first], body[second]
@@ -133,8 +133,8 @@ def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
             several = geomnum[low] > 1 or geomnum[high] > 1
             ordered = several and midphase and bvh[low] >= 0 and bvh[high] >= 0
             place = (pair.geom1, pair.geom2) if ordered else (first, second)
-            found[first, second] = ((low, high, 1, *place), pair)
-    ordered_pairs = [pair for _, pair in sorted(found.values(), key=lambda entry: entry[0])]
+            found.append(((low, high, 1, *place), pair))
+    ordered_pairs = [pair for _, pair in sorted(found, key=lambda entry: entry[0])]
     return [pair for pair in ordered_pairs if (kind[pair.geom1], kind[pair.geom2]) not in _NEVER]
 
 
@@ -170,11 +170,8 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     """Cgeoms and cpairs of the model.
 
     `body_dofs`: of each body, the dofs that move it; `max_contacts`: contact slots per environment, None: as many as
-    the model needs (`_slots`). Raises `GenesisException` for a pair of shapes without a closed form, and for two
-    <pair>s of the same geoms.
+    the model needs (`_slots`). Raises `GenesisException` for a pair of shapes without a closed form.
     """
-    if repeated_pairs(m):
-        raise GenesisException(f"several <pair>s of the same geoms: {repeated_pairs(m)}.")
     pairs = tested_pairs(m)
     types = np.asarray(m.geom_type).tolist()
     open_ended = [kinds for pair in pairs if (kinds := (types[pair.geom1], types[pair.geom2])) not in KINDS]
@@ -189,14 +186,6 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     contacts.nconmax = min(max_contacts, _bound(contacts)) if max_contacts else _slots(contacts)
     contacts.indices = {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in contacts.indices.items()}
     return contacts
-
-
-def repeated_pairs(m: mujoco.MjModel) -> list[tuple[int, int]]:
-    """Geoms that several <pair>s name: MuJoCo would let them touch several times."""
-    if is_disabled(m, "CONTACT"):
-        return []
-    named = [(int(min(a, b)), int(max(a, b))) for a, b in zip(m.pair_geom1, m.pair_geom2, strict=True)]
-    return [geoms for geoms, count in Counter(named).items() if count > 1]
 
 
 def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None:
@@ -265,7 +254,11 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]
     table = np.full((contacts.ncg, contacts.ncg), -1)
-    table[cgeoms[:, 0], cgeoms[:, 1]] = table[cgeoms[:, 1], cgeoms[:, 0]] = np.arange(len(pairs))
+    following = np.full(len(pairs), -1)
+    for pair in reversed(range(len(pairs))):  # several <pair>s of the same geoms follow one another
+        g, h = cgeoms[pair]
+        following[pair] = table[g, h]
+        table[g, h] = table[h, g] = pair
     contacts.indices |= {
         "cpair_geom": cgeoms,
         "cpair_kind": kinds,
@@ -274,6 +267,7 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cpair_explicit": at,
         "cpair_body": bodies,
         "cpair_of": table,
+        "cpair_next": following,
     }
     contacts.constants |= {
         "cpair_margin": of_pair(m.pair_margin, margin[one] + margin[two]),

@@ -101,8 +101,8 @@ class RowTable:
         owners: of each row what it is to what: ("the lower limit of", "joint", 3)
         present: whether there is a constraint with the model's own numbers
         indices: efc_law (nefc,); efc_dof, ragged by row (efc_dof_adr), the dofs of each row; efc_block_adr
-            (nblock + 1,) first row of each block; efc_softness (nblock,) row of ``efc_solref``; efc_edge (n, 3): row and two trees
-            that it couples; and what the kinds have
+            (nblock + 1,) first row of each block; efc_softness (nblock,) row of ``efc_solref``; efc_edge (n, 3): row
+            and two trees that it couples; and what the kinds have
         constants, theta: what the kinds have. The solrefs of all kinds come first, one after the other, then the
             solimps: together they are ``efc_solref`` and ``efc_solimp``
     """

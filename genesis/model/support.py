@@ -271,7 +271,7 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
             found.setdefault((owner, what), []).append(element)
         for (owner, what), elements in found.items():
             complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
-    complaints += _repeated_pairs(mj_model, names) + _shapes_without_closed_form(mj_model, names)
+    complaints += _shapes_without_closed_form(mj_model, names)
     if complaints:
         raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
 
@@ -410,14 +410,6 @@ _WAYS_OUT = {
     "(RigidOptions(enable_collision=False))",
     False: f"{_SWITCH_OFF} or all contact (RigidOptions(enable_collision=False))",
 }
-
-
-def _repeated_pairs(m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
-    complaints = []
-    for geoms in contact.repeated_pairs(m):
-        (owner, first), (_, second) = (_owner(m.geom(geom).name, names) for geom in geoms)
-        complaints.append(f"{_who(owner)}several <pair>s of geoms '{first}' and '{second}': keep one of them")
-    return complaints
 
 
 def _who(*owners: str) -> str:

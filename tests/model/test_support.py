@@ -79,10 +79,6 @@ REFUSED = {
         model(PAIR.format('solreffriction="1 -1"')),
         r"pair 'pair0': solreffriction: mixes",
     ),
-    "repeated pairs": (
-        model("<contact>" + 2 * '<pair geom1="g" geom2="g2"/>' + "</contact>"),
-        r"entity 'r': several <pair>s of geoms 'g' and 'g2': keep one of them",
-    ),
     "noslip": (model(option='<option noslip_iterations="3"/>'), r"against slip \(option noslip_iterations=3\): set "),
     "override": (model(option='<option><flag override="enable"/></option>'), r"flag override=\"enable\""),
     "exact diagonal": (model(option='<option><flag diagexact="enable"/></option>'), r"flag diagexact=\"enable\""),
@@ -315,7 +311,6 @@ HARMLESS = {
     "mixed solreffriction": "frictionloss",
     "adhesive pair": "contact",
     "mixed solref of a pair": "contact",
-    "repeated pairs": "contact",
     "noslip": "constraint",
     "override": "constraint",
     "exact diagonal": "constraint",

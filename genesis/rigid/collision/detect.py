@@ -85,6 +85,7 @@ def broad_phase(
     cgeom_plane: wp.array(dtype=int),
     cgeom_bounded: wp.array(dtype=int),
     cpair_of: wp.array2d(dtype=int),
+    cpair_next: wp.array(dtype=int),
     cpair_margin: wp.array(dtype=real),
     cpair_gap: wp.array(dtype=real),
     cgeom_rbound: wp.array(dtype=real),
@@ -144,21 +145,23 @@ def broad_phase(
                     other = n
                 else:
                     p = cpair_of[g, h]
-                    if p >= 0:
+                    while p >= 0:
                         if may_touch(
                             w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat
                         ):
                             candidate[w, count] = p
                             count += 1
+                        p = cpair_next[p]
         for a in range(cgeom_plane.shape[0]):
             for b in range(n):
                 p = cpair_of[cgeom_plane[a], cgeom_bounded[b]]
-                if p >= 0:
+                while p >= 0:
                     if may_touch(
                         w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat
                     ):
                         candidate[w, count] = p
                         count += 1
+                    p = cpair_next[p]
         # ascending, so that contacts do not change places when shapes pass each other; shell sort
         gap = count // 2
         while gap > 0:
