@@ -121,7 +121,7 @@ def projected_wrenches(m, data):
 
 
 def passive(run):
-    m, d = run.m, run.data
+    d = run.data
     J = tendon_jacobian(run)
     along = tendon_force(run)
     return [(run.view("qfrc_passive").numpy(), d.qfrc_spring + d.qfrc_damper - J.T @ along)]
