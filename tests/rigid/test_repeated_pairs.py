@@ -50,7 +50,7 @@ def test_gradient_by_the_parameters_of_each():
     engine = Engine(compile_model(model(0), constraints=True))
     data = mujoco.MjData(engine.mj_model)
     data.qvel[:] = 0.3 * np.random.default_rng(0).standard_normal(12)
-    data.qvel[2] -= 1.0  # the box is pressed onto the plane
+    data.qvel[2], data.qvel[8] = -1.0, -3.0  # the box is pressed onto the plane, the ball onto the box
     state, command = engine.state_of(data), engine.command()
     theta = engine.theta.clone().requires_grad_()
     mix = torch.tensor(np.random.default_rng(1).standard_normal(state.shape))
