@@ -21,7 +21,7 @@ help:
 	@echo "make fuzz      make random calls with random arguments, report whatever is no GenesisException"
 	@echo "make examples  run the programs of examples/"
 	@echo "make lint      ruff and mypy"
-	@echo "make stubs     write what editors see of the parameters' setters and getters"
+	@echo "make stubs     write what follows from the catalogue of parameters: accessors.pyi, a table of docs"
 	@echo "make format    let ruff format the code"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -60,7 +60,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 stubs: $(INSTALLED)
-	$(BIN)/python -m genesis.entities.accessor_stub
+	$(BIN)/python -m genesis.entities.catalogue_texts
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,7 @@
 """Setters and getters that follow from the catalogue of parameters: one pair for each entry, made when classes are.
 
 A new entry of :mod:`genesis.world.catalogue` has its methods without a line here. What editors and type checkers see of
-them is in `accessors.pyi`, which `python -m genesis.entities.accessor_stub` (`make stubs`) writes.
+them is in `accessors.pyi`, which `python -m genesis.entities.catalogue_texts` (`make stubs`) writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Made by `python -m genesis.entities.accessor_stub` from the catalogue of parameters; not to be edited."""
+"""Made by `python -m genesis.entities.catalogue_texts` from the catalogue of parameters; not to be edited."""
 
 from typing import Any
 

@@ -7,14 +7,20 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities import RigidEntity, RigidGeom, RigidLink, accessor_stub, made_methods
+from genesis.entities import RigidEntity, RigidGeom, RigidLink, catalogue_texts, made_methods
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS, PAIR_PARAMETERS, PARAMETERS
 from tests.entities.worlds import world
 
 
 def test_the_stub_file_is_up_to_date():
-    assert accessor_stub.PATH.read_text() == accessor_stub.text(), "run `make stubs`"
+    assert catalogue_texts.STUB.read_text() == catalogue_texts.stub(), "run `make stubs`"
+
+
+def test_the_documentation_is_up_to_date():
+    present = catalogue_texts.PAGE.read_text()
+    assert catalogue_texts.page(present) == present, "run `make stubs`"
+    assert all(f"`{name}`" in present for name in ENTITY_PARAMETERS)
 
 
 @pytest.mark.parametrize("name", ENTITY_PARAMETERS)
