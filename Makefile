@@ -12,7 +12,7 @@ ARGS ?=
 # Workers that share the tests.
 WORKERS ?= 2
 
-.PHONY: help install demo bench test fuzz examples lint format clean
+.PHONY: help install demo bench test fuzz examples lint stubs format clean
 
 help:
 	@echo "make demo      optimise the motion of a Franka Panda through the physics, write controls and a plot"
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz      make random calls with random arguments, report whatever is no GenesisException"
 	@echo "make examples  run the programs of examples/"
 	@echo "make lint      ruff and mypy"
+	@echo "make stubs     write what follows from the catalogue of parameters: accessors.pyi, a table of docs"
 	@echo "make format    let ruff format the code"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -57,6 +58,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+stubs: $(INSTALLED)
+	$(BIN)/python -m genesis.entities.catalogue_texts
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -30,7 +30,7 @@ def many_envs(n_envs: int, steps: int) -> None:
         scene, robot = humanoids(n_envs, cone)
         built = time.perf_counter()
         forward, backward, grads = gradients_of_final_state(scene, robot, steps, seed=0)
-        contacts = scene._observer.get("ncon").double().mean()
+        contacts = scene.world.observer.get("ncon").double().mean()
         each = 1e6 / n_envs / steps
         print(
             f"humanoid, {cone} cone, {n_envs} envs x {steps} steps: build {built - start:.1f} s, "

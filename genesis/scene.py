@@ -7,7 +7,6 @@ import itertools
 import math
 import operator
 import os
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,40 +14,28 @@ import torch
 
 from genesis import runtime
 from genesis.eager import keep_eager
-from genesis.entities.indexing import (
-    fit,
-    kept,
-    plain_tensors,
-    read_tensor,
-    require_finite,
-    scatter,
-    select_envs,
-    select_range,
-)
+from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_solver import RigidSolver
+from genesis.entities.rolling import field_of, read_controls
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
-from genesis.grad.tensor import Tensor
 from genesis.materials import Rigid
 from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.rigid.door import refuse_transforms
-from genesis.states import SimState, fingerprint, load_checkpoint, save_checkpoint
+from genesis.states import SimState, packed_state
 from genesis.surfaces import Surface
 from genesis.trajectory import Trajectory
+from genesis.world.arguments import fit, plain_tensors, read_tensor, require_finite, select_envs, select_range
+from genesis.world.catalogue import GRAVITY
+from genesis.world.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     import mujoco
 
-    from genesis.entities.commands import CommandBuffer
-    from genesis.entities.observer import Observer
-    from genesis.entities.parameter_store import ParameterStore
-    from genesis.grad.rollout import Plan
-    from genesis.model.arrays import Model
-    from genesis.model.compose import Composed
-    from genesis.rigid.command import Command
-    from genesis.rigid.dynamics import Dynamics
+    from genesis.grad.tensor import Tensor
+    from genesis.world.world import World
 
 _uids = itertools.count(1)
 # Which backward pass of torch runs in this thread; -1: none. Torch's own code (FSDP, checkpointing) asks in this way.
@@ -97,21 +84,10 @@ class Scene:
         self.vis_options: VisOptions = _option("vis_options", vis_options, VisOptions)
         self.viewer_options: ViewerOptions = _option("viewer_options", viewer_options, ViewerOptions)
         self.uid = next(_uids)
-        self._self_ref = weakref.ref(self)
         self._requires_grad = self.sim_options.requires_grad
         self._entities: list[RigidEntity] = []
         self._rigid_solver = RigidSolver(self)
-        self._built = False
-        self._warned_of_dropped_graph = False
-        self._n_envs = 0
-        self._cur_step = 0
-        self._composed: Composed
-        self._model: Model
-        self._dynamics: Dynamics
-        self._parameters: ParameterStore
-        self._commands: CommandBuffer
-        self._observer: Observer
-        self._state: torch.Tensor
+        self._world: World | None = None
 
     def __copy__(self):
         raise GenesisException(
@@ -126,7 +102,7 @@ class Scene:
         return self.__copy__()
 
     def __repr__(self) -> str:
-        stage = f"built, n_envs {self._n_envs}, step {self._cur_step}" if self._built else "not built"
+        stage = f"built, n_envs {self.n_envs}, step {self.cur_step}" if self._world is not None else "not built"
         return f"<Scene {self.uid}: {len(self._entities)} entities, {stage}>"
 
     # -- making it ----------------------------------------------------------------------------------------------------
@@ -140,7 +116,7 @@ class Scene:
 
         Raises GenesisException after `build()`, for a name taken, a wrong type, and a file that does not exist.
         """
-        if self._built:
+        if self._world is not None:
             raise GenesisException("add_entity: the scene is built already; add every entity before build().")
         if not isinstance(morph, Morph):
             raise GenesisException(f"add_entity: `morph` is {morph!r}; expected a morph, as gs.morphs.URDF(file=...).")
@@ -182,7 +158,7 @@ class Scene:
 
         Raises GenesisException at a second call, for a bad argument, and for what the model cannot be built from.
         """
-        if self._built:
+        if self._world is not None:
             raise GenesisException("build: the scene is built already; make a new Scene to build another.")
         refuse_transforms("scene.build()")
         n_envs = _integer("n_envs", n_envs, 0)
@@ -191,59 +167,25 @@ class Scene:
         env_spacing = _spacing(env_spacing)
         runtime.require_init()
         with plain_tensors():
-            self._assemble(n_envs)
-        keep_eager()
-        self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
-        self.center_envs_at_origin = center_envs_at_origin
+            with not_collected():
+                # Only here: they bring MuJoCo and the kernels along.
+                from genesis.model.compose import EntitySpec
+                from genesis.world.world import build_world
 
-    def _assemble(self, n_envs: int) -> None:
-        # Only here: they bring MuJoCo and the kernels along.
-        with not_collected():
-            from genesis.entities.commands import CommandBuffer
-            from genesis.entities.observer import Observer
-            from genesis.entities.parameter_store import ParameterStore
-            from genesis.grad import bridge
-            from genesis.model.arrays import Model
-            from genesis.model.compose import EntitySpec, compose
-            from genesis.rigid.constraint import kinds
-            from genesis.rigid.cpu import CpuDynamics
-            from genesis.rigid.graph import GraphDynamics
-
-        specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
-        composed = compose(specs, self.sim_options, self.rigid_options)
-        model = Model(composed.mj_model, kinds.KINDS, self.rigid_options.max_contacts)
-        n_worlds = max(n_envs, 1)
-        dynamics: Dynamics
-        clip = self.sim_options.gradient_clip
-        if runtime.device.type == "cpu":
-            dynamics = CpuDynamics(model, n_worlds, runtime.device, self.substeps, clip, runtime.num_threads)
-        else:
-            dynamics = GraphDynamics(model, n_worlds, runtime.device, self.substeps, clip)
-        start = torch.zeros((n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device)
-        start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
-
-        self._n_envs = n_envs
-        self._composed, self._model, self._dynamics = composed, model, dynamics
-        self._nq, self._nv = model.nq, model.nv
-        self._advance, self._observe = bridge.step, bridge.observe
-        self._require_slots = bridge.require_slots_of_cuda
-        self._commands = CommandBuffer(n_worlds, model.nv, model.nu)
-        self._observer = Observer(self)
-        self._parameters = ParameterStore(self, model)
-        self._start = self._state = start
-        self._solution: torch.Tensor | None = None  # where the constraint solver starts; no part of the state
-        for entity, place in zip(self._entities, composed.entities, strict=True):
-            entity._attach(place, composed.mj_model)
-        self._fingerprint = fingerprint(self)
-        self._built = True
+            specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
+            world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs)
+        self._world = world
         runtime.logger.info(
             "Scene %d built: %d entities, %d links, %d dofs, n_envs %d.",
             self.uid,
             len(self._entities),
-            model.nbody - 1,
-            model.nv,
+            world.model.nbody - 1,
+            world.nv,
             n_envs,
         )
+        keep_eager()
+        self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
+        self.center_envs_at_origin = center_envs_at_origin
 
     # -- running it ---------------------------------------------------------------------------------------------------
 
@@ -256,28 +198,14 @@ class Scene:
         has more contacts than room for them (on the CPU only: on CUDA the host would have to wait for the device), and
         when it is called while a backward pass runs.
         """
-        self._require_built("step")
+        world = self._built("step")
         if _graph_task() != _NO_GRAPH_TASK:
             raise GenesisException(
                 "scene.step: called while a backward pass runs, as torch.utils.checkpoint or a hook does. It would "
                 "advance the scene once more, from its present state, and the gradient would be of another motion. A "
                 "long horizon needs no checkpointing of torch's: a recorded step keeps its state and controls only."
             )
-        commands = self._commands
-        record = self._requires_grad and torch.is_grad_enabled()
-        theta = self._parameters.theta_of_envs()
-        if torch.is_inference_mode_enabled():
-            with plain_tensors():
-                self._state, self._solution = self._advance(
-                    self._dynamics, self._state, theta, commands.command, self._solution, False
-                )
-        else:
-            self._state, self._solution = self._advance(
-                self._dynamics, self._state, theta, commands.command, self._solution, record, self._cur_step
-            )
-        self._cur_step += 1
-        self._observer.clear()
-        commands.end_step()
+        world.step()
 
     def rollout(
         self,
@@ -299,51 +227,27 @@ class Scene:
 
         Raises GenesisException, and keeps state and commands, as `step()` does, and for controls that do not fit.
         """
-        self._require_built("rollout")
+        world = self._built("rollout")
         if _graph_task() != _NO_GRAPH_TASK:
             raise GenesisException("scene.rollout: called while a backward pass runs; it would advance the scene anew.")
-        from genesis.entities.rolling import read_controls
         from genesis.grad import rollout
 
         owner = "scene.rollout"
         limit = rollout.read_memory_limit(memory_limit, owner)
-        given = read_controls(self, controls, control, n_steps, owner, sparing=limit is not None)
-        if limit is not None and self._commands.has_wrench:
+        given = read_controls(world, self._entities, controls, control, n_steps, owner, sparing=limit is not None)
+        if limit is not None and world.commands.has_wrench:
             limit //= 2  # the first step is a run of its own, and the states of both are put together
-        plan = rollout.plan(self._dynamics, given.n_steps, limit, owner)
-        saved = self._commands.saved()
+        plan = rollout.plan(world.dynamics, given.n_steps, limit, owner)
+        saved = world.commands.saved()
         try:
             with plain_tensors():
-                command = given.install(self)
-                final, states, solution = self._roll(command, plan)
+                command = given.install(world)
+                final, states, solution = world.roll(command, plan)
         except BaseException:
-            self._commands.go_back(saved)
+            world.commands.go_back(saved)
             raise
-        self._state = final
-        self._solution = solution if self._model.constrained else None
-        self._cur_step += given.n_steps
-        self._observer.clear()
-        self._commands.end_step()
-        return Trajectory(self, self._dynamics, states, self._parameters.theta(), given.n_steps, command)
-
-    def _roll(self, command: Command, plan: Plan) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Final state, every state if they are kept, and the constraint solver's solution."""
-        from genesis.grad import rollout
-
-        record = self._requires_grad and torch.is_grad_enabled()
-        theta = self._parameters.theta_of_envs()
-        state, guess, index = self._state, self._solution, self._cur_step
-        pieces = [(command, plan)]
-        if self._commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
-            pieces = rollout.split_off_first_step(command, plan)
-        parts: list[torch.Tensor] = []
-        for part, part_plan in pieces:
-            state, states, guess = rollout.rollout(self._dynamics, state, theta, part, guess, part_plan, record, index)
-            index += part_plan.n_steps
-            parts.append(states)
-        if not plan.keeps_all:
-            return state, None, guess
-        return state, parts[0] if len(parts) == 1 else torch.cat([parts[0], parts[1][1:]]), guess
+        world.arrive(final, solution, given.n_steps)
+        return Trajectory(self._entities, world, world.dynamics, states, world.theta.packed(), given.n_steps, command)
 
     def linearize(self, control: str = "actuators") -> tuple[Tensor, Tensor]:
         """Exact derivatives `A, B` of the next step at the present state and commands: dx' = A dx + B du.
@@ -359,19 +263,11 @@ class Scene:
 
         Raises GenesisException when the step diverges, or an env has more contacts than room.
         """
-        self._require_built("linearize")
-        from genesis.entities.rolling import field_of
-        from genesis.grad import bridge
-
+        world = self._built("linearize")
         field = field_of(control, "scene.linearize")
-        dynamics = self._dynamics
         refuse_transforms("scene.linearize()")
-        with torch.no_grad(), plain_tensors(), dynamics.lock:
-            found = dynamics.jacobians(self._parameters.theta(), self._commands.command, self._read_state(), field)
-            bridge.require_slots(dynamics, found.crowded)
-            if found.diverged:
-                raise bridge.diverged(found.diverged, "the step that was linearised")
-        return self._wrap(found.state), self._wrap(found.control)
+        by_state, by_control = world.linearize(field)
+        return world.wrap(by_state), world.wrap(by_control)
 
     def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.
@@ -382,42 +278,24 @@ class Scene:
         Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, and a bad
         index.
         """
-        self._require_built("reset")
+        world = self._built("reset")
         refuse_transforms("scene.reset()")
-        envs = select_envs(self, envs_idx, "scene.reset", unique=True)
-        target = self._start if state is None else self._fitting("reset", state)
-        self._parameters.warn_of_stale_values()
-        self._parameters.refresh()
-        if envs is None:
-            self._cur_step = 0
-            self._solution = None
-            self._dynamics.forget_lost_contacts()
-            self._commands.clear()
-            self._set_state(target)
-            return
-        if self._solution is not None:
-            self._solution = kept(self._solution.index_fill(0, envs.tensor(), 0.0))
-        self._dynamics.forget_lost_contacts(envs.tensor())
-        self._commands.clear_envs(envs)
-        columns = select_range(target.shape[1], 0, target.shape[1])
-        self._set_state(scatter(self._state, envs, columns, target.index_select(0, envs.tensor())))
+        envs = select_envs(world, envs_idx, "scene.reset", unique=True)
+        world.reset(world.start if state is None else packed_state(state, world, "scene.reset"), envs)
 
     def detach(self) -> None:
         """Cut the graph here (truncated backpropagation): later losses do not reach earlier steps and commands.
 
         Physical parameters stay attached to the tensors they were set from.
         """
-        self._require_built("detach")
+        world = self._built("detach")
         refuse_transforms("scene.detach()")
-        self._commands.detach()
-        self._parameters.warn_of_stale_values()
-        self._parameters.refresh()
-        self._set_state(self._state.detach())
+        world.detach()
 
     def get_state(self) -> SimState:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
-        self._require_built("get_state")
-        state = SimState(self, self._read_state(), self._parameters.theta(), self._fingerprint, self._cur_step)
+        world = self._built("get_state")
+        state = SimState(self, world, world.read_state(), world.theta.packed(), world.cur_step)
         if torch.is_grad_enabled():
             return state
         with plain_tensors():
@@ -432,9 +310,9 @@ class Scene:
         when the state is not finite, and when positions or velocities are above 1e10, where MuJoCo too takes a
         simulation for diverged.
         """
-        self._require_built("save_checkpoint")
+        world = self._built("save_checkpoint")
         refuse_transforms("scene.save_checkpoint()")
-        save_checkpoint(self, _path("save_checkpoint", path))
+        save_checkpoint(world, _path("save_checkpoint", path))
 
     def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Continue from a file of `save_checkpoint` of the same scene, exactly; no graph leads to what is restored.
@@ -442,36 +320,32 @@ class Scene:
         Raises GenesisException, and leaves the scene as it is, for a missing, truncated, changed or pickled file, and
         for one of another scene, number of envs, precision, time step or integrator.
         """
-        self._require_built("load_checkpoint")
+        world = self._built("load_checkpoint")
         refuse_transforms("scene.load_checkpoint()")
-        load_checkpoint(self, _path("load_checkpoint", path))
+        load_checkpoint(world, _path("load_checkpoint", path))
 
     def set_gravity(self, gravity: Any, envs_idx: Any = None) -> None:
         """Set the acceleration of gravity [m/s^2], world frame, (3,) or (n_envs, 3); it outlives `reset()`."""
-        from genesis.entities.parameters import GRAVITY
-
-        self._require_built("set_gravity")
+        world = self._built("set_gravity")
         owner = "scene.set_gravity"
-        envs = select_envs(self, envs_idx, owner, unique=True)
-        value = fit(self, read_tensor(self, gravity, "gravity", owner), envs, (3,), "gravity", owner, scalar=False)
+        envs = select_envs(world, envs_idx, owner, unique=True)
+        value = fit(world, read_tensor(world, gravity, "gravity", owner), envs, (3,), "gravity", owner, scalar=False)
         require_finite(value, "gravity", owner)
         one = select_range(1, 0, 1)
-        self._parameters.set(GRAVITY, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=gravity)
+        world.theta.set(GRAVITY, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=gravity)
 
     def get_gravity(self, envs_idx: Any = None) -> Tensor:
         """The acceleration of gravity in force [m/s^2], world frame, ([n_envs,] 3)."""
-        from genesis.entities.parameters import GRAVITY
-
-        self._require_built("get_gravity")
-        envs = select_envs(self, envs_idx, "scene.get_gravity", unique=False)
-        return self._label(self._parameters.get(GRAVITY, 0, select_range(1, 0, 1), envs).squeeze(-2))
+        world = self._built("get_gravity")
+        envs = select_envs(world, envs_idx, "scene.get_gravity", unique=False)
+        return world.label(world.theta.get(GRAVITY, 0, select_range(1, 0, 1), envs).squeeze(-2))
 
     def to_mjcf(self) -> str:
         """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""
-        self._require_built("to_mjcf")
+        world = self._built("to_mjcf")
         from genesis.model.compose import to_mjcf
 
-        return to_mjcf(self._composed)
+        return to_mjcf(world.composed)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -491,12 +365,12 @@ class Scene:
     @property
     def is_built(self) -> bool:
         """Whether `build()` has been called."""
-        return self._built
+        return self._world is not None
 
     @property
     def n_envs(self) -> int:
         """Number of envs; 0 when built without."""
-        return self._n_envs
+        return 0 if self._world is None else self._world.n_envs
 
     @property
     def dt(self) -> float:
@@ -511,12 +385,12 @@ class Scene:
     @property
     def cur_step(self) -> int:
         """Steps made since build, the last full reset or the checkpoint's beginning."""
-        return self._cur_step
+        return 0 if self._world is None else self._world.cur_step
 
     @property
     def t(self) -> float:
         """Simulated time [s]: `cur_step * dt`."""
-        return self._cur_step * self.dt
+        return self.cur_step * self.dt
 
     @property
     def requires_grad(self) -> bool:
@@ -536,88 +410,21 @@ class Scene:
     @property
     def mj_model(self) -> mujoco.MjModel:
         """The compiled MuJoCo model, with the numbers of the build: parameters that are set later do not change it."""
-        self._require_built("mj_model")
-        return self._composed.mj_model
+        return self._built("mj_model").composed.mj_model
 
-    # -- for the entities ---------------------------------------------------------------------------------------------
+    @property
+    def world(self) -> World:
+        """What stands below the scene and its entities: for those who extend the simulator."""
+        if self._world is None:
+            raise GenesisException("scene.world needs the built scene: call scene.build() first.")
+        return self._world
 
-    def _require_built(self, asked_for: str) -> None:
+    def _built(self, asked_for: str) -> World:
+        world = self._world
+        if world is None:
+            return world_of(self, asked_for)  # which raises
         runtime.require_init()
-        if not self._built:
-            raise GenesisException(f"scene.{asked_for} needs the built scene: call scene.build() first.")
-
-    def _read_state(self) -> torch.Tensor:
-        """The present state. On CUDA, where step() does not wait for it, this is where lost contacts are noticed."""
-        self._require_slots(self._dynamics)
-        return self._state
-
-    def _set_state(self, state: torch.Tensor) -> None:
-        refuse_transforms("a setter of the state")
-        self._state = kept(state)
-        self._observer.clear()
-
-    def _restore(
-        self,
-        state: torch.Tensor,
-        theta: torch.Tensor,
-        mode: torch.Tensor,
-        actuators_on: torch.Tensor,
-        blocks: dict[tuple[str, int], torch.Tensor],
-        solution: torch.Tensor,
-        cur_step: int,
-    ) -> None:
-        """Take over a checkpoint that has been checked."""
-        self._parameters.replace(theta)
-        if self._parameters.has_friction_loss():
-            self._dynamics.require_constraints()
-        self._dynamics.forget_lost_contacts()
-        self._solution = solution if solution.shape[-1] == self._dynamics.solution_size else None
-        self._commands.restore(blocks, mode, actuators_on)
-        self._cur_step = cur_step
-        self._set_state(state)
-
-    def _warn_of_dropped_graph(self, owner: str, argument: str) -> None:
-        if torch.is_grad_enabled() and not self._warned_of_dropped_graph:
-            self._warned_of_dropped_graph = True
-            runtime.logger.warning(
-                f"{owner}: `{argument}` requires a gradient, and this scene records none: nothing flows back to it. "
-                "Build the scene with SimOptions(requires_grad=True). This is said once per scene."
-            )
-
-    def _fitting(self, method: str, state: SimState) -> torch.Tensor:
-        """The packed state, if it is one that this scene can take."""
-        if not isinstance(state, SimState):
-            raise GenesisException(f"scene.{method}: `state` is {state!r}; expected what scene.get_state() returns.")
-        if state.fingerprint != self._fingerprint:
-            raise GenesisException(
-                f"scene.{method}: `state` is of another scene, whose entities, links or joints differ from this one's."
-            )
-        if state.n_envs != self._n_envs:
-            raise GenesisException(f"scene.{method}: `state` has n_envs {state.n_envs}; this scene has {self._n_envs}.")
-        if state._packed.requires_grad and state.scene is not self:
-            raise GenesisException(
-                f"scene.{method}: `state` carries the graph of another scene; pass state.detach() to take over its "
-                "numbers."
-            )
-        packed = state._packed
-        return packed if self._requires_grad else packed.detach()
-
-    def _observe_at(self, names: tuple[str, ...], state: torch.Tensor, theta: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Quantities of any state of this scene, without commands."""
-        record = self._requires_grad and torch.is_grad_enabled()
-        with plain_tensors():
-            return self._observe(self._dynamics, names, state, theta, self._commands.idle, None, record)
-
-    def _wrap(self, values: torch.Tensor) -> Tensor:
-        """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""
-        return self._label(values[0] if self._n_envs == 0 else values)
-
-    def _label(self, values: torch.Tensor) -> Tensor:
-        """A plain tensor that nobody else holds, as a Tensor of this scene."""
-        # Changing the class of the object, where Tensor(...) would make an alias with a node of its own in the graph.
-        values.__class__ = Tensor
-        values._scene_ref = self._self_ref  # type: ignore[attr-defined]
-        return values  # type: ignore[return-value]
+        return world
 
 
 def _option(name: str, value: Any, kind: type) -> Any:

@@ -15,19 +15,21 @@ import torch
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.eager import keep_eager
-from genesis.entities.indexing import plain_tensors, read_tensor, refuse_wrapped, require_finite
+from genesis.entities.place import world_of
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command
 from genesis.rigid.door import native, refuse_transforms
+from genesis.rigid.workspace import control_sizes
+from genesis.scene import Scene
+from genesis.trajectory import Trajectory
+from genesis.world.arguments import plain_tensors, read_tensor, refuse_wrapped, require_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from genesis.entities.rigid_entity import RigidEntity
-    from genesis.scene import Scene
-    from genesis.trajectory import Trajectory
 
 
 _MOST = 2**31
@@ -75,21 +77,21 @@ class System:
         control: str = "force",
         entities: RigidEntity | Iterable[RigidEntity] | None = None,
     ) -> None:
-        if not hasattr(scene, "_require_built"):
+        if not isinstance(scene, Scene):
             raise GenesisException(f"System: `scene` is {scene!r}; expected a gs.Scene.")
-        scene._require_built("System")
+        self._world = world_of(scene, "System")
         refuse_transforms("System()")
         keep_eager()
         self._field = field_of(control, "System")
         n_rows = _count("n_rows", n_rows)
         self.scene, self.n_rows, self.control = scene, n_rows, control
         self.entities = _controlled(scene, control, entities)
-        self._dynamics = scene._dynamics.resized(n_rows)
+        self._dynamics = self._world.dynamics.resized(n_rows)
         tangent = self._dynamics.tangent
         self.nq, self.nv, self.na, self.nx, self.ndx = tangent.nq, tangent.nv, tangent.na, tangent.nx, tangent.ndx
         self._tangent = tangent
         self.dt: float = scene.dt
-        self._width = self._dynamics._control_sizes[self._field]
+        self._width = control_sizes(self._world.model)[self._field]
         columns = [np.arange(*_columns(entity, control)) for entity in self.entities]
         found = np.concatenate(columns) if columns else np.arange(0)
         self.nu = len(found)
@@ -105,7 +107,7 @@ class System:
 
     def state(self) -> torch.Tensor:
         """A copy of the scene's present state, with its graph, (n_envs or 1, nx)."""
-        return self.scene._read_state().clone()
+        return self._world.read_state().clone()
 
     def put(self, x: torch.Tensor) -> None:
         """Set the scene's state to ``x``, (n_envs or 1, nx) or (nx,); commands and parameters stay.
@@ -117,8 +119,8 @@ class System:
         state = self._read("x", x, ((self.nx,), (1, self.nx), (n_envs, self.nx)))
         with plain_tensors():
             state = state.expand(n_envs, self.nx).clone(memory_format=torch.contiguous_format)
-        self.scene._solution = None
-        self.scene._set_state(state)
+        self._world.solution = None
+        self._world.set_state(state)
 
     def integrate(self, x: torch.Tensor, dx: torch.Tensor) -> torch.Tensor:
         """``x`` (..., nx) moved by ``dx`` (..., ndx), broadcast against each other (MuJoCo: mj_integratePos)."""
@@ -141,7 +143,7 @@ class System:
         return self._theta_in_force().clone()
 
     def _theta_in_force(self) -> torch.Tensor:
-        return self.scene._parameters.theta() if self._held is None else self._held
+        return self._world.theta.packed() if self._held is None else self._held
 
     def hold(self, theta: torch.Tensor | None) -> None:
         """Let these parameters, (1 or N, ntheta), be in force here, whatever is set in the scene; None: the scene's.
@@ -251,17 +253,7 @@ class System:
             u = None if u is None else self._controls(u, x.shape[0] - 1).clone()
             # What is given may be changed before the trajectory is read.
             x = x.expand(-1, self.n_rows, -1).clone(memory_format=torch.contiguous_format)
-            return self._trajectory(x, u, self._theta(theta).clone())
-
-    def _trajectory(self, x: torch.Tensor, u: torch.Tensor | None, theta: torch.Tensor | None = None) -> Trajectory:
-        """The same for the tools, of tensors that fit, and that nobody changes: (T + 1, N, nx) and (T, N, nu)."""
-        from genesis.trajectory import Trajectory
-
-        self._dynamics.follow_model()
-        theta = self._theta_in_force() if theta is None else theta
-        n_steps = x.shape[0] - 1
-        command = self._command(u)
-        return Trajectory(self.scene, self._dynamics, x.contiguous(), theta, n_steps, command, always_envs=True)
+            return unchecked_trajectory(self, x, u, self._theta(theta).clone())
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -295,7 +287,7 @@ class System:
         graph = value if isinstance(value, torch.Tensor) and value.requires_grad else None
         if graph is not None:
             refuse_wrapped(graph, name, "System")
-        tensor = read_tensor(self.scene, value if graph is None else graph.detach(), name, "System")
+        tensor = read_tensor(self._world, value if graph is None else graph.detach(), name, "System")
         if shapes is not None and tuple(tensor.shape) not in shapes:
             expected = " or ".join(map(str, dict.fromkeys(shapes)))
             raise GenesisException(f"System: `{name}` has shape {tuple(tensor.shape)}; expected {expected}.")
@@ -423,6 +415,18 @@ class System:
         return lower, upper
 
 
+def unchecked_trajectory(
+    system: System, x: torch.Tensor, u: torch.Tensor | None, theta: torch.Tensor | None = None
+) -> Trajectory:
+    """`System.trajectory` for the tools, of tensors that fit and that nobody changes: (T + 1, N, nx), (T, N, nu)."""
+    dynamics = system._dynamics
+    dynamics.follow_model()
+    theta = system._theta_in_force() if theta is None else theta
+    n_steps, command = x.shape[0] - 1, system._command(u)
+    entities, world = system.scene.entities, system._world
+    return Trajectory(entities, world, dynamics, x.contiguous(), theta, n_steps, command, always_envs=True)
+
+
 def _count(name: str, value: Any) -> int:
     try:
         count = operator.index(value)
@@ -436,7 +440,7 @@ def _count(name: str, value: Any) -> int:
 def _columns(entity: RigidEntity, control: str) -> tuple[int, int]:
     """First column of a control field that is an entity's, and the one behind its last."""
     if control == ACTUATORS:
-        start = entity._built("System").actuator_start
+        start = entity.scene.world.composed.entities[entity.idx].actuator_start
         return start, start + entity.n_actuators
     return entity.dof_start, entity.dof_end
 

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis.entities.indexing import plain_tensors
 from genesis.errors import GenesisException
+from genesis.world.arguments import plain_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.grad.tensor import Tensor
     from genesis.rigid.command import Command
     from genesis.rigid.dynamics import Dynamics
-    from genesis.scene import Scene
+    from genesis.world.world import World
 
 
 class Trajectory:
@@ -29,7 +31,8 @@ class Trajectory:
 
     def __init__(
         self,
-        scene: Scene,
+        entities: Sequence[RigidEntity],
+        world: World,
         dynamics: Dynamics,
         states: torch.Tensor | None,
         theta: torch.Tensor,
@@ -37,15 +40,16 @@ class Trajectory:
         command: Command,
         always_envs: bool = False,
     ) -> None:
-        self._scene, self._dynamics, self._states, self._theta = scene, dynamics, states, theta
-        self._command, self.n_steps, self.dt = command, n_steps, scene.dt
-        self._has_envs = always_envs or scene.n_envs > 0
+        self._entities, self._world = list(entities), world
+        self._dynamics, self._states, self._theta = dynamics, states, theta
+        self._command, self.n_steps, self.dt = command, n_steps, world.dt
+        self._has_envs = always_envs or world.n_envs > 0
         # Under a memory limit the controls are the caller's own tensors.
         self._versions = [(block, block._version) for block in command.blocks.values()]
 
     def __repr__(self) -> str:
         kept = "" if self._states is not None else ", states not kept"
-        return f"<Trajectory of {self.n_steps} steps, n_envs {self._scene.n_envs}{kept}>"
+        return f"<Trajectory of {self.n_steps} steps, n_envs {self._world.n_envs}{kept}>"
 
     def qpos(self, entity: RigidEntity | None = None) -> Tensor:
         """Generalized positions [m, rad], (T + 1, [n_envs,] n_qs)."""
@@ -55,15 +59,15 @@ class Trajectory:
     def dofs_velocity(self, entity: RigidEntity | None = None) -> Tensor:
         """Velocities of the dofs [m/s, rad/s], (T + 1, [n_envs,] n_dofs)."""
         start, count = self._range("dofs_velocity", entity, "dof")
-        return self._wrap(torch.narrow_copy(self._kept("dofs_velocity"), 2, self._scene._nq + start, count))
+        return self._wrap(torch.narrow_copy(self._kept("dofs_velocity"), 2, self._world.nq + start, count))
 
     def dofs_position(self, entity: RigidEntity | None = None) -> Tensor:
         """Positions of the dofs [m, rad], (T + 1, [n_envs,] n_dofs); rotations as Euler angles."""
         start, count = self._range("dofs_position", entity, "q")
         qpos = torch.narrow_copy(self._kept("dofs_position"), 2, start, count)
-        entity = entity or self._scene.entities[0]
+        layout = self._world.layouts[0 if entity is None else entity.idx]
         with plain_tensors():
-            return self._wrap(entity._dof_layout.position(qpos))
+            return self._wrap(layout.position(qpos))
 
     def links_pos(self, entity: RigidEntity | None = None) -> Tensor:
         """Positions of the links' origins [m], world frame, (T + 1, [n_envs,] n_links, 3)."""
@@ -160,7 +164,7 @@ class Trajectory:
 
     def _range(self, method: str, entity: Any, kind: str) -> tuple[int, int]:
         """First column (of the scene) and how many, of what an entity has of links, qs or dofs."""
-        entities = self._scene.entities
+        entities = self._entities
         if entity is None and len(entities) == 1:
             entity = entities[0]
         if not any(entity is one for one in entities):
@@ -172,4 +176,10 @@ class Trajectory:
         return start, getattr(entity, f"{kind}_end") - start
 
     def _wrap(self, values: torch.Tensor) -> Tensor:
-        return self._scene._label(values if self._has_envs else values.squeeze(1))
+        return self._world.label(values if self._has_envs else values.squeeze(1))
+
+
+def gravity_of(trajectory: Trajectory) -> torch.Tensor:
+    """The acceleration of gravity under which a trajectory ran [m/s^2], (1 or N, 3), with its graph."""
+    start = trajectory._dynamics.model.theta_fields["gravity"].offset
+    return trajectory._theta[..., start : start + 3]

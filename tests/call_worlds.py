@@ -117,13 +117,13 @@ def put_into_contact(found):
 
 def snapshot(scene):
     """All that a call may change of a scene, copied: name -> tensor, number or None."""
-    command = scene._commands.command
+    command = scene.world.commands.command
     parts = {
-        "state": scene._state,
-        "theta": scene._parameters.theta(),
+        "state": scene.world.state,
+        "theta": scene.world.theta.packed(),
         "mode": command.mode,
         "actuators_on": command.actuators_on,
-        "solution": scene._solution,
+        "solution": scene.world.solution,
         **{f"command {key}": value for key, value in command.blocks.items()},
     }
     found = {name: None if value is None else value.detach().clone() for name, value in parts.items()}

@@ -171,7 +171,7 @@ def rollout(case: Case, cone: str) -> dict[str, np.ndarray]:
     if case.torque:
         program.inputs["force"] = torch.tensor(np.stack([control(data) for _ in range(STEPS)]))
 
-    dynamics = scene._dynamics
+    dynamics = scene.world.dynamics
     result: dict[str, list[int]] = {"iterations forward": [], "iterations backward": [], "unconverged": []}
 
     def observed(run, name: str):

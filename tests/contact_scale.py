@@ -14,9 +14,11 @@ GRADIENTS_OF = ("qpos", "dofs_velocity", "controls", "friction")
 
 def fields_of(scene, *names: str) -> list[torch.Tensor]:
     """Fields of the work space at the scene's present state and command, integers among them, (n_envs or 1, ...)."""
-    dynamics, guess = scene._dynamics, scene._solution
+    dynamics, guess = scene.world.dynamics, scene.world.solution
     guess = dynamics.no_solution() if guess is None else guess
-    return dynamics.observe(names, scene._parameters.theta(), scene._commands.command, scene._state.detach(), guess)[0]
+    return dynamics.observe(
+        names, scene.world.theta.packed(), scene.world.commands.command, scene.world.state.detach(), guess
+    )[0]
 
 
 def humanoids(n_envs: int, cone: str):
@@ -100,10 +102,10 @@ class Falling:
     @property
     def pairs(self) -> int:
         """Pairs of shapes that could touch."""
-        return self.scene._dynamics.model.ncpair
+        return self.scene.world.dynamics.model.ncpair
 
     def _found(self, name: str, column: int) -> int:
-        (executor,) = self.scene._dynamics.executors  # its work space is as the last run of the one env left it
+        (executor,) = self.scene.world.dynamics.executors  # its work space is as the last run of the one env left it
         return int(executor.space.integers[name][0, column])
 
     def candidates(self) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from genesis.entities.parameters import PARAMETERS
+from genesis.world.catalogue import PARAMETERS
 from tests.differences import directional_derivative
 
 # Agreement with central differences, relative to the size of the gradient (its terms taken without cancellation).

@@ -12,9 +12,9 @@ import torch
 
 import genesis as gs
 from genesis.constants import LARGEST_STATE
-from genesis.entities.parameters import ENTITY_PARAMETERS, GRAVITY, PAIR_PARAMETERS, PARAMETERS
 from genesis.entities.rolling import MODES
-from genesis.states import MAGIC
+from genesis.world.catalogue import ENTITY_PARAMETERS, GRAVITY, PAIR_PARAMETERS, PARAMETERS
+from genesis.world.checkpoint import MAGIC
 from tests.entities.worlds import scatter_state, touching_world, world
 from tests.test_parameters_api import changed, counts, put, values
 from tests.test_states import advance, busy, forge, refused
@@ -190,7 +190,7 @@ def test_headers_that_are_none_are_refused(running, tmp_path, text):
 
 @pytest.mark.parametrize("name", THETA)
 def test_parameters_that_no_setter_takes_are_refused(running, saved, tmp_path, name):
-    column = running._model.theta_fields[name].offset
+    column = running.world.model.theta_fields[name].offset
     path = tmp_path / "crafted.ckpt"
     path.write_bytes(forge(saved, lambda h, a: a["theta"].__setitem__((0, column), THETA[name])))
     refused(running, path, "its parameter `")
@@ -199,16 +199,16 @@ def test_parameters_that_no_setter_takes_are_refused(running, saved, tmp_path, n
 def test_the_whole_of_theta_is_checked():
     for scene in (touching_world()[0], world()[0]):
         everything = (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), GRAVITY)
-        sizes = dict.fromkeys(scene._model.theta_fields, 0)
+        sizes = dict.fromkeys(scene.world.model.theta_fields, 0)
         for parameter in everything:
             left = int(np.prod(parameter.item))
             for field in parameter.fields:
-                shape = scene._model.theta_fields[field].shape
+                shape = scene.world.model.theta_fields[field].shape
                 width = shape[0] if parameter.axis == "scene" else int(np.prod(shape[1:]))
                 count = min(width - parameter.first, left)
                 sizes[field] += count * (1 if parameter.axis == "scene" else shape[0])
                 left -= count
-        assert sizes == {name: field.size for name, field in scene._model.theta_fields.items()}
+        assert sizes == {name: field.size for name, field in scene.world.model.theta_fields.items()}
 
 
 def test_what_would_end_in_a_memory_error_is_refused(tmp_path, run_python):
@@ -315,7 +315,7 @@ def test_whatever_was_commanded_is_saved_and_loaded(tmp_path, n_envs, requires_g
         done.add(int(random_command(scene, rng)))
         scene.save_checkpoint(path)
         twin.load_checkpoint(path)
-        one, other = scene._commands.command, twin._commands.command
+        one, other = scene.world.commands.command, twin.world.commands.command
         assert torch.equal(one.mode, other.mode) and torch.equal(one.actuators_on, other.actuators_on)
         assert one.blocks.keys() == other.blocks.keys()
         assert all(torch.equal(value, other.blocks[key]) for key, value in one.blocks.items())
@@ -346,7 +346,7 @@ def test_whatever_a_setter_takes_is_saved_and_loaded(tmp_path, n_envs):
     scene.save_checkpoint(path)
     twin = world(n_envs)[0]
     twin.load_checkpoint(path)
-    assert torch.equal(twin._parameters.theta(), scene._parameters.theta().detach())
+    assert torch.equal(twin.world.theta.packed(), scene.world.theta.packed().detach())
 
 
 def test_what_a_model_file_holds_and_no_setter_takes_is_saved_and_loaded(tmp_path):
@@ -364,7 +364,7 @@ def test_what_a_model_file_holds_and_no_setter_takes_is_saved_and_loaded(tmp_pat
     scene.save_checkpoint(path)
     scene.load_checkpoint(path)
     content = path.read_bytes()
-    field = scene._model.theta_fields["geom_solimp"]
+    field = scene.world.model.theta_fields["geom_solimp"]
     column = field.offset + int(np.flatnonzero(field.default.ravel() == 1.5)[0])
     for value, taken in ((1.5 * (1 + 1e-9), True), (1.6, False)):  # rounded on another machine; crafted
         path.write_bytes(forge(content, lambda h, a, value=value: a["theta"].__setitem__((0, column), value)))
@@ -378,11 +378,11 @@ def test_what_a_model_file_holds_and_no_setter_takes_is_saved_and_loaded(tmp_pat
 def test_states_too_large_are_not_saved(tmp_path):
     scene, arm, *_ = world()
     path = tmp_path / "run.ckpt"
-    for put_state, column in ((arm.set_dofs_position, 0), (arm.set_dofs_velocity, scene._nq)):
+    for put_state, column in ((arm.set_dofs_position, 0), (arm.set_dofs_velocity, scene.world.nq)):
         scene.reset()
-        state = scene._state.clone()
+        state = scene.world.state.clone()
         state[0, column] = 1.1 * LARGEST_STATE  # which no setter takes
-        scene._set_state(state)
+        scene.world.set_state(state)
         with pytest.raises(gs.GenesisException, match=r"save_checkpoint: .* at step 0: .* above 1e\+10"):
             scene.save_checkpoint(path)
         assert not os.listdir(tmp_path)
@@ -391,9 +391,9 @@ def test_states_too_large_are_not_saved(tmp_path):
         scene.load_checkpoint(path)
         path.unlink()
     scene.reset()
-    state = scene._state.clone()
+    state = scene.world.state.clone()
     state[0, -1] = 1e30  # an activation
-    scene._set_state(state)
+    scene.world.set_state(state)
     scene.save_checkpoint(path)
     scene.load_checkpoint(path)
 

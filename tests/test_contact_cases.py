@@ -252,7 +252,7 @@ def test_solver_that_cannot_converge_says_so_once(caplog):
     source = world(free("box", 'type="box" size=".1 .15 .08"', "0 0 .0798"))
     case = Case(source, "elliptic", force=[30.0, 10.0, 0, 0, 0, 0])
     case.gradients()
-    dynamics = case.scene._dynamics
+    dynamics = case.scene.world.dynamics
     assert not dynamics.warned_of_solver
     from genesis.grad.bridge import warn_of_unconverged_solver
 

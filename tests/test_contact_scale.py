@@ -19,7 +19,7 @@ N_ENVS = 256
 def test_gradients_of_many_humanoids_are_finite(cone):
     scene, robot = humanoids(N_ENVS, cone)
     _, _, grads = gradients_of_final_state(scene, robot, steps=100, seed=0)
-    touched = scene._observer.get("ncon") > 0
+    touched = scene.world.observer.get("ncon") > 0
     assert touched.double().mean() > 0.5
     for name in GRADIENTS_OF:
         grad = grads[name]

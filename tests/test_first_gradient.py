@@ -51,7 +51,7 @@ def test_only_what_a_model_needs():
     arm, _ = scenes.build(scenes.PANDA, integrator="Euler")
     box, _ = scenes.build(FALLING_BOX, constraints=True, integrator="implicitfast")
     runge_kutta_box, _ = scenes.build(FALLING_BOX, constraints=True, integrator="RK4")
-    of_arm, of_box, of_rk = (set(step.kernels_of(scene._model)) for scene in (arm, box, runge_kutta_box))
+    of_arm, of_box, of_rk = (set(step.kernels_of(scene.world.model)) for scene in (arm, box, runge_kutta_box))
     assert solve.factor in of_arm and integrate.advance in of_arm
     for kernel in (geometry.contact_geometry, free_body.free_body_matrix, runge_kutta.rk_stage):
         assert kernel not in of_arm

@@ -109,7 +109,7 @@ def test_a_gradient_that_would_overflow_stays_finite():
 
 def test_the_executor_of_gpus_clips_alike():
     scene, _ = ant_scene(3, CLIP)
-    model = scene._model
+    model = scene.world.model
     graphs = GraphDynamics(model, 3, torch.device("cpu"), gradient_clip=CLIP)
     rows = torch.randn(3, 29, dtype=torch.float64)
     rows[1] *= 1e-3

@@ -133,10 +133,10 @@ def test_the_pair_of_a_contact_is_named(caplog):
 def test_the_diagnosis_walks_the_same_adjoint(integrator, substeps):
     scene, _ = box_on_ground(integrator, substeps)
     scene.rollout(n_steps=3)
-    dynamics, command = scene._dynamics, scene._commands.command
-    theta, state = scene._parameters.theta_of_envs().detach(), scene._state.detach()
-    after, solution = torch.empty_like(state), torch.empty_like(scene._solution)
-    dynamics.run(theta, command, state, after, scene._solution.detach(), solution)
+    dynamics, command = scene.world.dynamics, scene.world.commands.command
+    theta, state = scene.world.theta.packed_of_envs().detach(), scene.world.state.detach()
+    after, solution = torch.empty_like(state), torch.empty_like(scene.world.solution)
+    dynamics.run(theta, command, state, after, scene.world.solution.detach(), solution)
     gradient = torch.randn(state.shape, generator=torch.Generator().manual_seed(0))
     expected = dynamics.run_adjoint(theta, command, state, solution, gradient, None, True, []).state
     for env in range(3):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities.parameters import PARAMETERS
+from genesis.world.catalogue import PARAMETERS
 from tests.entities.worlds import scatter_state, world
 from tests.helpers import check_gradient
 
@@ -65,7 +65,7 @@ def test_every_parameter_has_its_methods_and_documentation():
             assert inspect.getdoc(method), method
             assert "envs_idx" in inspect.signature(method).parameters
         assert parameter.unit
-        assert parameter.field in scene._model.theta_fields
+        assert parameter.field in scene.world.model.theta_fields
     table = arm.get_parameters()
     assert {row["name"] for row in table} == {*PARAMETERS, "mass"}
     for row in table:
@@ -212,7 +212,7 @@ def test_forward_against_a_changed_model(name):
         mujoco.mj_step(model, data)
         scene.step()
     expected = np.concatenate([data.qpos, data.qvel, data.act])
-    np.testing.assert_allclose(scene._state[0], expected, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(scene.world.state[0], expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def _write(model, parameter, entity, value):
@@ -380,7 +380,7 @@ def test_setting_anew_in_every_epoch_builds_no_chain():
         (arm.get_dofs_velocity().square().sum() + floater.get_kinetic_energy()).backward()
         if epoch == 0:
             first = [x.grad.clone() for x in (mass, one, total, damping)]
-    assert len(scene._parameters._parts) == 4
+    assert len(scene.world.theta._parts) == 4
     for x, expected in zip((mass, one, total, damping), first, strict=True):
         torch.testing.assert_close(x.grad, 4 * expected)
 
@@ -452,9 +452,9 @@ def test_getters_may_be_differentiated_one_after_the_other():
     arm.get_mass_mat().sum().backward()
     torch.testing.assert_close(arm.get_potential_energy(), energy)
     arm.get_potential_energy().backward()
-    theta = scene._parameters.theta()
+    theta = scene.world.theta.packed()
     scene.step()
-    assert scene._parameters.theta() is theta, "packed once, however many steps"
+    assert scene.world.theta.packed() is theta, "packed once, however many steps"
 
 
 @pytest.mark.parametrize("computed", [True, False])
@@ -499,7 +499,7 @@ def test_links_set_over_a_scaled_mass_in_every_epoch(n_envs, computed):
             grad = torch.ones_like(inertia)
             grad[row] = scale
             torch.testing.assert_close(inertia.grad, grad)
-        assert len(scene._parameters._parts) == 3, epoch
+        assert len(scene.world.theta._parts) == 3, epoch
 
 
 def test_gradient_of_a_mass_scaled_twice_with_a_link_set_between():
@@ -526,7 +526,7 @@ def test_gradient_of_a_mass_scaled_twice_with_a_link_set_between():
     check_gradient(anew, first, one, second, again)
     for _ in range(3):  # bounded, whatever was not gone through backwards
         sum(x.sum() for x in anew(*(x.clone().requires_grad_() for x in (first, one, second, again)))).backward()
-    assert len(scene._parameters._parts) <= 6
+    assert len(scene.world.theta._parts) <= 6
 
 
 def test_changes_in_place_of_views_ranges_and_lists_are_noticed(caplog):
@@ -537,19 +537,19 @@ def test_changes_in_place_of_views_ranges_and_lists_are_noticed(caplog):
     arm.set_dofs_force_range(lower, upper)
     arm.set_dofs_kp([kp, kp, kp])
     with caplog.at_level(logging.WARNING, logger="genesis"):
-        scene._parameters.warn_of_stale_values()
+        scene.world.theta.warn_of_stale_values()
         assert not caplog.records
         for leaf, setter in ((mass, "set_links_mass"), (upper, "set_dofs_force_range"), (kp, "set_dofs_kp")):
             caplog.clear()
             with torch.no_grad():
                 leaf.mul_(1.5)
-            scene._parameters.warn_of_stale_values()
+            scene.world.theta.warn_of_stale_values()
             assert [f"arm.{setter}() was changed in place" in r.getMessage() for r in caplog.records] == [True]
         caplog.clear()
         arm.set_dofs_force_range(lower, upper)
         with torch.no_grad():
             lower.mul_(1.5)
-        scene._parameters.warn_of_stale_values()
+        scene.world.theta.warn_of_stale_values()
         assert "arm.set_dofs_force_range()" in caplog.text
 
 
@@ -579,17 +579,17 @@ def test_a_value_set_without_gradient_ends_the_gradient():
     assert mass.grad.tolist() == [1, 0, 1, 1, 1]
     arm.set_links_mass(3.0)
     assert not arm.get_links_mass().requires_grad
-    assert not scene._parameters._parts
+    assert not scene.world.theta._parts
 
 
 def test_nothing_is_recorded_without_requires_grad_or_under_no_grad():
     scene, arm, _, _ = world(requires_grad=False)
     arm.set_links_mass(torch.ones(5, requires_grad=True))
-    assert not scene._parameters.theta().requires_grad
+    assert not scene.world.theta.packed().requires_grad
     scene, arm, _, _ = world()
     with torch.no_grad():
         arm.set_links_mass(torch.ones(5, requires_grad=True))
-    assert not scene._parameters.theta().requires_grad
+    assert not scene.world.theta.packed().requires_grad
     arm.set_links_mass(torch.ones(5, requires_grad=True))
     with torch.no_grad():
         scene.step()
@@ -686,12 +686,12 @@ def test_errors_change_nothing(case):
     scene, arm, _, _ = world(2)
     arm.set_links_mass(torch.ones(5, requires_grad=True))
     scatter_state(scene)
-    theta, state = scene._parameters.theta(), scene._state
+    theta, state = scene.world.theta.packed(), scene.world.state
     call, message = WRONG[case]
     with pytest.raises(gs.GenesisException, match=message):
         call(arm, scene)
-    assert scene._parameters.theta() is theta
-    assert scene._state is state
+    assert scene.world.theta.packed() is theta
+    assert scene.world.state is state
 
 
 def test_rods_points_and_plates_are_accepted():

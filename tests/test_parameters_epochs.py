@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities import parameter_store
-from genesis.entities.parameters import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS
+from genesis.world import theta as store
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS
 from tests.entities.worlds import scatter_state, settle, touching_world, world
 from tests.helpers import check_gradient
 
@@ -33,7 +33,7 @@ def touching():
 
 def fresh(scene):
     """A scene that tests share, without what was set before."""
-    scene._parameters.replace(torch.as_tensor(scene._model.theta_default(), dtype=gs.tc_float)[None])
+    scene.world.theta.replace(torch.as_tensor(scene.world.model.theta_default(), dtype=gs.tc_float)[None])
     scene.reset()
 
 
@@ -118,8 +118,10 @@ def scaled(entities, total):
     arm = entities[0]
     model = arm.scene.mj_model
     arm.set_links_mass(torch.as_tensor(model.body_mass[arm.link_start + 1 : arm.link_end + 1].copy()))
-    field = arm.scene._model.theta_fields["body_inertia"]
-    inertia = torch.as_tensor(arm.scene._model.theta_default()[field.offset : field.offset + field.size]).view(-1, 6)
+    field = arm.scene.world.model.theta_fields["body_inertia"]
+    inertia = torch.as_tensor(arm.scene.world.model.theta_default()[field.offset : field.offset + field.size]).view(
+        -1, 6
+    )
     arm.set_links_inertia(inertia[arm.link_start + (len(inertia) > arm.scene.rigid_solver.n_links) :][: arm.n_links])
     arm.set_mass(total)
 
@@ -345,7 +347,7 @@ def gradients_of_epochs(case, anew):
             case.every(entities, every)
         if epoch or anew:  # once before anything else was set
             case.part(entities, part)
-        assert not [name for p in scene._parameters._parts for name in saves(p.value.grad_fn, set())]
+        assert not [name for p in scene.world.theta._parts for name in saves(p.value.grad_fn, set())]
         if case.world is touching:
             settle(scene)
         else:
@@ -377,7 +379,7 @@ def test_set_for_all_once_and_for_a_part_in_every_epoch(name):
 
 
 def n_parts(scene):
-    return len(scene._parameters._parts)
+    return len(scene.world.theta._parts)
 
 
 def alternate(arm, total, one, **which):
@@ -392,7 +394,7 @@ def test_masses_set_alternately_without_gradient_leave_nothing_behind(detached):
     damping = torch.full((3,), 0.2, requires_grad=True)
     arm.set_dofs_damping(damping)
     total, one = torch.tensor([9.0, 8.0], requires_grad=True), torch.tensor([2.0], requires_grad=True)
-    for _ in range(3 * parameter_store._MOST_SUPERSEDED):
+    for _ in range(3 * store._MOST_SUPERSEDED):
         if detached:
             alternate(arm, total.detach(), one.detach())
         else:
@@ -427,14 +429,14 @@ def test_masses_set_alternately_without_a_backward_pass_are_refused_in_the_end()
         gs.GenesisException, match=r"arm.set_(links_)?mass: 65 values .* backward\(\) .* torch.no_grad\(\)"
     ):
         for _ in range(100):
-            before = scene._parameters.theta(), scene._parameters._parts, scene._parameters._base
+            before = scene.world.theta.packed(), scene.world.theta._parts, scene.world.theta._base
             arm.set_mass(total)
             count += 1
-            before = scene._parameters.theta(), scene._parameters._parts, scene._parameters._base
+            before = scene.world.theta.packed(), scene.world.theta._parts, scene.world.theta._base
             arm.set_links_mass(one, [0])
             count += 1
     assert count > 60
-    store = scene._parameters
+    store = scene.world.theta
     assert all(a is b for a, b in zip(before, (store.theta(), store._parts, store._base), strict=True)), "unchanged"
     # Whichever of the two was refused, everything else can be set, read and gone through.
     arm.set_dofs_damping(torch.ones(3, requires_grad=True))
@@ -446,7 +448,7 @@ def test_masses_set_alternately_without_a_backward_pass_are_refused_in_the_end()
 
 
 def test_the_way_out_of_too_many_masses_without_a_backward_pass(monkeypatch):
-    monkeypatch.setattr(parameter_store, "_MOST_SUPERSEDED", 8)
+    monkeypatch.setattr(store, "_MOST_SUPERSEDED", 8)
     scene, arm, *_ = smooth()
     for inertia_first in (True, False):
         fresh(scene)
@@ -466,14 +468,14 @@ def test_the_way_out_of_too_many_masses_without_a_backward_pass(monkeypatch):
 
 def test_many_links_and_envs_set_one_by_one_are_not_refused(monkeypatch):
     """What is in force may be more than the bound, and all of it may be set twice before the first backward pass."""
-    monkeypatch.setattr(parameter_store, "_MOST_SUPERSEDED", 8)
+    monkeypatch.setattr(store, "_MOST_SUPERSEDED", 8)
     scene, arm, floater, _ = world(12)
     leaf = torch.tensor([2.0], requires_grad=True)
     for _ in range(2):
         for env in range(12):
             alternate(arm, leaf + env + 5.0, leaf, envs_idx=[env])
             floater.links[0].set_mass(leaf, envs_idx=[env])
-    assert sum(part.superseded for part in scene._parameters._parts) > 2 * parameter_store._MOST_SUPERSEDED
+    assert sum(part.superseded for part in scene.world.theta._parts) > 2 * store._MOST_SUPERSEDED
     arm.get_links_mass().sum().backward()
 
 
@@ -625,19 +627,19 @@ def test_what_a_getter_returns_is_the_caller_s(with_grad):
                 get = getattr(entity, f"get_{row['name']}")
                 if with_grad and row["name"] in ("links_mass", "friction"):
                     getattr(entity, f"set_{row['name']}")(torch.full(row["shape"], 0.7, requires_grad=True))
-                theta = scene._parameters.theta()
+                theta = scene.world.theta.packed()
                 kept = theta.detach().clone()
                 for which in ({}, {"envs_idx": [1, 0]}, {"envs_idx": [0, 1]}, {"envs_idx": 1}):
                     with torch.no_grad():
                         found = get(**which)
                         for one in found if isinstance(found, tuple) else (found,):
                             one.zero_()
-                assert scene._parameters.theta() is theta and torch.equal(theta, kept)
+                assert scene.world.theta.packed() is theta and torch.equal(theta, kept)
         with torch.no_grad():
             gravity = scene.get_gravity()
             gravity.zero_()
         assert scene.get_gravity()[0, 2] == -9.81
-        scene._parameters.theta()
+        scene.world.theta.packed()
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

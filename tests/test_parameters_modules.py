@@ -9,8 +9,8 @@ import torch
 from torch.func import functional_call
 
 import genesis as gs
-from genesis.entities.parameters import check_inertia
 from genesis.math.rotation import quat_rotate
+from genesis.world.checks import check_inertia
 from tests.helpers import check_gradient
 from tests.scenes import PANDA, build
 

@@ -142,7 +142,7 @@ def test_a_memory_limit_changes_no_bit(name, n_envs):
     first = beginning(scene, robot)
     u = controls(robot, n_envs, "force")
     free = gradients_of_rollout(scene, robot, first, "force", u, every=False)
-    state = (scene._dynamics.state_size + scene._dynamics.solution_size) * max(n_envs, 1) * u.element_size()
+    state = (scene.world.dynamics.state_size + scene.world.dynamics.solution_size) * max(n_envs, 1) * u.element_size()
     for kept in (11, 12, 20):  # states; all would be 24
         limited = gradients_of_rollout(scene, robot, first, "force", u, every=False, memory_limit=kept * state)
         assert_same_bits(limited, free)
@@ -172,7 +172,7 @@ def gradients_by_parameters(scene, robot, state, per_env, kind, u, by_rollout, *
         return leaves[-1]
 
     rows = (scene.n_envs,) if scene.n_envs else ()
-    scene._parameters.replace(torch.as_tensor(scene._model.theta_default(), dtype=gs.tc_float)[None])
+    scene.world.theta.replace(torch.as_tensor(scene.world.model.theta_default(), dtype=gs.tc_float)[None])
     robot.set_links_mass(leaf(robot.get_links_mass()))
     robot.set_links_offset_pos(leaf(robot.get_links_offset_pos()))
     robot.set_links_COM(leaf(robot.get_links_COM()))
@@ -207,7 +207,7 @@ def gradients_by_parameters(scene, robot, state, per_env, kind, u, by_rollout, *
 @pytest.mark.parametrize("n_envs", [0, 1, 3])
 def test_getters_that_read_the_parameters_change_no_bit(name, n_envs, kind, substeps, integrator):
     scene, robot = SCENES[name](n_envs, substeps, integrator)
-    size = (scene._dynamics.state_size + scene._dynamics.solution_size) * max(n_envs, 1) * 8
+    size = (scene.world.dynamics.state_size + scene.world.dynamics.solution_size) * max(n_envs, 1) * 8
     state = scene.get_state().detach()
     for per_env in (False, True) if n_envs else (False,):
         u = controls(robot, n_envs, kind)[:13].detach()
@@ -226,7 +226,7 @@ def test_threads_change_no_bit():
         if num_threads is None:
             break  # as the other tests expect it
         scene, robot = ant(n_envs=70)
-        assert scene._dynamics._n_threads == num_threads
+        assert scene.world.dynamics._n_threads == num_threads
         first = beginning(scene, robot)
         first["qvel"] = first["qvel"] + 0.1 * torch.tensor(
             np.random.default_rng(1).standard_normal(first["qvel"].shape)
@@ -342,7 +342,7 @@ def test_horizons_and_envs_change_from_call_to_call():
         trajectory = scene.rollout(torch.zeros(count, robot.n_dofs))
         assert trajectory.n_steps == count and trajectory.qpos().shape == (count + 1, robot.n_qs)
     assert scene.cur_step == 72
-    programs = scene._dynamics.executors[0]._programs
+    programs = scene.world.dynamics.executors[0]._programs
     assert list(programs) == ["step"]
 
 
@@ -350,7 +350,7 @@ def test_bad_input_is_refused_and_nothing_changes():
     scene, robot = arm(2)
     n = robot.n_dofs
     robot.control_dofs_force(torch.ones(n))
-    command = scene._commands.command
+    command = scene.world.commands.command
     before = scene.get_state().solvers_state[0].qpos
     bad = {
         "neither controls nor": {},
@@ -374,7 +374,7 @@ def test_bad_input_is_refused_and_nothing_changes():
     for message, arguments in bad.items():
         with pytest.raises(gs.GenesisException, match=message):
             scene.rollout(**arguments)
-        assert scene._commands.command is command and scene.cur_step == 0
+        assert scene.world.commands.command is command and scene.cur_step == 0
         assert torch.equal(scene.get_state().solvers_state[0].qpos, before)
     with pytest.raises(gs.GenesisException, match="needs the built scene"):
         gs.Scene().rollout(n_steps=3)
@@ -382,7 +382,7 @@ def test_bad_input_is_refused_and_nothing_changes():
 
 def test_a_limited_trajectory_says_that_it_is_not_kept():
     scene, robot = arm()
-    limit = 60 * scene._dynamics.state_size * 8
+    limit = 60 * scene.world.dynamics.state_size * 8
     trajectory = scene.rollout(torch.zeros(400, robot.n_dofs), memory_limit=limit)
     assert trajectory.n_steps == 400 and "not kept" in repr(trajectory)
     with pytest.raises(gs.GenesisException, match="memory_limit"):
@@ -409,14 +409,14 @@ def test_constraints_added_after_a_rollout_was_recorded():
         )
         robot = scene.add_entity(gs.morphs.URDF(file=PANDA, fixed=True))
         scene.build()
-        assert scene._dynamics.solution_size == 0
+        assert scene.world.dynamics.solution_size == 0
         u = controls(robot, 0, "force")
-        limit = None if limit is None else limit * scene._dynamics.state_size * u.element_size()
+        limit = None if limit is None else limit * scene.world.dynamics.state_size * u.element_size()
         scene.rollout(u, memory_limit=limit)
         loss = robot.get_qpos().sum()
         (expected,) = torch.autograd.grad(loss, u, retain_graph=True)
         robot.set_dofs_frictionloss(torch.full((robot.n_dofs,), 0.3))
-        assert scene._dynamics.solution_size == scene.mj_model.nv
+        assert scene.world.dynamics.solution_size == scene.mj_model.nv
         (grad,) = torch.autograd.grad(loss, u)
         torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
 

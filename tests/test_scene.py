@@ -128,7 +128,7 @@ def test_steps_against_mujoco(n_envs, integrator):
             data.ctrl[:] = ctrl
             mujoco.mj_step(scene.mj_model, data)
         expected = np.concatenate([data.qpos, data.qvel, data.act])
-        np.testing.assert_allclose(scene._state[env].detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(scene.world.state[env].detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_envs_are_independent():
@@ -143,7 +143,7 @@ def test_envs_are_independent():
     arm.control_dofs_force(torch.zeros(3))
     floater.set_dofs_velocity(torch.ones(10), envs_idx=[0, 2])
     arm.control_dofs_position(torch.rand(3), envs_idx=0)
-    assert torch.equal(scene._state[1], start._packed[1])
+    assert torch.equal(scene.world.state[1], start._packed[1])
     assert not torch.equal(together[0], together[1])
 
 
@@ -254,15 +254,15 @@ def test_no_grad_and_requires_grad_false_record_nothing():
     scene, arm, *_ = world(requires_grad=False)
     arm.set_dofs_position(torch.ones(3, requires_grad=True))
     scene.step()
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
     scene, arm, *_ = world()
     arm.set_dofs_position(torch.ones(3, requires_grad=True))
     with torch.no_grad():
         scene.step()
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
     arm.control_dofs_force(torch.ones(3))
     scene.step()
-    assert scene._state.grad_fn is None, "nothing that leads here has a gradient"
+    assert scene.world.state.grad_fn is None, "nothing that leads here has a gradient"
 
 
 def test_detach():
@@ -274,7 +274,7 @@ def test_detach():
     arm.control_dofs_force(first)
     scene.step()
     scene.detach()
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
     scene.step()
     arm.control_dofs_force(second)
     scene.step()
@@ -333,7 +333,7 @@ def test_memory_of_a_recorded_step():
     before = _resident()
     run(4000)
     assert (_resident() - before) / 4000 < RECORDED_STEP
-    state = scene._state
+    state = scene.world.state
     scene.reset()
     del state
 
@@ -350,8 +350,8 @@ def test_a_reset_scene_holds_no_graph():
     scene.step()
     arm.get_pos()
     scene.reset()
-    assert not scene._state.requires_grad
-    assert not scene._observer._kept
+    assert not scene.world.state.requires_grad
+    assert not scene.world.observer._kept
     assert not arm.get_pos().requires_grad
 
 
@@ -498,10 +498,10 @@ def test_cost_of_step():
     """What the scene adds to the bridge's own step."""
     scene, *_ = world(requires_grad=False)
     scene.step()
-    command, theta = scene._commands.command, scene._parameters.theta()
+    command, theta = scene.world.commands.command, scene.world.theta.packed()
 
     def bare():
-        scene._advance(scene._dynamics, scene._state, theta, command, scene._solution, False)
+        scene.world.advance(scene.world.dynamics, scene.world.state, theta, command, scene.world.solution, False)
 
     added = min(_time(scene.step) for _ in range(30)) - min(_time(bare) for _ in range(30))
     assert added < 20e-6

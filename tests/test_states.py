@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.states import MAGIC
+from genesis.world.checkpoint import MAGIC
 from tests.entities.worlds import ARM, scatter_state, state_numbers, touching_world, world
 from tests.helpers import check_gradient
 
@@ -31,7 +31,7 @@ def test_a_state_that_is_taken_without_gradient_has_none(mode):
         loss.backward()
         assert force.grad.any()
         scene.reset(state)
-        assert not arm.get_qpos().requires_grad and not scene._state.is_inference()
+        assert not arm.get_qpos().requires_grad and not scene.world.state.is_inference()
 
 
 @pytest.mark.parametrize("n_envs", [0, 1, 3])
@@ -123,9 +123,9 @@ def test_detached_states():
         assert not free.qpos.requires_grad
         assert not free.links_pos.requires_grad
     scene.reset(state)
-    assert scene._state.requires_grad
+    assert scene.world.state.requires_grad
     scene.reset(state.detach())
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
 
 
 def test_a_state_of_another_scene():
@@ -177,19 +177,19 @@ def test_a_checkpoint_continues_exactly(tmp_path, n_envs, requires_grad):
     path = tmp_path / "run.ckpt"
     scene = busy(n_envs, requires_grad=requires_grad)
     scene.save_checkpoint(path)
-    theta = scene._parameters.theta().detach().clone()
+    theta = scene.world.theta.packed().detach().clone()
     expected = advance(scene)
     scene.load_checkpoint(path)
     assert scene.cur_step == 3
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
     assert torch.equal(advance(scene), expected)
     fresh, arm, *_ = world(n_envs, requires_grad=requires_grad)
     fresh.load_checkpoint(str(path))
-    assert torch.equal(fresh._parameters.theta(), theta)
+    assert torch.equal(fresh.world.theta.packed(), theta)
     assert torch.equal(advance(fresh), expected)
     fresh.reset()
     assert fresh.cur_step == 0
-    assert not fresh._commands.command.blocks
+    assert not fresh.world.commands.command.blocks
     torch.testing.assert_close(arm.get_links_mass().reshape(-1, 5)[0], torch.linspace(1, 2, 5), check_dtype=False)
     arm.control_dofs_force(0.1)
     arm.set_links_mass(torch.ones(5, requires_grad=requires_grad))
@@ -210,7 +210,7 @@ def test_a_checkpoint_in_contact_continues_exactly(tmp_path, n_envs):
     assert torch.equal(advance(fresh), expected)
     without, *_ = touching_world(n_envs, **build)
     without.load_checkpoint(path)
-    without._solution = None
+    without.world.solution = None
     assert not torch.equal(advance(without), expected), "the solution makes a difference"
     other, *_ = touching_world(n_envs, cone="pyramidal")
     refused(other, path, "saved with friction_cone elliptic; this scene has pyramidal")
@@ -254,10 +254,10 @@ def test_a_checkpoint_is_the_same_bytes_each_time(tmp_path):
 
 def refused(scene, path, message):
     """Loading says `message`, and the running scene goes on as if nothing had been asked."""
-    before = (scene._state, scene._parameters.theta(), scene._commands.command, scene.cur_step)
+    before = (scene.world.state, scene.world.theta.packed(), scene.world.commands.command, scene.cur_step)
     with pytest.raises(gs.GenesisException, match=message):
         scene.load_checkpoint(path)
-    after = (scene._state, scene._parameters.theta(), scene._commands.command, scene.cur_step)
+    after = (scene.world.state, scene.world.theta.packed(), scene.world.commands.command, scene.cur_step)
     assert all(a is b or a == b for a, b in zip(after, before, strict=True))
 
 
@@ -358,10 +358,10 @@ def test_the_precision_is_part_of_a_checkpoint(tmp_path, run_python):
         "scene.build()\n"
         "scene.step()\n"
         f"scene.save_checkpoint({str(path)!r})\n"
-        "before = scene._state\n"
+        "before = scene.world.state\n"
         "scene.reset()\n"
         f"scene.load_checkpoint({str(path)!r})\n"
-        "assert (scene._state == before).all() and scene.cur_step == 1\n"
+        "assert (scene.world.state == before).all() and scene.cur_step == 1\n"
     )
     run_python(code)
     scene = gs.Scene(rigid_options=gs.options.RigidOptions(disable_constraint=True))
@@ -436,7 +436,7 @@ def test_a_digest_that_matches_is_not_enough(tmp_path, case):
 
 def test_a_state_that_is_not_finite_is_not_saved(tmp_path):
     scene, *_ = world()
-    scene._set_state(torch.full_like(scene._state, torch.nan))
+    scene.world.set_state(torch.full_like(scene.world.state, torch.nan))
     with pytest.raises(gs.GenesisException, match="NaN or infinite"):
         scene.save_checkpoint(tmp_path / "run.ckpt")
     assert not os.listdir(tmp_path)

@@ -137,10 +137,10 @@ def test_what_is_set_in_inference_mode_is_of_use_after_it(world, name):
     with torch.inference_mode():
         UNDER_INFERENCE[name](scene, arm, floater)
     # Everything that is kept is an ordinary tensor,
-    command = scene._commands.command
-    for kept in (scene._state, scene._solution, command.mode, command.actuators_on, *command.blocks.values()):
+    command = scene.world.commands.command
+    for kept in (scene.world.state, scene.world.solution, command.mode, command.actuators_on, *command.blocks.values()):
         assert kept is None or not kept.is_inference()
-    assert not scene._parameters.theta().is_inference()
+    assert not scene.world.theta.packed().is_inference()
     # and a recorded motion goes on from it,
     force, mass = leaf(10), leaf(5, scale=0.0)
     floater.control_dofs_force(force, envs_idx=[0, 2])
@@ -231,10 +231,10 @@ def test_what_moves_a_scene_is_refused_inside_of_them(world, name, tmp_path):
 
 
 def numbers(scene, arm):
-    commands = scene._commands.command
+    commands = scene.world.commands.command
     return [
-        scene._state.detach().clone(),
-        scene._parameters.theta().detach().clone(),
+        scene.world.state.detach().clone(),
+        scene.world.theta.packed().detach().clone(),
         commands.mode.clone(),
         *(block.detach().clone() for block in commands.blocks.values()),
     ]

@@ -61,7 +61,7 @@ class Counter:
 @contextlib.contextmanager
 def counted(scene: gs.Scene) -> Iterator[Counter]:
     """Count until the end of the `with`."""
-    counter, kind = Counter(), type(scene._dynamics)
+    counter, kind = Counter(), type(scene.world.dynamics)
     run, adjoint, jacobians = kind.run, kind.run_adjoint, kind.jacobians
 
     def run_counted(self, theta, command, state, after, guess, solution, n_steps=1):

@@ -185,7 +185,7 @@ class _Check:
         self._coordinates, self._directions = coordinates, directions
         self._evaluator = Evaluator(loss, scene)
         self._bits = runtime.precision
-        self._clip: float | None = getattr(scene._dynamics, "gradient_clip", None)  # off while it runs
+        self._clip: float | None = getattr(scene.world.dynamics, "gradient_clip", None)  # off while it runs
         self._generator = torch.Generator(device="cpu").manual_seed(0)
         self._switches: dict[str, list[check_contacts.Switch]] = {}  # within the differences of an input
         self._bends: dict[str, tuple[Comparison, list[check_contacts.Switch]]] = {}
@@ -221,7 +221,7 @@ class _Check:
         if motion.steps:
             after = [motion.gradients.get(Place(k, False)) for k in range(len(motion.steps))]
             tangent = Tangent(self._scene.mj_model)
-            growth = check_growth.growth(self._scene._dynamics, motion.steps, after, self._scene.dt, tangent)
+            growth = check_growth.growth(self._scene.world.dynamics, motion.steps, after, self._scene.dt, tangent)
         if math.isfinite(loss):
             # A jump near the point spoils the estimate along an input; the noise is that of all.
             self._noise = statistics.median_low([self._noise_along(x) for x in tensors])
@@ -366,7 +366,7 @@ class _Check:
 
     def _switched(self, x: torch.Tensor, base: torch.Tensor, shift: torch.Tensor) -> list[check_contacts.Switch]:
         """What is active in the motion at the one end of a difference, and not at the other."""
-        model = self._scene._model
+        model = self._scene.world.model
         if not model.constrained:
             return []
         found: list[list[check_contacts.Activity]] = []
@@ -415,7 +415,7 @@ def _judged(
 @contextlib.contextmanager
 def _exact_solver(scene: Scene) -> Iterator[None]:
     """Meanwhile the constraint solver of the scene goes on until rounding stops it: what it leaves is noise."""
-    dynamics, option = scene._dynamics, scene._model.mj_model.opt
+    dynamics, option = scene.world.dynamics, scene.world.model.mj_model.opt
     tolerance, clip = float(option.tolerance), getattr(dynamics, "gradient_clip", None)
     warned = dynamics.warned_of_gradient
     dynamics.warned_of_gradient = True  # the report says it

@@ -141,7 +141,7 @@ def _not_finite_in_step(context: Context, k: int, seen: check_graph.NonFinite, b
     step = context.motion.steps[k]
     envs = seen.rows if seen.shape and seen.shape[0] == context.n_envs else tuple(range(context.n_envs))
     came = context.motion.gradients.get(Place(k, False))
-    dynamics = context.scene._dynamics
+    dynamics = context.scene.world.dynamics
     origin = None
     if came is not None:
         with torch.no_grad(), dynamics.lock:

@@ -81,16 +81,18 @@ class Recorder:
         self.n_steps = 0
 
     def __enter__(self) -> Recorder:
-        self._advance = self._scene._advance
-        self._scene._advance = self._step
-        self._scene._roll = self._roll  # type: ignore[method-assign]
+        world = self._scene.world
+        self._advance = world.advance
+        world.advance = self._step
+        world.roll = self._roll  # type: ignore[method-assign]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._scene._advance = self._advance
-        del self._scene._roll  # the class's own again
+        world = self._scene.world
+        world.advance = self._advance
+        del world.roll  # the class's own again
 
     def _step(
         self,
@@ -125,14 +127,14 @@ class Recorder:
         return after, solution
 
     def _roll(self, command: Command, plan: Plan) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """What `Scene._roll` does, step by step."""
-        scene = self._scene
-        record = scene._requires_grad and torch.is_grad_enabled()
-        theta = scene._parameters.theta_of_envs()
-        state, guess = scene._state, scene._solution
+        """What `World.roll` does, step by step."""
+        world = self._scene.world
+        record = world.requires_grad and torch.is_grad_enabled()
+        theta = world.theta.packed_of_envs()
+        state, guess = world.state, world.solution
         states = [state]
         for t in range(plan.n_steps):
-            state, guess = self._step(scene._dynamics, state, theta, row_of(command, t), guess, record)
+            state, guess = self._step(world.dynamics, state, theta, row_of(command, t), guess, record)
             states.append(state)
         return state, torch.stack(states) if plan.keeps_all else None, guess
 

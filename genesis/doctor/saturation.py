@@ -48,7 +48,7 @@ def _beyond_range(context: Context, without: tuple[str, ...]) -> list[Finding]:
     steps = context.motion.steps
     if not without or not steps:
         return []
-    dynamics = context.scene._dynamics
+    dynamics = context.scene.world.dynamics
     model = dynamics.model
     spec = model.theta_fields["dof_force_range"]
     clipped = None

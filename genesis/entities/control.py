@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from genesis.entities.base import EntityBase
-from genesis.entities.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
-from genesis.entities.indexing import Selection, fit, plain_tensors, read_tensor, require_finite
-from genesis.entities.wrench import WrenchPoint, apply_wrench
+from genesis.entities.place import Place
+from genesis.world.arguments import Selection, fit, plain_tensors, read_tensor, require_finite
+from genesis.world.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
+from genesis.world.wrench import WrenchPoint, apply_wrench
 
 
 class Controller(EntityBase):
@@ -25,7 +26,14 @@ class Controller(EntityBase):
 
     def control_dofs_force(self, force: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Apply generalized forces [N, N m], ([n_envs,] n_dofs), clipped to the force range."""
-        self._control("control_dofs_force", FORCE, (("force", force),), dofs_idx_local, envs_idx)
+        _control(
+            self._built("control_dofs_force"),
+            "control_dofs_force",
+            FORCE,
+            (("force", force),),
+            dofs_idx_local,
+            envs_idx,
+        )
 
     def control_dofs_position(self, position: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Pull dofs to positions [m, rad], ([n_envs,] n_dofs): force kp (target - position) - kv velocity, clipped.
@@ -33,11 +41,25 @@ class Controller(EntityBase):
         The targets of the rotational dofs of a free or ball joint are extrinsic x-y-z Euler angles; the error is the
         rotation vector from the present orientation to the target, in the body frame.
         """
-        self._control("control_dofs_position", POSITION, (("position", position),), dofs_idx_local, envs_idx)
+        _control(
+            self._built("control_dofs_position"),
+            "control_dofs_position",
+            POSITION,
+            (("position", position),),
+            dofs_idx_local,
+            envs_idx,
+        )
 
     def control_dofs_velocity(self, velocity: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Pull dofs to velocities [m/s, rad/s], ([n_envs,] n_dofs): force kv (target - velocity), clipped."""
-        self._control("control_dofs_velocity", VELOCITY, (("velocity", velocity),), dofs_idx_local, envs_idx)
+        _control(
+            self._built("control_dofs_velocity"),
+            "control_dofs_velocity",
+            VELOCITY,
+            (("velocity", velocity),),
+            dofs_idx_local,
+            envs_idx,
+        )
 
     def control_dofs_position_velocity(
         self, position: Any, velocity: Any, dofs_idx_local: Any = None, envs_idx: Any = None
@@ -47,7 +69,14 @@ class Controller(EntityBase):
         `position` [m, rad] and `velocity` [m/s, rad/s]: ([n_envs,] n_dofs) each, as for the two controls alone.
         """
         given = (("position", position), ("velocity", velocity))
-        self._control("control_dofs_position_velocity", POSITION_VELOCITY, given, dofs_idx_local, envs_idx)
+        _control(
+            self._built("control_dofs_position_velocity"),
+            "control_dofs_position_velocity",
+            POSITION_VELOCITY,
+            given,
+            dofs_idx_local,
+            envs_idx,
+        )
 
     def control_actuators(self, ctrl: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Give the model file's own actuators their control signal, MuJoCo's `ctrl`, ([n_envs,] n_actuators).
@@ -55,13 +84,13 @@ class Controller(EntityBase):
         An actuator is idle (no force, no activation dynamics) until it is first commanded.
         """
         method = "control_actuators"
-        entity = self._built(method)
-        owner = self._owner(method)
-        chosen = self._select(method, "actuators_idx_local", actuators_idx_local, self.n_actuators, unique=True)
-        envs = self._select_envs(method, envs_idx, unique=True)
-        value = self._command_value(owner, "ctrl", ctrl, chosen.count, envs)
+        place = self._built(method)
+        owner = place.owner(method)
+        chosen = place.select(method, "actuators", actuators_idx_local, unique=True)
+        envs = place.select_envs(method, envs_idx, unique=True)
+        value = _command_value(place, owner, "ctrl", ctrl, chosen.count, envs)
         if chosen.count:
-            self._scene._commands.set_actuators(entity.actuator_start, chosen, envs, value)
+            place.world.commands.set_actuators(place.ranges.actuator_start, chosen, envs, value)
 
     def apply_links_external_force(
         self,
@@ -78,7 +107,16 @@ class Controller(EntityBase):
         mass of each link's whole tree ("root_com"). `local`: the forces are given in the links' frames, not in the
         world's (not with "root_com"). Forces of several calls before a step add up; after the step they are gone.
         """
-        self._apply_wrench("apply_links_external_force", force, None, links_idx_local, envs_idx, ref, local)
+        _apply(
+            self._built("apply_links_external_force"),
+            "apply_links_external_force",
+            force,
+            None,
+            links_idx_local,
+            envs_idx,
+            ref,
+            local,
+        )
 
     def apply_links_external_torque(
         self,
@@ -94,7 +132,16 @@ class Controller(EntityBase):
         `ref` does not matter to a torque. `local`: in the links' frames, not in the world's. Torques of several calls
         before a step add up; after the step they are gone.
         """
-        self._apply_wrench("apply_links_external_torque", None, torque, links_idx_local, envs_idx, ref, local)
+        _apply(
+            self._built("apply_links_external_torque"),
+            "apply_links_external_torque",
+            None,
+            torque,
+            links_idx_local,
+            envs_idx,
+            ref,
+            local,
+        )
 
     def apply_links_external_wrench(
         self,
@@ -110,45 +157,58 @@ class Controller(EntityBase):
 
         `ref` and `local` as for `apply_links_external_force`.
         """
-        self._apply_wrench("apply_links_external_wrench", force, torque, links_idx_local, envs_idx, ref, local)
+        _apply(
+            self._built("apply_links_external_wrench"),
+            "apply_links_external_wrench",
+            force,
+            torque,
+            links_idx_local,
+            envs_idx,
+            ref,
+            local,
+        )
 
-    # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def _control(
-        self, method: str, mode: int, given: tuple[tuple[str, Any], ...], dofs_idx_local: Any, envs_idx: Any
-    ) -> None:
-        entity = self._built(method)
-        owner = self._owner(method)
-        n_dofs = entity.dof_end - entity.dof_start
-        everything = dofs_idx_local is None and envs_idx is None
-        chosen = None if everything else self._select(method, "dofs_idx_local", dofs_idx_local, n_dofs, unique=True)
-        envs = None if everything else self._select_envs(method, envs_idx, unique=True)
-        count = n_dofs if chosen is None else chosen.count
-        values = tuple([self._command_value(owner, argument, value, count, envs) for argument, value in given])
-        if not count:
-            return
-        if chosen is None:
-            self._scene._commands.set_all_dofs(mode, entity.dof_start, n_dofs, values)
-        else:
-            self._scene._commands.set_dofs(mode, entity.dof_start, chosen, envs, values)
+# -- how --------------------------------------------------------------------------------------------------------------
 
-    def _command_value(self, owner: str, argument: str, value: Any, count: int, envs: Selection | None) -> torch.Tensor:
-        """A copy of a command's value, (count,) or (envs, count), with its graph."""
-        scene = self._scene
-        tensor = fit(scene, read_tensor(scene, value, argument, owner), envs, (count,), argument, owner)
-        require_finite(tensor, argument, owner, command=True)
-        with plain_tensors():
-            tensor = tensor.clone()
-        if tensor.requires_grad and tensor.ndim == 1 and scene.n_envs > 1 and envs is None:
-            # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
-            return tensor.expand(scene.n_envs, -1)
-        return tensor
 
-    def _apply_wrench(
-        self, method: str, force: Any, torque: Any, links_idx_local: Any, envs_idx: Any, ref: str, local: bool
-    ) -> None:
-        self._built(method)
-        n = self.n_links
-        chosen = self._select(method, "links_idx_local", links_idx_local, n, unique=True)
-        envs = self._select_envs(method, envs_idx, unique=True)
-        apply_wrench(self._scene, self._owner(method), self.link_start, chosen, envs, force, torque, ref, local)
+def _control(
+    place: Place, method: str, mode: int, given: tuple[tuple[str, Any], ...], dofs_idx_local: Any, envs_idx: Any
+) -> None:
+    owner = place.owner(method)
+    start, n_dofs = place.ranges.dof_start, place.counts["dofs"]
+    everything = dofs_idx_local is None and envs_idx is None
+    chosen = None if everything else place.select(method, "dofs", dofs_idx_local, unique=True)
+    envs = None if everything else place.select_envs(method, envs_idx, unique=True)
+    count = n_dofs if chosen is None else chosen.count
+    values = tuple([_command_value(place, owner, argument, value, count, envs) for argument, value in given])
+    if not count:
+        return
+    if chosen is None:
+        place.world.commands.set_all_dofs(mode, start, n_dofs, values)
+    else:
+        place.world.commands.set_dofs(mode, start, chosen, envs, values)
+
+
+def _command_value(
+    place: Place, owner: str, argument: str, value: Any, count: int, envs: Selection | None
+) -> torch.Tensor:
+    """A copy of a command's value, (count,) or (envs, count), with its graph."""
+    world = place.world
+    tensor = fit(world, read_tensor(world, value, argument, owner), envs, (count,), argument, owner)
+    require_finite(tensor, argument, owner, command=True)
+    with plain_tensors():
+        tensor = tensor.clone()
+    if tensor.requires_grad and tensor.ndim == 1 and world.n_envs > 1 and envs is None:
+        # One row per env, so that the gradient of a command that holds is summed over the steps of each env first.
+        return tensor.expand(world.n_envs, -1)
+    return tensor
+
+
+def _apply(
+    place: Place, method: str, force: Any, torque: Any, links_idx_local: Any, envs_idx: Any, ref: str, local: bool
+) -> None:
+    chosen = place.select(method, "links", links_idx_local, unique=True)
+    envs = place.select_envs(method, envs_idx, unique=True)
+    first_link = place.ranges.link_start - 1
+    apply_wrench(place.world, place.owner(method), first_link, chosen, envs, force, torque, ref, local)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genesis import runtime
+
 if TYPE_CHECKING:
-    from genesis.entities.rigid_entity import RigidEntity
+    from genesis.entities import RigidEntity
+    from genesis.entities.place import Place
 
 
 class EntityPart:
@@ -14,10 +17,17 @@ class EntityPart:
     # Name of the entity's attribute that holds the scene number of its first part of this kind.
     _first = ""
 
-    def __init__(self, entity: RigidEntity, name: str, idx_local: int) -> None:
+    def __init__(self, entity: RigidEntity, place: Place, name: str, idx_local: int) -> None:
         self._entity = entity
+        self._place = place
         self._name = name
+        self._called = name
         self._idx_local = idx_local
+
+    def _built(self) -> Place:
+        """The entity's place in the world; raises GenesisException when `gs.destroy()` has ended it."""
+        runtime.require_init()
+        return self._place
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self._name}' of '{self._entity.name}', idx_local {self._idx_local}>"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from genesis.entities.base import EntityBase
-from genesis.entities.contacts import contacts_of, net_forces
-from genesis.entities.indexing import Selection, gather, read_flag, select_range
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
+from genesis.world.arguments import gather, read_flag, select_range
+from genesis.world.contacts import contacts_of, net_forces
 
 if TYPE_CHECKING:
-    from genesis.entities.rigid_entity import RigidEntity
-    from genesis.entities.rigid_link import RigidLink
+    from genesis.entities import RigidEntity, RigidLink
+    from genesis.entities.place import Place
     from genesis.grad.tensor import Tensor
     from genesis.states import RigidEntityState
 
@@ -33,19 +33,23 @@ class StateReader(EntityBase):
 
     def get_pos(self, envs_idx: Any = None) -> Tensor:
         """Position of the base link's origin [m], world frame, ([n_envs,] 3)."""
-        return self._get_base("get_pos", "xpos", slice(None), envs_idx)
+        place = self._built("get_pos")
+        return read_body(place, "get_pos", "xpos", slice(None), place.ranges.link_start, envs_idx)
 
     def get_quat(self, envs_idx: Any = None) -> Tensor:
         """Orientation of the base link (w, x, y, z), unit, world frame, ([n_envs,] 4)."""
-        return self._get_base("get_quat", "xquat", slice(None), envs_idx)
+        place = self._built("get_quat")
+        return read_body(place, "get_quat", "xquat", slice(None), place.ranges.link_start, envs_idx)
 
     def get_vel(self, envs_idx: Any = None) -> Tensor:
         """Linear velocity of the base link's origin [m/s], world frame, ([n_envs,] 3)."""
-        return self._get_base("get_vel", "xvel", slice(0, 3), envs_idx)
+        place = self._built("get_vel")
+        return read_body(place, "get_vel", "xvel", slice(0, 3), place.ranges.link_start, envs_idx)
 
     def get_ang(self, envs_idx: Any = None) -> Tensor:
         """Angular velocity of the base link [rad/s], world frame, ([n_envs,] 3)."""
-        return self._get_base("get_ang", "xvel", slice(3, 6), envs_idx)
+        place = self._built("get_ang")
+        return read_body(place, "get_ang", "xvel", slice(3, 6), place.ranges.link_start, envs_idx)
 
     # -- links --------------------------------------------------------------------------------------------------------
 
@@ -53,22 +57,26 @@ class StateReader(EntityBase):
         self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
     ) -> Tensor:
         """Positions of the links' origins, or centres of mass (`ref="link_com"`) [m], world, ([n_envs,] n_links, 3)."""
-        name = "xipos" if self._at_com("get_links_pos", ref) else "xpos"
-        return self._get_links("get_links_pos", name, slice(None), links_idx_local, envs_idx)
+        place = self._built("get_links_pos")
+        name = "xipos" if _at_com(place, "get_links_pos", ref) else "xpos"
+        return _read_links(place, "get_links_pos", name, slice(None), links_idx_local, envs_idx)
 
     def get_links_quat(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Orientations of the links (w, x, y, z), unit, world frame, ([n_envs,] n_links, 4)."""
-        return self._get_links("get_links_quat", "xquat", slice(None), links_idx_local, envs_idx)
+        return _read_links(
+            self._built("get_links_quat"), "get_links_quat", "xquat", slice(None), links_idx_local, envs_idx
+        )
 
     def get_links_vel(
         self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
     ) -> Tensor:
         """Linear velocities of the links' origins, or centres of mass [m/s], world frame, ([n_envs,] n_links, 3)."""
         method = "get_links_vel"
-        origin = self._get_links(method, "xvel", slice(0, 3), links_idx_local, envs_idx)
-        if not self._at_com(method, ref):
+        place = self._built(method)
+        origin = _read_links(place, method, "xvel", slice(0, 3), links_idx_local, envs_idx)
+        if not _at_com(place, method, ref):
             return origin
-        ang = self._get_links(method, "xvel", slice(3, 6), links_idx_local, envs_idx)
+        ang = _read_links(place, method, "xvel", slice(3, 6), links_idx_local, envs_idx)
         arm = self.get_links_pos(links_idx_local, envs_idx, ref="link_com") - self.get_links_pos(
             links_idx_local, envs_idx
         )
@@ -76,7 +84,9 @@ class StateReader(EntityBase):
 
     def get_links_ang(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Angular velocities of the links [rad/s], world frame, ([n_envs,] n_links, 3)."""
-        return self._get_links("get_links_ang", "xvel", slice(3, 6), links_idx_local, envs_idx)
+        return _read_links(
+            self._built("get_links_ang"), "get_links_ang", "xvel", slice(3, 6), links_idx_local, envs_idx
+        )
 
     def get_links_acc(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Accelerations of the links' origins [m/s^2], world frame, ([n_envs,] n_links, 3).
@@ -84,20 +94,24 @@ class StateReader(EntityBase):
         The second derivative of the position at the present state under the present commands; a body in free fall has
         (0, 0, -9.81).
         """
-        return self._get_links("get_links_acc", "xacc", slice(0, 3), links_idx_local, envs_idx)
+        return _read_links(
+            self._built("get_links_acc"), "get_links_acc", "xacc", slice(0, 3), links_idx_local, envs_idx
+        )
 
     def get_links_acc_ang(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Angular accelerations of the links [rad/s^2], world frame, ([n_envs,] n_links, 3), as `get_links_acc`."""
-        return self._get_links("get_links_acc_ang", "xacc", slice(3, 6), links_idx_local, envs_idx)
+        return _read_links(
+            self._built("get_links_acc_ang"), "get_links_acc_ang", "xacc", slice(3, 6), links_idx_local, envs_idx
+        )
 
     # -- qs and dofs --------------------------------------------------------------------------------------------------
 
     def get_qpos(self, qs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Generalized positions [m, rad], ([n_envs,] n_qs): 7 of a free joint (position, quaternion), 4 of a ball."""
-        entity = self._built("get_qpos")
-        chosen = self._select("get_qpos", "qs_idx_local", qs_idx_local, self.n_qs, unique=False)
-        envs = self._select_envs("get_qpos", envs_idx, unique=False)
-        return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, entity.q_start))
+        place = self._built("get_qpos")
+        chosen = place.select("get_qpos", "qs", qs_idx_local, unique=False)
+        envs = place.select_envs("get_qpos", envs_idx, unique=False)
+        return place.world.wrap(gather(place.world.read_state(), envs, chosen, place.ranges.q_start))
 
     def get_dofs_position(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Positions of the dofs [m, rad], ([n_envs,] n_dofs).
@@ -105,16 +119,16 @@ class StateReader(EntityBase):
         A free joint's are (x, y, z) and the extrinsic x-y-z Euler angles of its orientation, a ball joint's the same
         three angles; elsewhere dof position and qpos are the same number.
         """
-        entity = self._built("get_dofs_position")
+        place = self._built("get_dofs_position")
         method = "get_dofs_position"
-        chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
-        envs = self._select_envs(method, envs_idx, unique=False)
-        layout = self._dof_layout
+        chosen = place.select(method, "dofs", dofs_idx_local, unique=False)
+        envs = place.select_envs(method, envs_idx, unique=False)
+        layout = place.layout
         if layout.is_plain:
-            return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, entity.q_start))
-        qpos = gather(self._scene._read_state(), envs, select_range(self.n_qs, 0, self.n_qs), entity.q_start)
+            return place.world.wrap(gather(place.world.read_state(), envs, chosen, place.ranges.q_start))
+        qpos = gather(place.world.read_state(), envs, select_range(self.n_qs, 0, self.n_qs), place.ranges.q_start)
         position = layout.position(qpos)
-        return self._scene._wrap(position if chosen.is_all else position.index_select(1, chosen.tensor()))
+        return place.world.wrap(position if chosen.is_all else position.index_select(1, chosen.tensor()))
 
     def get_dofs_velocity(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Velocities of the dofs [m/s, rad/s], ([n_envs,] n_dofs).
@@ -122,10 +136,10 @@ class StateReader(EntityBase):
         MuJoCo's: of a free joint linear in the world frame and angular in the body frame, of a ball joint in the body
         frame.
         """
-        entity = self._built("get_dofs_velocity")
-        chosen = self._select("get_dofs_velocity", "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
-        envs = self._select_envs("get_dofs_velocity", envs_idx, unique=False)
-        return self._scene._wrap(gather(self._scene._read_state(), envs, chosen, self._scene._nq + entity.dof_start))
+        place = self._built("get_dofs_velocity")
+        chosen = place.select("get_dofs_velocity", "dofs", dofs_idx_local, unique=False)
+        envs = place.select_envs("get_dofs_velocity", envs_idx, unique=False)
+        return place.world.wrap(gather(place.world.read_state(), envs, chosen, place.world.nq + place.ranges.dof_start))
 
     def get_dofs_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration.
@@ -133,20 +147,22 @@ class StateReader(EntityBase):
         Commands, actuators, springs, damping, gravity, external wrenches, contacts, limits and friction loss, less the
         bias force (MuJoCo's qfrc_smooth + qfrc_constraint).
         """
-        return self._get_dofs("get_dofs_force", "qfrc_total", dofs_idx_local, envs_idx)
+        return _read_dofs(self._built("get_dofs_force"), "get_dofs_force", "qfrc_total", dofs_idx_local, envs_idx)
 
     def get_dofs_control_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Force of the `control_dofs_*` command in force at the present state [N, N m], clipped, ([n_envs,] n_dofs)."""
-        return self._get_dofs("get_dofs_control_force", "qfrc_command", dofs_idx_local, envs_idx)
+        return _read_dofs(
+            self._built("get_dofs_control_force"), "get_dofs_control_force", "qfrc_command", dofs_idx_local, envs_idx
+        )
 
     # -- whole entity -------------------------------------------------------------------------------------------------
 
     def get_mass_mat(self, envs_idx: Any = None) -> Tensor:
         """Joint-space inertia matrix of the entity's dofs, armature included, ([n_envs,] n_dofs, n_dofs)."""
-        entity = self._built("get_mass_mat")
-        envs = self._select_envs("get_mass_mat", envs_idx, unique=False)
-        full = self._scene._observer.get("qM").narrow(2, entity.dof_start, self.n_dofs)
-        return self._scene._wrap(gather(full, envs, select_range(self.n_dofs, 0, self.n_dofs), entity.dof_start))
+        place = self._built("get_mass_mat")
+        envs = place.select_envs("get_mass_mat", envs_idx, unique=False)
+        full = place.world.observer.get("qM").narrow(2, place.ranges.dof_start, self.n_dofs)
+        return place.world.wrap(gather(full, envs, select_range(self.n_dofs, 0, self.n_dofs), place.ranges.dof_start))
 
     def get_jacobian(self, link: RigidLink, local_point: Any = None, envs_idx: Any = None) -> Tensor:
         """Jacobian of a link, ([n_envs,] 6, n_dofs): times the dof velocities it gives the link's velocity.
@@ -156,33 +172,33 @@ class StateReader(EntityBase):
 
         Raises GenesisException when `link` is not a link of this entity.
         """
-        entity = self._built("get_jacobian")
+        place = self._built("get_jacobian")
         method = "get_jacobian"
         if getattr(link, "entity", None) is not self:
-            raise GenesisException(f"{self._owner(method)}: `link` is {link!r}; give one of {self._name}.links.")
-        envs = self._select_envs(method, envs_idx, unique=False)
+            raise GenesisException(f"{place.owner(method)}: `link` is {link!r}; give one of {self._name}.links.")
+        envs = place.select_envs(method, envs_idx, unique=False)
         body = link.idx + 1
-        jac = self._scene._observer.get("xjac")[:, body, :, entity.dof_start : entity.dof_end]
+        jac = place.world.observer.get("xjac")[:, body, :, place.ranges.dof_start : place.ranges.dof_end]
         jac = jac.clone() if envs is None else jac.index_select(0, envs.tensor())
         if local_point is not None:
-            point = self._read(method, "local_point", local_point, (3,), envs, scalar=False)
-            quat = self._scene._observer.get("xquat")[:, body]
+            point = place.read(method, "local_point", local_point, (3,), envs, scalar=False)
+            quat = place.world.observer.get("xquat")[:, body]
             quat = quat if envs is None else quat.index_select(0, envs.tensor())
             arm = quat_rotate(quat, point.expand(quat.shape[0], 3))
             linear = jac[:, :3] + torch.linalg.cross(jac[:, 3:], arm[:, :, None].expand_as(jac[:, 3:]), dim=1)
             jac = torch.cat([linear, jac[:, 3:]], 1)
-        return self._scene._wrap(jac)
+        return place.world.wrap(jac)
 
     def get_kinetic_energy(self, envs_idx: Any = None) -> Tensor:
         """Kinetic energy of the links and of the joints' armature [J], ([n_envs])."""
-        return self._get_energy("get_kinetic_energy", 1, envs_idx)
+        return _read_energy(self._built("get_kinetic_energy"), "get_kinetic_energy", 1, envs_idx)
 
     def get_potential_energy(self, envs_idx: Any = None) -> Tensor:
         """Potential energy [J], ([n_envs]): gravity's, the sum of -m g.x over the links' mass centres, and springs'.
 
         Zero is where a centre of mass is at the world's origin, and where a spring is at rest.
         """
-        return self._get_energy("get_potential_energy", 0, envs_idx)
+        return _read_energy(self._built("get_potential_energy"), "get_potential_energy", 0, envs_idx)
 
     def get_state(self) -> RigidEntityState:
         """Pose of the base, qpos and dof velocities, with gradient; see `genesis.states.RigidEntityState`."""
@@ -220,70 +236,71 @@ class StateReader(EntityBase):
         excluded at once.
         """
         method = "get_contacts"
-        entity = self._built(method)
+        place = self._built(method)
         if with_entity is not None and getattr(with_entity, "scene", None) is not self._scene:
-            raise GenesisException(f"{self._owner(method)}: `with_entity` is {with_entity!r}; give one of this scene.")
-        exclude_self_contact = read_flag(exclude_self_contact, "exclude_self_contact", self._owner(method))
+            raise GenesisException(f"{place.owner(method)}: `with_entity` is {with_entity!r}; give one of this scene.")
+        exclude_self_contact = read_flag(exclude_self_contact, "exclude_self_contact", place.owner(method))
         if with_entity is self and exclude_self_contact:
             raise GenesisException(
-                f"{self._owner(method)}: `with_entity` is the entity itself, whose contacts with itself "
+                f"{place.owner(method)}: `with_entity` is the entity itself, whose contacts with itself "
                 "`exclude_self_contact=True` leaves out: nothing is left."
             )
-        contacts = contacts_of(self._scene)
-        mine = contacts.between(entity.geom_start, entity.geom_end)
+        contacts = contacts_of(place.world)
+        mine = contacts.between(place.ranges.geom_start, place.ranges.geom_end)
         if with_entity is None:
             chosen = mine.any(-1) & ~(mine.all(-1) if exclude_self_contact else torch.zeros_like(contacts.valid))
         elif with_entity is self:
             chosen = mine.all(-1)
         else:
             chosen = mine.any(-1) & contacts.between(with_entity.geom_start, with_entity.geom_end).any(-1)
-        return contacts.as_dict(self._scene, chosen)
+        return contacts.as_dict(place.world, chosen)
 
     def get_links_net_contact_force(self, envs_idx: Any = None) -> Tensor:
         """Sum of the contact forces on each link [N], world frame, ([n_envs,] n_links, 3)."""
         method = "get_links_net_contact_force"
-        entity = self._built(method)
-        envs = self._select_envs(method, envs_idx, unique=False)
+        place = self._built(method)
+        envs = place.select_envs(method, envs_idx, unique=False)
         links = select_range(self.n_links, 0, self.n_links)
-        return self._scene._wrap(gather(net_forces(self._scene), envs, links, entity.link_start - 1))
+        return place.world.wrap(gather(net_forces(place.world), envs, links, place.ranges.link_start - 1))
 
-    # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def _get_base(self, method: str, name: str, part: slice, envs_idx: Any) -> Tensor:
-        body = self._built(method).link_start
-        return self._get_body(method, name, part, body, envs_idx)
+# -- how --------------------------------------------------------------------------------------------------------------
 
-    def _get_body(self, method: str, name: str, part: slice, body: int, envs_idx: Any) -> Tensor:
-        envs = self._select_envs(method, envs_idx, unique=False)
-        value = torch.select_copy(self._scene._observer.get(name), 1, body)
-        if part.start is not None:
-            value = torch.narrow_copy(value, 1, part.start, part.stop - part.start)
-        return self._scene._wrap(value if envs is None else value.index_select(0, envs.tensor()))
 
-    def _get_links(self, method: str, name: str, part: slice, links_idx_local: Any, envs_idx: Any) -> Tensor:
-        first_body = self._built(method).link_start
-        chosen = self._select(method, "links_idx_local", links_idx_local, self.n_links, unique=False)
-        envs = self._select_envs(method, envs_idx, unique=False)
-        value = self._scene._observer.get(name)
-        if part.start is not None:
-            value = value[:, :, part]
-        return self._scene._wrap(gather(value, envs, chosen, first_body))
+def read_body(place: Place, method: str, name: str, part: slice, body: int, envs_idx: Any) -> Tensor:
+    """A `part` of what `Observer.get` knows of one body, by its MuJoCo number, ([n_envs,] ...)."""
+    envs = place.select_envs(method, envs_idx, unique=False)
+    value = torch.select_copy(place.world.observer.get(name), 1, body)
+    if part.start is not None:
+        value = torch.narrow_copy(value, 1, part.start, part.stop - part.start)
+    return place.world.wrap(value if envs is None else value.index_select(0, envs.tensor()))
 
-    def _get_dofs(self, method: str, name: str, dofs_idx_local: Any, envs_idx: Any) -> Tensor:
-        entity = self._built(method)
-        chosen = self._select(method, "dofs_idx_local", dofs_idx_local, self.n_dofs, unique=False)
-        envs = self._select_envs(method, envs_idx, unique=False)
-        return self._scene._wrap(gather(self._scene._observer.get(name), envs, chosen, entity.dof_start))
 
-    def _get_energy(self, method: str, kind: int, envs_idx: Any) -> Tensor:
-        entity = self._built(method)
-        envs: Selection | None = self._select_envs(method, envs_idx, unique=False)
-        bodies = self._scene._observer.get("body_energy")[:, entity.link_start : entity.link_end, kind].sum(1)
-        dofs = self._scene._observer.get("dof_energy")[:, entity.dof_start : entity.dof_end, kind].sum(1)
-        total = bodies + dofs
-        return self._scene._wrap(total if envs is None else total.index_select(0, envs.tensor()))
+def _read_links(place: Place, method: str, name: str, part: slice, links_idx_local: Any, envs_idx: Any) -> Tensor:
+    chosen = place.select(method, "links", links_idx_local, unique=False)
+    envs = place.select_envs(method, envs_idx, unique=False)
+    value = place.world.observer.get(name)
+    if part.start is not None:
+        value = value[:, :, part]
+    return place.world.wrap(gather(value, envs, chosen, place.ranges.link_start))
 
-    def _at_com(self, method: str, ref: str) -> bool:
-        if not isinstance(ref, str) or ref not in ("link_origin", "link_com"):
-            raise GenesisException(f'{self._owner(method)}: `ref` is {ref!r}; expected "link_origin" or "link_com".')
-        return ref == "link_com"
+
+def _read_dofs(place: Place, method: str, name: str, dofs_idx_local: Any, envs_idx: Any) -> Tensor:
+    chosen = place.select(method, "dofs", dofs_idx_local, unique=False)
+    envs = place.select_envs(method, envs_idx, unique=False)
+    return place.world.wrap(gather(place.world.observer.get(name), envs, chosen, place.ranges.dof_start))
+
+
+def _read_energy(place: Place, method: str, kind: int, envs_idx: Any) -> Tensor:
+    envs = place.select_envs(method, envs_idx, unique=False)
+    observer, ranges = place.world.observer, place.ranges
+    bodies = observer.get("body_energy")[:, ranges.link_start : ranges.link_end, kind].sum(1)
+    dofs = observer.get("dof_energy")[:, ranges.dof_start : ranges.dof_end, kind].sum(1)
+    total = bodies + dofs
+    return place.world.wrap(total if envs is None else total.index_select(0, envs.tensor()))
+
+
+def _at_com(place: Place, method: str, ref: str) -> bool:
+    if not isinstance(ref, str) or ref not in ("link_origin", "link_com"):
+        raise GenesisException(f'{place.owner(method)}: `ref` is {ref!r}; expected "link_origin" or "link_com".')
+    return ref == "link_com"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from genesis.entities.constraint_parameters import set_joints_sol_params
-from genesis.entities.indexing import fit, read_tensor, select_envs
+from genesis.entities import access
+from genesis.entities.limits import read_joint_limit, write_joint_limit
 from genesis.entities.part import EntityPart
+from genesis.world.arguments import fit, read_tensor, select_envs
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS
 
 if TYPE_CHECKING:
-    from genesis.entities.rigid_entity import RigidEntity
-    from genesis.entities.rigid_link import RigidLink
+    from genesis.entities import RigidEntity, RigidLink
+    from genesis.entities.place import Place
     from genesis.grad.tensor import Tensor
 
 # MuJoCo's names, numbers of qs and dofs, in the order of its enumeration of joint types.
@@ -23,9 +25,17 @@ class RigidJoint(EntityPart):
     _first = "joint_start"
 
     def __init__(
-        self, entity: RigidEntity, name: str, idx_local: int, link: RigidLink, kind: int, q: int, dof: int
+        self,
+        entity: RigidEntity,
+        place: Place,
+        name: str,
+        idx_local: int,
+        link: RigidLink,
+        kind: int,
+        q: int,
+        dof: int,
     ) -> None:
-        super().__init__(entity, name, idx_local)
+        super().__init__(entity, place, name, idx_local)
         self._link = link
         self._type, self._n_qs, self._n_dofs = JOINT_TYPES[kind]
         self._q = q
@@ -97,7 +107,7 @@ class RigidJoint(EntityPart):
 
         Of a ball joint: 0 and the largest angle of its rotation [rad].
         """
-        return self._entity._get_joint_limit(self.idx, envs_idx)
+        return read_joint_limit(self._built(), self.idx, envs_idx)
 
     def set_limit(self, lower: Any, upper: Any, envs_idx: Any = None) -> None:
         """Set its ends [rad, m], a number or ([n_envs],) each; `lower` of a ball joint is 0.
@@ -105,20 +115,19 @@ class RigidJoint(EntityPart):
         Raises GenesisException, too, for a joint without limit: state a range in the model file.
         """
         owner = f"{self._entity.name}.{self._name}.set_limit"
-        self._entity._set_joint_limit(owner, self.idx, lower, upper, envs_idx)
+        write_joint_limit(self._built(), owner, self.idx, lower, upper, envs_idx)
 
     def get_sol_params(self, envs_idx: Any = None) -> Tensor:
         """Softness of its limits, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7)."""
-        value = self._entity.get_joints_sol_params(self._idx_local, envs_idx)
-        return self._entity.scene._label(value.squeeze(-2))
+        return access.read_one(self._built(), CONSTRAINT_PARAMETERS["joints_sol_params"], self._idx_local, envs_idx)
 
     def set_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
         """Set the softness of its limits and of its friction loss, (7,) or (n_envs, 7), as in Genesis.
 
         Each by itself: `RigidEntity.set_joints_sol_params` and `set_dofs_sol_params`.
         """
-        scene, owner = self._entity.scene, f"{self._entity.name}.{self._name}.set_sol_params"
-        envs = select_envs(scene, envs_idx, owner, unique=True)
-        value = read_tensor(scene, sol_params, "sol_params", owner)
-        value = fit(scene, value, envs, (7,), "sol_params", owner, scalar=False).unsqueeze(-2)
-        set_joints_sol_params(scene, owner, [self.idx], value, envs_idx, sol_params)
+        world, owner = self._built().world, f"{self._entity.name}.{self._name}.set_sol_params"
+        envs = select_envs(world, envs_idx, owner, unique=True)
+        value = read_tensor(world, sol_params, "sol_params", owner)
+        value = fit(world, value, envs, (7,), "sol_params", owner, scalar=False).unsqueeze(-2)
+        access.write_joints_sol_params(world, owner, [self.idx], value, envs_idx, sol_params)

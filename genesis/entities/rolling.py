@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis.entities.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
-from genesis.entities.indexing import plain_tensors, read_tensor, require_finite, select_range
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.errors import GenesisException
+from genesis.world.arguments import plain_tensors, read_tensor, require_finite, select_range
+from genesis.world.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
 
 if TYPE_CHECKING:
+    from genesis.model.compose import EntityRange
     from genesis.rigid.command import Command
-    from genesis.scene import Scene
+    from genesis.world.world import World
 
 MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
 ACTUATORS = "actuators"
@@ -29,29 +30,29 @@ class Controls:
 
     Attributes:
         kind: "force", "position", "velocity" or "actuators"
-        given: entity and its values, (T, n) or (T, n_envs, n), with their graph
+        given: ranges of an entity and its values, (T, n) or (T, n_envs, n), with their graph
         n_steps: T
     """
 
     kind: str
-    given: tuple[tuple[RigidEntity, torch.Tensor], ...]
+    given: tuple[tuple[EntityRange, torch.Tensor], ...]
     n_steps: int
 
-    def install(self, scene: Scene) -> Command:
+    def install(self, world: World) -> Command:
         """Put the last controls into force, as a loop leaves them, and return the command of the whole rollout."""
-        commands = scene._commands
+        commands = world.commands
         sequences: dict[tuple[str, int], torch.Tensor] = {}
-        for entity, values in self.given:
-            if scene.n_envs > 1 and values.ndim == 2 and values.requires_grad:
-                values = values.unsqueeze(1).expand(-1, scene.n_envs, -1)
+        for ranges, values in self.given:
+            if world.n_envs > 1 and values.ndim == 2 and values.requires_grad:
+                values = values.unsqueeze(1).expand(-1, world.n_envs, -1)
             last = values[-1].clone()
             count = values.shape[-1]
             if self.kind == ACTUATORS:
-                start = entity._built("rollout").actuator_start
+                start = ranges.actuator_start
                 commands.set_actuators(start, select_range(count, 0, count), None, last)
                 sequences["ctrl", start] = values
             else:
-                mode, start = MODES[self.kind], entity.dof_start
+                mode, start = MODES[self.kind], ranges.dof_start
                 commands.set_all_dofs(mode, start, count, (last,))
                 sequences[MODE_FIELDS[mode][0], start] = values
         command = commands.command
@@ -67,7 +68,15 @@ def field_of(kind: Any, owner: str) -> str:
     return "ctrl" if kind == ACTUATORS else MODE_FIELDS[MODES[kind]][0]
 
 
-def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: str, sparing: bool = False) -> Controls:
+def read_controls(
+    world: World,
+    entities: Sequence[RigidEntity],
+    controls: Any,
+    kind: Any,
+    n_steps: Any,
+    owner: str,
+    sparing: bool = False,
+) -> Controls:
     """Check the arguments of `scene.rollout`; raises GenesisException for what does not fit.
 
     `sparing`: the tensors themselves are kept, not copies.
@@ -80,22 +89,22 @@ def read_controls(scene: Scene, controls: Any, kind: Any, n_steps: Any, owner: s
             raise GenesisException(f"{owner}: neither controls nor `n_steps` are given; pass one of them.")
         return Controls(kind, (), n_steps)
     if not isinstance(controls, Mapping):
-        controls = {_only_entity(scene, kind, owner): controls}
+        controls = {_only_entity(entities, kind, owner): controls}
     given = []
     for entity, value in controls.items():
-        if not isinstance(entity, RigidEntity) or entity not in scene.entities:
+        if not isinstance(entity, RigidEntity) or entity not in entities:
             raise GenesisException(
                 f"{owner}: the controls name {entity!r}; expected entities of this scene as keys, as "
                 "scene.rollout({robot: u})."
             )
-        given.append((entity, _sequence(scene, entity, value, kind, owner, sparing)))
+        given.append((entity, _sequence(world, entity, value, kind, owner, sparing)))
     lengths = {len(values) for _, values in given} | ({n_steps} if n_steps is not None else set())
     if len(lengths) != 1:
         raise GenesisException(
             f"{owner}: the controls are for {' and '.join(map(str, sorted(lengths))) or 'no'} steps; expected one "
             "number of steps for all."
         )
-    commanded = tuple((entity, values) for entity, values in given if values.shape[-1])
+    commanded = tuple((world.composed.entities[entity.idx], values) for entity, values in given if values.shape[-1])
     return Controls(kind, commanded, lengths.pop())
 
 
@@ -115,8 +124,8 @@ def _width(entity: RigidEntity, kind: str) -> int:
     return entity.n_actuators if kind == ACTUATORS else entity.n_dofs
 
 
-def _only_entity(scene: Scene, kind: str, owner: str) -> RigidEntity:
-    able = [entity for entity in scene.entities if _width(entity, kind)]
+def _only_entity(entities: Sequence[RigidEntity], kind: str, owner: str) -> RigidEntity:
+    able = [entity for entity in entities if _width(entity, kind)]
     if len(able) != 1:
         what = "actuators" if kind == ACTUATORS else "dofs"
         raise GenesisException(
@@ -126,15 +135,15 @@ def _only_entity(scene: Scene, kind: str, owner: str) -> RigidEntity:
     return able[0]
 
 
-def _sequence(scene: Scene, entity: RigidEntity, value: Any, kind: str, owner: str, sparing: bool) -> torch.Tensor:
+def _sequence(world: World, entity: RigidEntity, value: Any, kind: str, owner: str, sparing: bool) -> torch.Tensor:
     """(T, n) or (T, n_envs, n), finite, with its graph."""
-    tensor = read_tensor(scene, value, "controls", owner)
+    tensor = read_tensor(world, value, "controls", owner)
     n, shape = _width(entity, kind), tuple(tensor.shape)
     fits = (len(shape) == 2 and shape[1] == n) or (
-        scene.n_envs > 0 and len(shape) == 3 and shape[1:] == (scene.n_envs, n)
+        world.n_envs > 0 and len(shape) == 3 and shape[1:] == (world.n_envs, n)
     )
     if not fits or not shape[0]:
-        expected = f"(T, {n})" + (f" or (T, {scene.n_envs}, {n})" if scene.n_envs else "")
+        expected = f"(T, {n})" + (f" or (T, {world.n_envs}, {n})" if world.n_envs else "")
         raise GenesisException(
             f"{owner}: the controls of {entity.name!r} have shape {shape}; expected {expected} with T from 1 on."
         )

@@ -11,15 +11,12 @@ import itertools
 import sys
 import weakref
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch.overrides import get_default_nowrap_functions
 
 from genesis.errors import GenesisException
-
-if TYPE_CHECKING:
-    from genesis.scene import Scene
 
 # x.grad and x._base: tensors that exist already and stay what they are; as_subclass says itself what it returns.
 _NOWRAP = get_default_nowrap_functions() | {torch.Tensor.as_subclass}
@@ -61,9 +58,9 @@ class Tensor(torch.Tensor):
         The scene it belongs to, or ``None``.
     """
 
-    _scene_ref: weakref.ref[Scene] | None = None  # on the class: a tensor without a scene carries nothing
+    _scene_ref: weakref.ref[Any] | None = None  # on the class: a tensor without a scene carries nothing
 
-    def __new__(cls, data: Any, scene: Scene | None = None) -> Tensor:
+    def __new__(cls, data: Any, scene: object | None = None) -> Tensor:
         try:
             out = torch.as_tensor(data).as_subclass(cls)
         except (TypeError, ValueError, RuntimeError, OverflowError, RecursionError) as error:
@@ -116,8 +113,8 @@ class Tensor(torch.Tensor):
         return out
 
     @property
-    def scene(self) -> Scene | None:
-        """The scene that this tensor belongs to; ``None`` if it has none, or if the scene is gone."""
+    def scene(self) -> Any:
+        """The `gs.Scene` that this tensor belongs to; ``None`` if it has none, or if the scene is gone."""
         return None if self._scene_ref is None else self._scene_ref()
 
     @property
@@ -200,6 +197,20 @@ class Tensor(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             text = super().__repr__()
         return text if self.scene is None else f"{text[:-1]}, scene={describe_scene(self.scene)})"
+
+
+class Label:
+    """Puts tensors under a scene, which it holds weakly."""
+
+    def __init__(self, scene: object) -> None:
+        self.scene: weakref.ref[Any] = weakref.ref(scene)
+
+    def put(self, values: torch.Tensor) -> Tensor:
+        """A plain tensor that nobody else holds, as a Tensor of the scene."""
+        # Changing the class of the object, where Tensor(...) would make an alias with a node of its own in the graph.
+        values.__class__ = Tensor
+        values._scene_ref = self.scene  # type: ignore[attr-defined]
+        return values  # type: ignore[return-value]
 
 
 def describe_scene(scene: Any) -> str:

@@ -126,7 +126,10 @@ class Inertia(ParameterModule):
         names = [links_idx_local] if isinstance(links_idx_local, str) else links_idx_local
         if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
             links_idx_local = [entity.get_link(name).idx_local for name in names]
-        chosen = entity._select("get_links_mass", "links_idx_local", links_idx_local, entity.n_links, unique=True)
+        from genesis.world.arguments import select  # imports kernels, which need the precision
+
+        reader = f"{entity.name}.get_links_mass"
+        chosen = select(links_idx_local, entity.n_links, "links_idx_local", reader, unique=True)
         indices = [int(k) for k in chosen.positions()]
         if not indices:
             raise GenesisException(f"{owner}: `links_idx_local` chooses no link of '{entity.name}'.")
@@ -148,8 +151,8 @@ class Inertia(ParameterModule):
 
         Raises GenesisException, and changes nothing, for a wrong shape or index, and for coordinates that are NaN.
         """
-        from genesis.entities.indexing import fit, read_tensor  # imports kernels, which need the precision
-        from genesis.entities.parameters import PARAMETERS
+        from genesis.world.arguments import fit, read_tensor, select  # imports kernels, which need the precision
+        from genesis.world.catalogue import PARAMETERS
 
         owner = f"{self._owner}.apply"
         if not hasattr(entity, "set_links_inertia"):
@@ -162,14 +165,15 @@ class Inertia(ParameterModule):
             require(torch.isfinite(part), part, name, "the coordinates are not finite: see the optimiser", owner)
         # All that a setter may refuse is looked at before the first of the three sets anything. A number would fit any
         # count of masses, but not of the other two: it stands for one link here.
-        scene = entity.scene
-        chosen = entity._select("set_links_mass", "links_idx_local", links, entity.n_links, unique=True)
+        n_links = entity.n_links
+        world = entity.scene.world
+        chosen = select(links, n_links, "links_idx_local", f"{entity.name}.set_links_mass", unique=True)
         given = value if value.mass.ndim or chosen.count != 1 else InertiaValue(*(part[None] for part in value))
         for field, name, part in zip(value._fields, ("links_mass", "links_COM", "links_inertia"), given, strict=True):
             parameter = PARAMETERS[name]
-            read = read_tensor(scene, part, field, owner)
-            read = fit(scene, read, None, (chosen.count, *parameter.item), field, owner, scalar=False)
-            scene._parameters.validate(parameter, read, owner)
+            read = read_tensor(world, part, field, owner)
+            read = fit(world, read, None, (chosen.count, *parameter.item), field, owner, scalar=False)
+            world.theta.validate(parameter, read, owner)
         entity.set_links_mass(given.mass, links)
         entity.set_links_COM(given.com, links)
         entity.set_links_inertia(given.inertia, links)
@@ -270,7 +274,7 @@ class Inertia(ParameterModule):
 
         With I the inertia per unit of mass they are trace(I) / 2 1 - I.
         """
-        from genesis.entities.parameters import INERTIA_TOLERANCE  # imports kernels, which need the precision
+        from genesis.world.checks import INERTIA_TOLERANCE  # imports kernels, which need the precision
 
         rotational = _matrix(body.inertia.double())
         trace = torch.diagonal(rotational, dim1=-2, dim2=-1).sum(-1)

@@ -86,7 +86,7 @@ def scene_of(namespace: dict[str, Any], path: str | Path) -> Scene:
         )
     if not isinstance(scene, Scene):
         raise GenesisException(f"{path}: {source} is {scene!r:.100}; expected a built gs.Scene.")
-    if not scene._built:
+    if not scene.is_built:
         raise GenesisException(f"{path}: {source} is not built; call scene.build() in the program.")
     namespace["scene"] = scene
     return scene

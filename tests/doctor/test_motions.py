@@ -132,8 +132,8 @@ def test_a_box_that_begins_to_slide_is_told_from_one_that_sticks():
         return recorder.activities
 
     little, much = pushed(0.3 * weight), pushed(1.5 * weight)
-    assert not switches(scene._model, little, pushed(0.3 * weight))
-    (found,) = switches(scene._model, little, much)
+    assert not switches(scene.world.model, little, pushed(0.3 * weight))
+    (found,) = switches(scene.world.model, little, much)
     assert "ground" in found.what
     assert "box" in found.what
     assert "sticks against" in found.change

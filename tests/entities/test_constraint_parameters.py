@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities.parameters import CONSTRAINT_PARAMETERS, PAIR_PARAMETERS, PARAMETERS
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS, PAIR_PARAMETERS, PARAMETERS
 from tests.entities.worlds import settle, touching_world, world
 from tests.helpers import check_gradient
 
@@ -95,7 +95,7 @@ def test_every_parameter_has_its_methods_and_documentation():
     fields = {
         f for p in (*PARAMETERS.values(), *CONSTRAINT_PARAMETERS.values(), *PAIR_PARAMETERS.values()) for f in p.fields
     }
-    assert fields | {"gravity"} == set(scene._model.theta_fields), "every column of theta can be reached"
+    assert fields | {"gravity"} == set(scene.world.model.theta_fields), "every column of theta can be reached"
     table = {row["name"]: row["shape"] for row in walker.get_parameters()}
     assert set(table) == {*PARAMETERS, *CONSTRAINT_PARAMETERS, "mass"} - {n for n in PARAMETERS if n[:4] == "actu"}
     for name in CONSTRAINT_PARAMETERS:
@@ -280,12 +280,14 @@ def compare(scene, model, steps=8):
     """Step both from the settled state."""
     settle(scene)
     data = mujoco.MjData(model)
-    state = scene._state[0].detach().numpy()
+    state = scene.world.state[0].detach().numpy()
     data.qpos, data.qvel = state[: model.nq], state[model.nq :]
     for _ in range(steps):
         mujoco.mj_step(model, data)
         scene.step()
-    np.testing.assert_allclose(scene._state[0], np.concatenate([data.qpos, data.qvel]), rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        scene.world.state[0], np.concatenate([data.qpos, data.qvel]), rtol=TOLERANCE, atol=TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("cone", ["pyramidal", "elliptic"])
@@ -436,7 +438,7 @@ def pendulum(tmp_path, n_envs=0):
 def test_friction_loss_where_there_was_no_constraint(tmp_path):
     scene, arm = pendulum(tmp_path)
     arm.set_dofs_frictionloss(0.0)
-    assert not scene._model.constrained
+    assert not scene.world.model.constrained
     arm.set_dofs_velocity((0.5, -0.3))
     arm.set_dofs_position((0.4, 0.3), zero_velocity=False)
     q = torch.tensor([0.4, 0.3], requires_grad=True)
@@ -446,15 +448,15 @@ def test_friction_loss_where_there_was_no_constraint(tmp_path):
     model = copy.deepcopy(scene.mj_model)
     data = mujoco.MjData(model)
     arm.set_dofs_frictionloss([0.3, 0.1])
-    assert scene._model.constrained
+    assert scene.world.model.constrained
     assert arm.get_dofs_frictionloss().tolist() == [0.3, 0.1]
-    state = scene._state[0].detach().numpy()
+    state = scene.world.state[0].detach().numpy()
     data.qpos, data.qvel = state[:2], state[2:]
     model.dof_frictionloss[:] = (0.3, 0.1)
     for _ in range(20):
         mujoco.mj_step(model, data)
         scene.step()
-    np.testing.assert_allclose(scene._state[0].detach(), np.concatenate([data.qpos, data.qvel]), atol=TOLERANCE)
+    np.testing.assert_allclose(scene.world.state[0].detach(), np.concatenate([data.qpos, data.qvel]), atol=TOLERANCE)
     before.sum().backward()
     torch.testing.assert_close(q.grad, _gradient_of_the_first_step(tmp_path))
 
@@ -565,12 +567,12 @@ def touching():
 @pytest.mark.parametrize("case", WRONG)
 def test_errors_change_nothing(touching, case):
     scene, floor, walker, ball, _ = touching
-    theta, state = scene._parameters.theta(), scene._state
+    theta, state = scene.world.theta.packed(), scene.world.state
     call, message = WRONG[case]
     with pytest.raises(gs.GenesisException, match=message):
         call(walker, ball, floor, scene.rigid_solver)
-    assert scene._parameters.theta() is theta
-    assert scene._state is state
+    assert scene.world.theta.packed() is theta
+    assert scene.world.state is state
 
 
 DISABLED = {

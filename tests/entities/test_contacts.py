@@ -25,7 +25,7 @@ def mujoco_contacts(scene, env):
     """Contacts of one env as mj_forward finds them: rows (geoms, links, position, normal, distance, force on the second)."""
     model = scene.mj_model
     data = mujoco.MjData(model)
-    state = scene._state[env].detach().numpy()
+    state = scene.world.state[env].detach().numpy()
     data.qpos, data.qvel = state[: model.nq], state[model.nq : model.nq + model.nv]
     mujoco.mj_forward(model, data)
     rows = []
@@ -201,7 +201,7 @@ def test_no_gradient_comes_from_empty_slots():
     """What a slot held before, NaN even, does not reach a gradient."""
     scene, _, _, ball, _block = touching_world(2)
     ball.set_pos(torch.tensor([[0.0, 5.0, 0.098], [0.0, 5.0, 1.0]]))
-    dynamics = scene._dynamics
+    dynamics = scene.world.dynamics
     scene.rigid_solver.get_contacts()
     for name in ("con_dist", "con_pos", "con_frame", "con_force"):
         dynamics.executors[0].space.view(name).fill_(float("nan"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities.commands import FORCE, IDLE, POSITION, VELOCITY
+from genesis.world.commands import FORCE, IDLE, POSITION, VELOCITY
 from tests.entities.worlds import reference, scatter_state, world
 from tests.helpers import check_gradient
 
@@ -23,7 +23,7 @@ def blocks(scene, field):
     width = {"ctrl": scene.mj_model.nu, "xfrc": 6 * scene.mj_model.nbody}.get(field, scene.mj_model.nv)
     total = torch.zeros(max(scene.n_envs, 1), width)
     covered = torch.zeros(width, dtype=torch.int32)
-    for (name, start), value in scene._commands.command.blocks.items():
+    for (name, start), value in scene.world.commands.command.blocks.items():
         if name == field:
             total[:, start : start + value.shape[-1]] = value.detach()
             covered[start : start + value.shape[-1]] += 1
@@ -32,7 +32,7 @@ def blocks(scene, field):
 
 
 def modes(scene):
-    return scene._commands.command.mode
+    return scene.world.commands.command.mode
 
 
 # -- dofs -----------------------------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_force_against_mujoco(n_envs):
             mujoco.mj_step(model, data[env])
     for env in range(n):
         expected = np.concatenate([data[env].qpos, data[env].qvel, data[env].act])
-        np.testing.assert_allclose(scene._state[env], expected, atol=TOLERANCE, rtol=TOLERANCE)
+        np.testing.assert_allclose(scene.world.state[env], expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize("control", ["force", "position", "velocity", "position_velocity"])
@@ -138,10 +138,10 @@ def test_a_command_holds_until_it_is_replaced():
     assert blocks(scene, "dof_position")[0, :3].tolist() == [0.1, 0.2, 0.03]
     arm.control_dofs_force(0.0)
     assert modes(scene)[0].tolist() == [FORCE] * 3 + [VELOCITY] * 10
-    assert ("dof_position", 0) not in scene._commands.command.blocks, "what is not in force is forgotten"
+    assert ("dof_position", 0) not in scene.world.commands.command.blocks, "what is not in force is forgotten"
     scene.reset()
     assert not modes(scene).any()
-    assert not scene._commands.command.blocks
+    assert not scene.world.commands.command.blocks
 
 
 def test_reset_of_some_envs_idles_them():
@@ -151,7 +151,7 @@ def test_reset_of_some_envs_idles_them():
     arm.apply_links_external_force(torch.ones(5, 3))
     scene.reset(envs_idx=[0, 2])
     assert modes(scene)[:, 0].tolist() == [IDLE, FORCE, IDLE]
-    assert scene._commands.command.actuators_on[:, 0].tolist() == [0, 1, 0]
+    assert scene.world.commands.command.actuators_on[:, 0].tolist() == [0, 1, 0]
     assert blocks(scene, "xfrc").any(1).tolist() == [False, True, False]
     arm.control_dofs_force(torch.ones(3))
     assert (modes(scene)[:, :3] == FORCE).all()
@@ -209,7 +209,7 @@ def test_commands_for_no_env_do_nothing(per_env):
     arm.control_dofs_force(torch.ones(*lead, 3), envs_idx=[])
     arm.control_actuators(torch.ones(*lead, 3), envs_idx=[])
     arm.apply_links_external_force(torch.ones(*lead, 5, 3), envs_idx=[])
-    assert not modes(scene).any() and not scene._commands.command.actuators_on.any()
+    assert not modes(scene).any() and not scene.world.commands.command.actuators_on.any()
     assert not blocks(scene, "xfrc").any()
 
 
@@ -221,13 +221,13 @@ def test_actuators_are_idle_until_commanded():
     assert arm.n_actuators == 3
     assert arm.actuator_names == ("pull", "hold", "slow")
     arm.control_actuators([0.5], actuators_idx_local=[-1], envs_idx=[1])
-    assert scene._commands.command.actuators_on.tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert scene.world.commands.command.actuators_on.tolist() == [[0, 0, 0], [0, 0, 1]]
     scene.step()
-    act = scene._state[:, -1]
+    act = scene.world.state[:, -1]
     assert act[0] == 0
     assert act[1] > 0
     arm.control_actuators(torch.zeros(3))
-    assert scene._commands.command.actuators_on.tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert scene.world.commands.command.actuators_on.tolist() == [[1, 1, 1], [1, 1, 1]]
     assert not blocks(scene, "ctrl").any()
     arm.control_actuators([1.0, 2.0], actuators_idx_local=[2, 0])
     assert blocks(scene, "ctrl").tolist() == [[2, 0, 1], [2, 0, 1]]
@@ -268,7 +268,7 @@ def test_wrenches_against_mujoco(ref, local, n_envs):
         _disable_actuators(model, data)
         mujoco.mj_step(model, data)
         expected = np.concatenate([data.qpos, data.qvel])
-        np.testing.assert_allclose(scene._state[env, :-1].detach(), expected, atol=TOLERANCE, rtol=TOLERANCE)
+        np.testing.assert_allclose(scene.world.state[env, :-1].detach(), expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def _apply(model, data, body, force, torque, ref, local, out):
@@ -296,7 +296,7 @@ def test_wrenches_last_one_step_and_add_up():
     assert found[:, :, 3].tolist() == [[0] * 5, [1, 0, 0, 1, 0]]
     assert arm.get_dofs_force().any()
     scene.step()
-    assert not any(field == "xfrc" for field, _ in scene._commands.command.blocks)
+    assert not any(field == "xfrc" for field, _ in scene.world.commands.command.blocks)
 
 
 def test_the_base_s_frame_is_where_a_force_acts_by_default():
@@ -393,7 +393,7 @@ def test_parts_do_not_chain():
     arm.control_dofs_position(torch.zeros(1, requires_grad=True), dofs_idx_local=2)
     second = torch.zeros(2, requires_grad=True)
     arm.control_dofs_force(second, dofs_idx_local=[1, 0])
-    block = scene._commands.command.blocks["dof_force", 0]
+    block = scene.world.commands.command.blocks["dof_force", 0]
     found = torch.autograd.grad(block.sum(), (first, second), allow_unused=True)
     assert found[0] is None
     assert found[1].tolist() == [1, 1]
@@ -406,12 +406,12 @@ def test_nothing_is_recorded_without_requires_grad_or_under_no_grad():
     scene, arm, _, _ = world(requires_grad=False)
     arm.control_dofs_force(torch.ones(3, requires_grad=True))
     arm.apply_links_external_force(torch.ones(5, 3, requires_grad=True), local=True)
-    assert not any(value.requires_grad for value in scene._commands.command.blocks.values())
+    assert not any(value.requires_grad for value in scene.world.commands.command.blocks.values())
     scene, arm, _, _ = world()
     with torch.no_grad():
         arm.control_dofs_force(torch.ones(3, requires_grad=True))
         scene.step()
-    assert not scene._state.requires_grad
+    assert not scene.world.state.requires_grad
 
 
 def test_a_tensor_of_this_scene_and_a_parameter_are_welcome():
@@ -431,7 +431,7 @@ def test_cost_of_a_control():
     while best >= CONTROL_TIME and time.perf_counter() - began < 20.0:
         best = min(best, _time(lambda: arm.control_dofs_force(force)))
     assert best < CONTROL_TIME
-    node = scene._commands.command.blocks["dof_force", 0].grad_fn
+    node = scene.world.commands.command.blocks["dof_force", 0].grad_fn
     assert node.name() == "CloneBackward0"
     assert node.next_functions[0][0].name() == "torch::autograd::AccumulateGrad", "one node between tensor and step"
 

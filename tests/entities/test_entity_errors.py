@@ -91,11 +91,11 @@ def test_a_wrong_call_changes_nothing(case):
     scene, arm, floater, _ = world(2)
     scatter_state(scene)
     arm.control_dofs_position(torch.zeros(3))
-    before = (scene._state, scene._parameters.theta(), scene._commands.command)
+    before = (scene.world.state, scene.world.theta.packed(), scene.world.commands.command)
     call, message = WRONG[case]
     with pytest.raises(gs.GenesisException, match=message):
         call(arm, floater)
-    after = (scene._state, scene._parameters.theta(), scene._commands.command)
+    after = (scene.world.state, scene.world.theta.packed(), scene.world.commands.command)
     assert all(a is b for a, b in zip(after, before, strict=True))
 
 

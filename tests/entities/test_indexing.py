@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.entities.indexing import gather, scatter, select
+from genesis.world.arguments import gather, scatter, select
 
 KINDS = [
     (None, [0, 1, 2, 3, 4]),

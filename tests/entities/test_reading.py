@@ -189,7 +189,7 @@ def test_what_is_returned_is_a_copy():
         scene, *entities = world(n_envs, requires_grad=False)
         scatter_state(scene)
         before = state_numbers(scene)
-        theta = scene._parameters.theta().clone()
+        theta = scene.world.theta.packed().clone()
         for entity in entities:
             for name, (get, _) in getters(entity).items():
                 kept = get().clone()
@@ -200,7 +200,7 @@ def test_what_is_returned_is_a_copy():
                 for value in get() if isinstance(get(), tuple) else (get(),):
                     value.mul_(2.0)
         assert torch.equal(state_numbers(scene), before)
-        assert torch.equal(scene._parameters.theta(), theta)
+        assert torch.equal(scene.world.theta.packed(), theta)
 
 
 def test_values_may_be_changed_in_place_with_gradient():

@@ -106,7 +106,7 @@ def reference(scene, qpos, qvel):
 
 def state_numbers(scene):
     """The scene's whole state as one plain tensor, (N, nq + nv + na), without graph."""
-    return scene._state.detach().clone()
+    return scene.world.state.detach().clone()
 
 
 # A trunk on a slide with a leg on a hinge beyond its limit, and an arm on a ball joint beyond its own; foot and trunk

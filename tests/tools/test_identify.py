@@ -63,11 +63,11 @@ def test_noise_that_is_not_given_is_estimated(scene):
 
 
 def test_the_scene_is_as_before(scene, result):
-    theta = scene._parameters.theta().clone()
-    state = scene._read_state().clone()
+    theta = scene.world.theta.packed().clone()
+    state = scene.world.read_state().clone()
     gs.tools.identify(scene, log(scene), NAMES, max_iterations=1)
-    assert torch.equal(scene._parameters.theta(), theta)
-    assert torch.equal(scene._read_state(), state)
+    assert torch.equal(scene.world.theta.packed(), theta)
+    assert torch.equal(scene.world.read_state(), state)
 
 
 def test_apply_puts_the_estimates_in_force(result):
@@ -279,10 +279,10 @@ def test_misfit_is_said(scene):
 )
 def test_bad_arguments(scene, arguments, message):
     given = {"scene": scene, "log": log(scene, seconds=0.1), "parameters": NAMES, **arguments}
-    theta = scene._parameters.theta().clone()
+    theta = scene.world.theta.packed().clone()
     with pytest.raises(gs.GenesisException, match=message):
         gs.tools.identify(given.pop("scene"), given.pop("log"), given.pop("parameters"), **given)
-    assert torch.equal(scene._parameters.theta(), theta)
+    assert torch.equal(scene.world.theta.packed(), theta)
 
 
 def test_a_scene_without_gradients_is_refused():

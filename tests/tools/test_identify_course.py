@@ -10,7 +10,7 @@ from genesis.tools import Log
 from genesis.tools.identification.estimation import Coordinates, Estimation, Point, StatePrior
 from genesis.tools.identification.fitting import Windows
 from genesis.tools.identification.identifiability import LARGEST_SHARE, analyse
-from genesis.tools.identification.selection import select_parameters
+from genesis.tools.identification.selection import select_unknowns
 from genesis.tools.identification.shooting import lay_on_grid
 
 ARM = """<mujoco><option timestep="0.005" integrator="implicitfast"/><worldbody>
@@ -105,7 +105,7 @@ def test_the_gradient_of_a_prior_of_the_state_far_from_its_mean():
     scene.reset()
     recording = log.bind(scene)
     windows = Windows(recording, lay_on_grid(recording, scene.dt), 20)
-    coordinates = Coordinates(scene, select_parameters(scene, ["gravity"], None))
+    coordinates = Coordinates(scene, select_unknowns(scene, ["gravity"], None))
     sigma = [torch.full((windows.samples[0].present.shape[1],), 1e-3, dtype=torch.float64)]
     mean = windows.system.state()
     system = windows.system

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.tools.identification.selection import Magnitudes, select_parameters
+from genesis.tools.identification.selection import Magnitudes, select_unknowns
 from tests.tools.recorded_arm import TRUE_DAMPING, build, log, record
 
 NAMES = ["arm.links_mass", "arm.dofs_damping"]
@@ -49,10 +49,10 @@ def saved(scene, short, tmp_path_factory):
     ],
 )
 def test_parameters_that_set_the_same_are_refused(scene, short, names, message):
-    theta = scene._parameters.theta().clone()
+    theta = scene.world.theta.packed().clone()
     with pytest.raises(gs.GenesisException, match=message):
         gs.tools.identify(scene, short, names)
-    assert torch.equal(scene._parameters.theta(), theta)
+    assert torch.equal(scene.world.theta.packed(), theta)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_parameters_that_set_the_same_are_refused(scene, short, names, message):
     ],
 )
 def test_parameters_that_share_nothing_are_taken(scene, names):
-    assert [one.name for one in select_parameters(scene, names)] == names
+    assert [one.name for one in select_unknowns(scene, names)] == names
 
 
 # -- the user's Parameter ---------------------------------------------------------------------------------------------
@@ -176,12 +176,12 @@ def test_apply_sets_everything_or_nothing(saved):
     scene, arm = build()
     damping = torch.tensor([0.7, 0.8], requires_grad=True)
     arm.set_dofs_damping(damping)
-    theta = scene._parameters.theta().detach().clone()
+    theta = scene.world.theta.packed().detach().clone()
     result = gs.tools.Identification.load(saved)
     result.estimates[2].value = -1.0  # of the second group
     with pytest.raises(gs.GenesisException, match="damping"):
         result.apply(scene)
-    assert torch.equal(scene._parameters.theta(), theta)
+    assert torch.equal(scene.world.theta.packed(), theta)
     assert torch.autograd.grad(arm.get_dofs_damping().sum(), damping)[0].tolist() == [1.0, 1.0]
     result.estimates[2].value = 0.25
     result.apply(scene)
@@ -232,10 +232,10 @@ def test_apply_refuses_what_is_no_scene_and_missing_estimates(saved, scene):
 )
 def test_bad_arguments(scene, short, arguments, message):
     given = {"parameters": NAMES, **arguments}
-    theta = scene._parameters.theta().clone()
+    theta = scene.world.theta.packed().clone()
     with pytest.raises(gs.GenesisException, match=message):
         gs.tools.identify(scene, short, given.pop("parameters"), **given)
-    assert torch.equal(scene._parameters.theta(), theta)
+    assert torch.equal(scene.world.theta.packed(), theta)
 
 
 @pytest.mark.parametrize("outputs", [[1], {"x": 3}, {1: len}])
@@ -275,7 +275,7 @@ def test_the_note_on_zeros_names_those_alone():
     scene, arm = build()
     arm.set_dofs_damping(torch.tensor([0.0, 0.2]))
     magnitudes = Magnitudes()
-    select_parameters(scene, ["arm.dofs_damping"], magnitudes=magnitudes)
+    select_unknowns(scene, ["arm.dofs_damping"], magnitudes=magnitudes)
     (note,) = magnitudes.noted
     assert "arm.dofs_damping[shoulder] at 0.01" in note
     assert "elbow" not in note

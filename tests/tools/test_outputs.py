@@ -170,7 +170,7 @@ def test_derivatives_by_state_and_gravity(scene, motion, kind):
     x, theta = motion.x[:3], system.theta().detach()
     torch.manual_seed(1)
     dx = torch.randn(3, 1, system.ndx)
-    start = scene._model.theta_fields["gravity"].offset
+    start = scene.world.model.theta_fields["gravity"].offset
     dtheta = torch.zeros_like(theta)
     dtheta[..., start : start + 3] = torch.randn(3)
 
@@ -189,7 +189,7 @@ def test_derivatives_by_state_and_gravity(scene, motion, kind):
 def test_each_row_has_its_own_gravity(scene):
     system = System(scene, n_rows=2)
     theta = system.theta().detach().repeat(2, 1)
-    start = scene._model.theta_fields["gravity"].offset
+    start = scene.world.model.theta_fields["gravity"].offset
     theta[1, start : start + 3] = torch.tensor([1.0, 0.0, 0.0])
     x = system.state().detach().expand(2, -1)
     x = system.rollout(x, None, theta, n_steps=2)

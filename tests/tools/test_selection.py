@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import genesis as gs
+from genesis.tools.identification.coordinate_modules import Direction, InertiaAboutCOM
 from genesis.tools.identification.outputs import near
-from genesis.tools.identification.parameter_modules import Direction, InertiaAboutCOM
-from genesis.tools.identification.selection import KINDS, Magnitudes, by_name, select_parameters
+from genesis.tools.identification.selection import KINDS, Magnitudes, by_name, select_unknowns
 from tests.helpers import check_gradient
 
 ROUNDING = 1e-10  # of a value that went through logarithm, Cholesky factor and back
@@ -49,20 +49,20 @@ def scene():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_starts_at_what_is_in_force_and_moves_it(scene, kind):
-    before = scene._parameters.theta().detach().clone()
+    before = scene.world.theta.packed().detach().clone()
     found = by_name(scene, f"arm.{kind}", Magnitudes())
     found.apply()
-    torch.testing.assert_close(scene._parameters.theta().detach(), before, rtol=ROUNDING, atol=1e-15)
+    torch.testing.assert_close(scene.world.theta.packed().detach(), before, rtol=ROUNDING, atol=1e-15)
     assert len(found.names()) == found.numbers().numel()
     # Each of its coordinates moves theta.
-    theta = scene._parameters.theta()
+    theta = scene.world.theta.packed()
     weights = torch.linspace(0.5, 1.5, theta.shape[1])
     for leaf, gradient in zip(
         found.coordinates(), torch.autograd.grad((weights * theta).sum(), found.coordinates()), strict=True
     ):
         assert gradient.shape == leaf.shape
         assert bool((gradient != 0).all())
-    scene._parameters.replace(before)
+    scene.world.theta.replace(before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,13 +98,13 @@ def test_links_without_mass_are_left_out(scene):
 
 def test_zero_starts_at_a_hundredth_of_the_force(scene):
     arm = scene.get_entity("arm")
-    before = scene._parameters.theta().detach().clone()
+    before = scene.world.theta.packed().detach().clone()
     arm.set_dofs_damping(torch.tensor([0.0, 0.2]))
     magnitudes = Magnitudes(force=[10.0, 1.0], velocity=[2.0, 0.5])
     found = by_name(scene, "arm.dofs_damping", magnitudes)
     torch.testing.assert_close(found.numbers().detach(), torch.tensor([0.05, 0.2]))
     assert "arm.dofs_damping" in magnitudes.noted[0]
-    scene._parameters.replace(before)
+    scene.world.theta.replace(before)
 
 
 def test_gravity(scene):
@@ -140,7 +140,7 @@ def test_the_list_of_what_there_is(scene):
 
 
 def test_priors_of_groups_and_of_single_numbers(scene):
-    group, single = select_parameters(
+    group, single = select_unknowns(
         scene,
         ["arm.links_mass", "arm.dofs_damping"],
         {"arm.links_mass": (1.0, 0.1), "arm.dofs_damping[elbow]": (0.3, 0.2)},

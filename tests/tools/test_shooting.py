@@ -7,7 +7,7 @@ import torch
 import genesis as gs
 from genesis.tools.identification.estimation import Coordinates, Estimation, Point
 from genesis.tools.identification.fitting import roughness
-from genesis.tools.identification.selection import select_parameters
+from genesis.tools.identification.selection import select_unknowns
 from genesis.tools.identification.shooting import Windows, _held, lay_on_grid
 from tests.differences import directional_derivative
 from tests.tools.recorded_arm import DT, build, record
@@ -41,7 +41,7 @@ def estimation(scene, measurements, length=8, shift=0.0, names=NAMES):
     log = gs.tools.Log(moved, values, {"arm": u}, noise=dict.fromkeys(values, 1.0))
     recording = log.bind(scene)
     pieces = lay_on_grid(recording, scene.dt)
-    coordinates = Coordinates(scene, select_parameters(scene, names))
+    coordinates = Coordinates(scene, select_unknowns(scene, names))
     windows = Windows(recording, pieces, length)
     sigma = [torch.as_tensor(s) for s in recording.noise]
     x0 = torch.randn((windows.n_windows, windows.system.nx), generator=torch.Generator().manual_seed(1))
@@ -58,7 +58,7 @@ def test_jacobians_are_those_of_differences(scene, shift):
         "arm.gyro[fore]",
         "arm.accelerometer[fore]",
     ]
-    before = scene._parameters.theta().detach().clone()
+    before = scene.world.theta.packed().detach().clone()
     problem, point = estimation(scene, everything, shift=shift)
     found = problem.residuals(point)
     p, (n, ndx) = len(point.z), (problem.windows.n_windows, problem.windows.system.ndx)
@@ -86,11 +86,11 @@ def test_jacobians_are_those_of_differences(scene, shift):
         # The bend of an interpolated position is held when it is differentiated: a term of the order of dt^2.
         rtol = RTOL if shift == 0.0 else 2e-3
         np.testing.assert_allclose(np.concatenate(parts), numeric, rtol=0, atol=rtol * np.abs(numeric).max())
-    scene._parameters.replace(before)
+    scene.world.theta.replace(before)
 
 
 def test_gradient_and_normal_equations_agree(scene):
-    before = scene._parameters.theta().detach().clone()
+    before = scene.world.theta.packed().detach().clone()
     problem, point = estimation(scene, ["arm.dofs_position", "arm.accelerometer[fore]"])
     normal = problem.normal(point)
     cost, by_z, by_state = problem.gradient(point)
@@ -98,7 +98,7 @@ def test_gradient_and_normal_equations_agree(scene):
     assert cost == pytest.approx(problem.cost(point), rel=1e-12)
     torch.testing.assert_close(by_z, normal.parameter_gradient, rtol=1e-9, atol=1e-9 * float(by_z.abs().max()))
     torch.testing.assert_close(by_state, normal.state_gradient, rtol=1e-9, atol=1e-9 * float(by_state.abs().max()))
-    scene._parameters.replace(before)
+    scene.world.theta.replace(before)
 
 
 def test_windows_cover_the_recording_once(scene):

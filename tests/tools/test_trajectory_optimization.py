@@ -195,10 +195,10 @@ def test_the_scene_stays_as_it_is(carts):
     scene, robot, cost = carts
     robot.set_dofs_velocity(torch.tensor([0.3, 0.0]))
     robot.control_dofs_force(torch.tensor([1.0, 2.0]))
-    before, command = robot.get_qpos().clone(), scene._commands.command
+    before, command = robot.get_qpos().clone(), scene.world.commands.command
     optimize(scene, cost, "gauss-newton")
     assert torch.equal(robot.get_qpos(), before)
-    assert scene._commands.command is command
+    assert scene.world.commands.command is command
     assert scene.cur_step == 0
 
 

@@ -45,17 +45,17 @@ class Point(NamedTuple):
 
 
 @contextlib.contextmanager
-def parameters_kept(scene: Scene) -> Iterator[None]:
-    """Parameters that are set inside are taken back."""
-    saved = scene._parameters.saved()
+def theta_kept(scene: Scene) -> Iterator[None]:
+    """Parameters of the scene that are set inside are taken back."""
+    saved = scene.world.theta.saved()
     try:
         yield
     finally:
-        scene._parameters.go_back(saved)
+        scene.world.theta.go_back(saved)
 
 
 class Coordinates:
-    """All parameters as one vector, and what it does to theta.
+    """All unknowns (the `gs.tools.Parameter`s that are looked for) as one vector, and what it does to theta.
 
     Attributes:
         count: p
@@ -65,17 +65,17 @@ class Coordinates:
         typical: (n_v,) what is a large change of each value
     """
 
-    def __init__(self, scene: Scene, parameters: Sequence[Parameter]) -> None:
-        self.scene, self.parameters = scene, list(parameters)
-        self._leaves = [leaf for one in parameters for leaf in one.coordinates()]
+    def __init__(self, scene: Scene, unknowns: Sequence[Parameter]) -> None:
+        self.scene, self.unknowns = scene, list(unknowns)
+        self._leaves = [leaf for one in unknowns for leaf in one.coordinates()]
         if len({id(leaf) for leaf in self._leaves}) != len(self._leaves):
             raise GenesisException(
                 "identify: two parameters share a module; give each its own, or set both in one setter."
             )
         self.count = sum(leaf.numel() for leaf in self._leaves)
         self.start = self._read()
-        self.names = [name for one in parameters for name in one.names()]
-        self.typical = torch.cat([one.typical() for one in parameters])
+        self.names = [name for one in unknowns for name in one.names()]
+        self.typical = torch.cat([one.typical() for one in unknowns])
         values, jacobian = self._values_and_jacobian()
         if len(self.names) != len(values) or len(self.typical) != len(values):
             raise GenesisException(
@@ -92,7 +92,7 @@ class Coordinates:
         """(p,) which coordinates have natural units."""
         flags = [
             torch.full((leaf.numel(),), one.has_natural_coordinates(), device=leaf.device)
-            for one in self.parameters
+            for one in self.unknowns
             for leaf in one.coordinates()
         ]
         return torch.cat(flags)
@@ -110,14 +110,13 @@ class Coordinates:
     def theta(self, z: torch.Tensor) -> torch.Tensor:
         """Packed parameters (1, ntheta) with graph to the modules. Raises GenesisException for impossible values."""
         self.put(z)
-        for one in self.parameters:
+        for one in self.unknowns:
             one.apply()
-        return require_one_row(self.scene._parameters.theta())
+        return require_one_row(self.scene.world.theta.packed())
 
     def directions(self, theta: torch.Tensor) -> torch.Tensor:
         """d theta / d z, (ntheta, p), float64."""
-        store = self.scene._parameters
-        columns = [part.index for part in store._parts if part.value.requires_grad]
+        columns = self.scene.world.theta.columns_with_graph()
         full = torch.zeros((theta.shape[1], self.count), dtype=torch.float64, device=theta.device)
         if columns and theta.requires_grad:
             chosen = torch.cat(columns).unique()
@@ -131,7 +130,7 @@ class Coordinates:
 
     def _values_and_jacobian(self) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.enable_grad():
-            numbers = torch.cat([one.numbers() for one in self.parameters])
+            numbers = torch.cat([one.numbers() for one in self.unknowns])
             return numbers.detach().double(), self._jacobian(numbers)
 
     def _jacobian(self, values: torch.Tensor) -> torch.Tensor:
@@ -206,7 +205,7 @@ class Estimation:
     def _value_priors(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """(mean, standard deviation) of all values, infinite where nothing is known."""
         pieces, known = [], False
-        for one in self.coordinates.parameters:
+        for one in self.coordinates.unknowns:
             prior = one.prior_of_numbers()
             known = known or prior is not None
             if prior is None:

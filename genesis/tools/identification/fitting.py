@@ -429,8 +429,8 @@ class Fit:
             notes=self.notes + misfit(channels),
             seconds=self.watch.seconds,
             method=self.settings.method,
-            groups={one.name: one.names() for one in self.coordinates.parameters},
-            _parameters=self.coordinates.parameters,
+            groups={one.name: one.names() for one in self.coordinates.unknowns},
+            _unknowns=self.coordinates.unknowns,
         )
 
     def _note_windows(self) -> None:

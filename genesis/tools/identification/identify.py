@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
-from genesis.tools.identification.estimation import Coordinates, parameters_kept
+from genesis.tools.identification.estimation import Coordinates, theta_kept
 from genesis.tools.identification.first_states import Channels
 from genesis.tools.identification.fitting import Fit, Settings
 from genesis.tools.identification.least_squares import Iteration, Watch
 from genesis.tools.identification.log_checks import UNIT_NORM
 from genesis.tools.identification.logs import Log
-from genesis.tools.identification.selection import Magnitudes, Parameter, select_parameters
+from genesis.tools.identification.selection import Magnitudes, Parameter, select_unknowns
 from genesis.tools.identification.shooting import lay_on_grid, require_one_row
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def identify(
     recording = log.bind(scene, outputs)
     pieces = lay_on_grid(recording, scene.dt)
     magnitudes = _magnitudes(recording)
-    with parameters_kept(scene):
-        chosen = select_parameters(scene, parameters, priors, magnitudes)
-        require_one_row(scene._parameters.theta())
+    with theta_kept(scene):
+        chosen = select_unknowns(scene, parameters, priors, magnitudes)
+        require_one_row(scene.world.theta.packed())
         coordinates = Coordinates(scene, chosen)
         starts, deviation = _starts(scene, len(pieces), initial_state, initial_state_std)
         watch = Watch(settings.max_iterations, _teller(callback, progress))
@@ -116,7 +117,7 @@ def _checked(
 
     if not isinstance(scene, Scene):
         raise GenesisException(f"identify: `scene` is {scene!r:.80}; expected a built gs.Scene.")
-    scene._require_built("identify")
+    world_of(scene, "identify")
     if not scene.requires_grad:
         raise GenesisException(
             "identify: the scene records no gradients; build it with gs.options.SimOptions(requires_grad=True)."
@@ -154,9 +155,10 @@ def _positive_number(name: str, value: Any, expected: str) -> None:
 
 def _starts(scene: Scene, n_segments: int, state: Any, deviation: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     """(segments, nx), and (ndx,) or None."""
-    nx, ndx = scene._nq + scene._nv + scene._model.na, 2 * scene._nv + scene._model.na
+    world = scene.world
+    nx, ndx = world.nq + world.nv + world.model.na, 2 * world.nv + world.model.na
     if state is None:
-        found = scene._read_state().detach()[:1]
+        found = world.read_state().detach()[:1]
     else:
         found = _tensor("initial_state", state)
         if found.ndim not in (1, 2) or found.shape[-1] != nx or (found.ndim == 2 and len(found) not in (1, n_segments)):
@@ -207,7 +209,7 @@ def _tensor(name: str, value: Any, infinite: bool = False) -> torch.Tensor:
 
 def _magnitudes(recording: Recording) -> Magnitudes:
     """Of controls and joint velocities, dof by dof."""
-    force, velocity = np.zeros(recording.scene._nv), np.zeros(recording.scene._nv)
+    force, velocity = np.zeros(recording.scene.world.nv), np.zeros(recording.scene.world.nv)
     if recording.control == "force":
         place = 0
         for entity in recording.entities:

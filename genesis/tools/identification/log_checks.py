@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from genesis.tools.identification.logs import Damage
+from genesis.tools.identification.log_table import Damage
 from genesis.tools.identification.outputs import TURN, numbers_of
 from genesis.tools.identification.recording import Recording
 

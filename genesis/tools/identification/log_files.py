@@ -22,7 +22,7 @@ import numpy as np
 
 from genesis import files
 from genesis.errors import GenesisException
-from genesis.tools.identification.logs import CONTROLS, Damage, Log, column_names
+from genesis.tools.identification.log_table import CONTROLS, Damage, LogTable, column_names
 from genesis.tools.identification.outputs import base_of
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _OTHER_TIMES = ("t", "times", "timestamp", "stamp", "seconds", "secs", "t[s]", "time[s]", "time_s")
 
 
-def read(path: Path, outputs: Mapping[str, Any] | None = None) -> Log:
-    """The log in the file; see `Log.read`."""
+def read(path: Path, outputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The arguments of the log in the file; see `Log.read`."""
     readers = {".csv": _read_csv, ".npz": _read_npz}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -57,14 +57,24 @@ def read(path: Path, outputs: Mapping[str, Any] | None = None) -> Log:
 # -- CSV --------------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(source: str, content: bytes, outputs: Mapping[str, Any] | None) -> Log:
+def _read_csv(source: str, content: bytes, outputs: Mapping[str, Any] | None) -> dict[str, Any]:
     header, header_line, rows, lines, noise = _split(source, _text(source, content))
     _check_header(source, header, header_line)
     values = _numbers(source, header, rows, lines)
     measurements, controls, control = _sorted_out(source, dict(zip(header, values.T, strict=True)), outputs or {})
     segments = values[:, header.index(SEGMENT)] if SEGMENT in header else None
     times = values[:, header.index(TIME)]
-    return Log(times, measurements, controls, control, noise, segments, outputs, source=source, lines=lines)
+    return {
+        "times": times,
+        "measurements": measurements,
+        "controls": controls,
+        "control": control,
+        "noise": noise,
+        "segments": segments,
+        "outputs": outputs,
+        "source": source,
+        "lines": lines,
+    }
 
 
 def _text(source: str, content: bytes) -> str:
@@ -179,7 +189,7 @@ def _wrong_count(cells: Sequence[str], expected: int, is_last: bool) -> str:
 # -- NPZ --------------------------------------------------------------------------------------------------------------
 
 
-def _read_npz(source: str, content: bytes, outputs: Mapping[str, Any] | None) -> Log:
+def _read_npz(source: str, content: bytes, outputs: Mapping[str, Any] | None) -> dict[str, Any]:
     if content.startswith(np.lib.format.MAGIC_PREFIX):
         raise GenesisException(f"{source}: this is a single array; expected an archive of several (numpy.savez).")
     try:
@@ -201,7 +211,16 @@ def _read_npz(source: str, content: bytes, outputs: Mapping[str, Any] | None) ->
     noise = {key.removeprefix(_NOISE_KEY): arrays[key] for key in arrays if key.startswith(_NOISE_KEY)}
     data = {key: array for key, array in arrays.items() if not key.startswith(_NOISE_KEY)}
     measurements, controls, control = _sorted_out(source, data, outputs or {})
-    return Log(data[TIME], measurements, controls, control, noise, data.get(SEGMENT), outputs, source=source)
+    return {
+        "times": data[TIME],
+        "measurements": measurements,
+        "controls": controls,
+        "control": control,
+        "noise": noise,
+        "segments": data.get(SEGMENT),
+        "outputs": outputs,
+        "source": source,
+    }
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
@@ -239,7 +258,7 @@ def _sorted_out(
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write(log: Log, path: Path) -> None:
+def write(log: LogTable, path: Path) -> None:
     """See `Log.save`."""
     writers = {".csv": _write_csv, ".npz": _write_npz}
     writer = writers.get(path.suffix.lower())
@@ -252,14 +271,14 @@ def write(log: Log, path: Path) -> None:
         raise GenesisException(f"{path}: cannot be written ({error.strerror}).") from None
 
 
-def _segment_numbers(log: Log) -> np.ndarray:
+def _segment_numbers(log: LogTable) -> np.ndarray:
     numbers = np.zeros(len(log.times), dtype=np.int64)
     for k, rows in enumerate(log.segments):
         numbers[rows] = k
     return numbers
 
 
-def _write_npz(log: Log, path: Path) -> bytes:
+def _write_npz(log: LogTable, path: Path) -> bytes:
     arrays = {TIME: log.times, **log.measurements}
     arrays.update({log.control_name(key): array for key, array in log.controls.items()})
     arrays.update({f"{_NOISE_KEY}{name}": level for name, level in log.noise.items()})
@@ -271,7 +290,7 @@ def _write_npz(log: Log, path: Path) -> bytes:
         raise GenesisException(f"{path}: cannot be written ({error}).") from None
 
 
-def _write_csv(log: Log, path: Path) -> bytes:
+def _write_csv(log: LogTable, path: Path) -> bytes:
     columns: dict[str, np.ndarray] = {TIME: log.times}
     if len(log.segments) > 1:
         columns[SEGMENT] = _segment_numbers(log)

@@ -12,41 +12,16 @@ import numpy as np
 import torch
 
 from genesis.errors import GenesisException
-from genesis.tools.identification.outputs import QUANTITIES, Output, base_of, near
+from genesis.tools.identification.log_files import read, write
+from genesis.tools.identification.log_table import CONTROLS, Damage, column_names
+from genesis.tools.identification.outputs import Output, base_of, near
 
 if TYPE_CHECKING:
     from genesis.scene import Scene
     from genesis.tools.identification.recording import Recording
     from genesis.trajectory import Trajectory
 
-CONTROLS = ("force", "position", "velocity", "actuators")
 _LARGEST = 1e100  # no quantity in SI units is larger; its square is finite
-_MOST_SHOWN = 6  # damaged places in one message
-
-
-class Damage:
-    """Collects what is wrong with a log, to say it at once: the first places, and how many there are in all."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._found: list[str] = []
-        self._count = 0
-
-    def add(self, place: str, what: str) -> None:
-        """`place`: "line 12, column 'time'"; `what`: given and expected."""
-        self._count += 1
-        if len(self._found) < _MOST_SHOWN:
-            self._found.append(f"{place}: {what}" if place else what)
-
-    def raise_if_any(self, advice: str = "Correct the file, or leave the damaged rows out.") -> None:
-        """Raises GenesisException if something was added."""
-        if self._count == 0:
-            return
-        if self._count == 1:
-            raise GenesisException(f"{self._source}: {self._found[0]} {advice}")
-        more = f"\n  and {self._count - len(self._found)} more." if self._count > len(self._found) else ""
-        listed = "".join(f"\n  {text}" for text in self._found)
-        raise GenesisException(f"{self._source}: {self._count} places are damaged. {advice}{listed}{more}")
 
 
 class Log:
@@ -133,9 +108,7 @@ class Log:
 
         Raises GenesisException, with line and column, for a file that is missing, empty, damaged or of another kind.
         """
-        from genesis.tools.identification.log_files import read
-
-        log = read(_path("Log.read", path), _checked_outputs("Log.read", outputs))
+        log = Log(**read(_path("Log.read", path), _checked_outputs("Log.read", outputs)))
         log.trust_units = trust_units
         if scene is not None:
             log.bind(scene)
@@ -146,8 +119,6 @@ class Log:
 
         Raises GenesisException for another ending and for a file that cannot be written.
         """
-        from genesis.tools.identification.log_files import write
-
         write(self, _path("Log.save", path))
 
     @staticmethod
@@ -375,20 +346,6 @@ class Log:
         width = array.shape[1]
         names = [name] if width == 1 else column_names(name, width)
         return names[column] if names else f"{name}[{int(column)}]"
-
-
-def column_names(name: str, width: int) -> list[str] | None:
-    """Names of the columns of one array, as "arm.qpos[0]", "arm.gyro[hand].x"; None where only the scene knows them."""
-    base, bracket, parts = name.partition("[")
-    quantity = QUANTITIES.get(base.rpartition(".")[2])
-    if width == 1 and (bracket or (quantity is None and ".control_" not in name)):
-        return [name]
-    components = quantity.components if quantity is not None and quantity.per == "link" else ("",)
-    count, rest = divmod(width, len(components))
-    listed = [part.strip() for part in parts.removesuffix("]").split(",")] if bracket else list(map(str, range(count)))
-    if rest or len(listed) != count:
-        return None
-    return [f"{base}[{part}]" + (f".{c}" if c else "") for part in listed for c in components]
 
 
 def _checked_outputs(source: str, given: Any) -> dict[str, Callable[[Trajectory], torch.Tensor] | Output]:

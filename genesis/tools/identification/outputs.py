@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_conj, quat_log, quat_mul, quat_normalize, quat_rotate
+from genesis.trajectory import gravity_of
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -404,7 +406,7 @@ def resolve(
 
     Raises GenesisException for a scene that is not built and for names that mean nothing, with the near ones.
     """
-    scene._require_built("tools.resolve")
+    world_of(scene, "tools.resolve")
     own = outputs or {}
     return [
         own_output(name, own[name], (sizes or {}).get(name, 1))
@@ -469,8 +471,7 @@ def _of_links(method: str) -> Callable[[Trajectory, RigidEntity, list[int]], tor
 def _accelerometer(trajectory: Trajectory, entity: RigidEntity, links: list[int]) -> torch.Tensor:
     """Specific force R^T (a - g) [m/s^2], (T + 1, [N,] len(links), 3): what a strapdown accelerometer measures."""
     acceleration = _of_links("links_acc")(trajectory, entity, links)
-    start = trajectory._scene._model.theta_fields["gravity"].offset
-    gravity = trajectory._theta[..., start : start + 3]
+    gravity = gravity_of(trajectory)
     rows = gravity.unsqueeze(-2) if acceleration.ndim == 4 else gravity.reshape(-1, 3)[:1]
     return _in_link_frame(trajectory, entity, links, acceleration - rows)
 

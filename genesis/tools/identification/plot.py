@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from genesis.errors import GenesisException
 
-if TYPE_CHECKING:
-    from genesis.tools.identification.result import Identification
-
 _MOST_CHANNELS, _MOST_ESTIMATES = 12, 60
 
 
-def plot(result: Identification, path: Path) -> None:
+class Drawn(Protocol):
+    """What is drawn: an `Identification`."""
+
+    channels: list[Any]
+    estimates: list[Any]
+    correlation: np.ndarray
+
+
+def plot(result: Drawn, path: Path) -> None:
     """Residuals per channel over time, estimates with errors relative to the start, and their correlation.
 
     Raises GenesisException without matplotlib, and when the file cannot be written.
@@ -62,7 +67,7 @@ def _estimates(axes: Any, estimates: list[Any]) -> None:
     axes.set_title("estimates and 95 % intervals, in units of the start (grey)", fontsize=8)
 
 
-def _correlation(figure: Any, result: Identification) -> None:
+def _correlation(figure: Any, result: Drawn) -> None:
     known = [k for k, e in enumerate(result.estimates) if e.determined][:_MOST_ESTIMATES]
     axes = figure.subplots()
     axes.set_title("correlation", fontsize=8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.tools.identification.outputs import (
     ChannelName,
@@ -27,7 +28,7 @@ from genesis.tools.identification.outputs import (
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.scene import Scene
-    from genesis.tools.identification.logs import Log
+    from genesis.tools.identification.log_table import LogTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Recording:
         quantities: per output, its key in `outputs.QUANTITIES`; "" for a function of one's own
     """
 
-    log: Log
+    log: LogTable
     scene: Scene
     outputs: list[Output]
     measured: list[np.ndarray]
@@ -74,9 +75,9 @@ class Recording:
         return self.log.control
 
 
-def bind(log: Log, scene: Scene, own: Mapping[str, Any]) -> Recording:
+def bind(log: LogTable, scene: Scene, own: Mapping[str, Any]) -> Recording:
     """Names of the log as parts of the scene; see `Log.bind`. Values are not looked at here."""
-    scene._require_built("tools.Log.bind")
+    world_of(scene, "tools.Log.bind")
     outputs: list[Output] = []
     measured, noise, origins, quantities = [], [], [], []
     for base, names in _groups(log, own).items():
@@ -100,7 +101,7 @@ def bind(log: Log, scene: Scene, own: Mapping[str, Any]) -> Recording:
     return Recording(log, scene, outputs, measured, noise, origins, entities, controls, quantities)
 
 
-def _groups(log: Log, own: Mapping[str, Any]) -> dict[str, list[str]]:
+def _groups(log: LogTable, own: Mapping[str, Any]) -> dict[str, list[str]]:
     """Measurements by quantity: "arm.dofs_position" -> those of its parts, in the order of the log."""
     groups: dict[str, list[str]] = {}
     for name in log.measurements:
@@ -108,11 +109,11 @@ def _groups(log: Log, own: Mapping[str, Any]) -> dict[str, list[str]]:
     return groups
 
 
-def _width(log: Log, name: str) -> int:
+def _width(log: LogTable, name: str) -> int:
     return log.measurements[name].shape[1]
 
 
-def _merged(log: Log, scene: Scene, names: Sequence[str]) -> tuple[Output, list[int]]:
+def _merged(log: LogTable, scene: Scene, names: Sequence[str]) -> tuple[Output, list[int]]:
     """The output of all channels of one quantity, and which column of theirs each of its numbers is."""
     columns: list[int] = []
     for name in names:
@@ -151,7 +152,7 @@ def _listed(numbers: Sequence[Number], columns: Sequence[int]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
-def _columns_noise(log: Log, name: str) -> np.ndarray:
+def _columns_noise(log: LogTable, name: str) -> np.ndarray:
     """Noise level of each column of a channel, (n,); NaN where it is not known."""
     level = log.noise.get(name)
     if level is None:
@@ -175,7 +176,7 @@ def _residual_noise(output: Output, levels: np.ndarray) -> np.ndarray:
     return np.delete(levels, dropped)
 
 
-def _controls(log: Log, scene: Scene) -> tuple[list[RigidEntity], np.ndarray]:
+def _controls(log: LogTable, scene: Scene) -> tuple[list[RigidEntity], np.ndarray]:
     """The controlled entities, in the scene's order, and their controls side by side, (K, nu)."""
     found: dict[str, dict[int, np.ndarray]] = {}
     numbers: dict[str, list[Number]] = {}

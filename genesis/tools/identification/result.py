@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis import files
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.tools.identification.identifiability import Combination
 from genesis.tools.identification.least_squares import Iteration
@@ -117,7 +118,7 @@ class Identification:
     seconds: float
     method: str
     groups: dict[str, list[str]] = field(default_factory=dict)
-    _parameters: list[Parameter] = field(default_factory=list, repr=False)
+    _unknowns: list[Parameter] = field(default_factory=list, repr=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -225,9 +226,9 @@ class Identification:
 
         if not isinstance(scene, Scene):
             raise GenesisException(f"Identification.apply: `scene` is {scene!r:.80}; expected a built gs.Scene.")
-        scene._require_built("Identification.apply")
+        world_of(scene, "Identification.apply")
         numbers = {e.name: e.value for e in self.estimates}
-        own = {one.name: one for one in self._parameters}
+        own = {one.name: one for one in self._unknowns}
         ready = []
         for name, labels in self.groups.items():
             one = own.get(name)
@@ -360,11 +361,11 @@ def _plain(value: Any) -> Any:
 @contextmanager
 def _all_or_nothing(scene: Scene) -> Iterator[None]:
     """If it fails inside, the scene's parameters are as before."""
-    saved = scene._parameters.saved()
+    saved = scene.world.theta.saved()
     try:
         yield
     except BaseException:
-        scene._parameters.go_back(saved)
+        scene.world.theta.go_back(saved)
         raise
 
 

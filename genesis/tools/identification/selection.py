@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
-from genesis.entities.constraint_parameters import N_SIZES
+from genesis.entities.access import N_SIZES
 from genesis.errors import GenesisException
+from genesis.tools.identification.coordinate_modules import Direction, Free, InertiaAboutCOM
 from genesis.tools.identification.outputs import ChannelName, near
-from genesis.tools.identification.parameter_modules import Direction, Free, InertiaAboutCOM
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -268,7 +268,7 @@ class Magnitudes:
         return 0.01 * force / (velocity or 1.0) if scale == "force per velocity" else 0.01 * force
 
 
-def select_parameters(
+def select_unknowns(
     scene: Scene,
     parameters: Sequence[Parameter | str] | Parameter | str,
     priors: Mapping[str, tuple[Any, Any]] | None = None,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from genesis.errors import GenesisException
-from genesis.tools.trajectory_optimization.readings import ENTRIES, Readings, RowsOf, jacobian, to_numpy
+from genesis.tools.trajectory_optimization.readings import ENTRIES, Readings, RowsOf, jacobian, to_numpy, trajectory_of
 
 if TYPE_CHECKING:
     from genesis.system import System
@@ -186,7 +186,7 @@ class _Separable:
         other_x = system.integrate(x, torch.full((len(x), system.ndx), _BESIDE, dtype=x.dtype, device=x.device))
         us = torch.stack([u, other_u], 1)
         with torch.no_grad():
-            beside = self._values(system._trajectory(torch.stack([x, other_x], 1), us), us)
+            beside = self._values(trajectory_of(system, torch.stack([x, other_x], 1), us), us)
         for name, alone, both in (("stage", stage, beside[0]), ("terminal", terminal, beside[1])):
             if alone is None or both is None:
                 continue
@@ -340,7 +340,7 @@ class ResidualCost(_Separable):
         known = getattr(self, "_known_counts", None)
         if known is None or known[0] != self._key(system):
             with torch.no_grad():
-                stage, terminal = self._values(system._trajectory(x.unsqueeze(1), u.unsqueeze(1)), u.unsqueeze(1))
+                stage, terminal = self._values(trajectory_of(system, x.unsqueeze(1), u.unsqueeze(1)), u.unsqueeze(1))
             self._remember(system, stage, terminal)
         return self._known_counts[1]
 
@@ -358,7 +358,7 @@ class ResidualCost(_Separable):
 def evaluate(cost: _Separable, system: System, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """Cost of each of N candidates, (N,): x (T + 1, N, nx), u (T, N, nu). Infinite where it is NaN."""
     with torch.no_grad():
-        total = cost(system._trajectory(x, u), u)
+        total = cost(trajectory_of(system, x, u), u)
     return torch.where(torch.isfinite(total), total, torch.inf)
 
 
@@ -369,7 +369,7 @@ def _leaves(
     xs = x.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     us = u.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     with torch.enable_grad():
-        return (xs, us), system._trajectory(xs, us), us
+        return (xs, us), trajectory_of(system, xs, us), us
 
 
 def _gradients(

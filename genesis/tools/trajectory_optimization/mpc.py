@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import require_state
 from genesis.errors import GenesisException
 from genesis.tools.trajectory_optimization.cost import Cost, ResidualCost
 from genesis.tools.trajectory_optimization.ilqr import Regularization, regularized_pass
@@ -23,6 +22,7 @@ from genesis.tools.trajectory_optimization.inference import leaves_inference_mod
 from genesis.tools.trajectory_optimization.problem import Problem, whole_number
 from genesis.tools.trajectory_optimization.readings import to_numpy
 from genesis.tools.trajectory_optimization.riccati import Policy
+from genesis.world.arguments import require_state
 
 if TYPE_CHECKING:
     from genesis.scene import Scene

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+import torch
 
 from genesis.errors import GenesisException
-
-if TYPE_CHECKING:
-    from genesis.tools.trajectory_optimization.result import OptimizedTrajectory
+from genesis.tools.trajectory_optimization.monitor import Iteration
 
 
-def plot(result: OptimizedTrajectory, path: str) -> None:
+class Drawn(Protocol):
+    """What is drawn: an `OptimizedTrajectory`."""
+
+    cost: float
+    history: list[Iteration]
+    method: str
+    reason: str
+    control: str
+    dt: float
+    controls: torch.Tensor
+    states: torch.Tensor
+    lower: torch.Tensor
+    upper: torch.Tensor
+
+
+def plot(result: Drawn, path: str) -> None:
     """Cost over iterations, controls over time within their bounds, and states over time."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.system import System
@@ -51,7 +52,7 @@ class Problem:
         self.owner = owner
         if not isinstance(scene, SceneType):
             raise GenesisException(f"{owner}: `scene` is {scene!r}; expected a gs.Scene.")
-        scene._require_built(owner)
+        world_of(scene, owner)
         if scene.n_envs > 1:
             raise GenesisException(
                 f"{owner}: the scene has {scene.n_envs} envs; expected n_envs 0 or 1. One motion is optimised: build "

@@ -16,6 +16,7 @@ import torch
 
 if TYPE_CHECKING:
     from genesis.system import System
+    from genesis.trajectory import Trajectory
 
 RowsOf = Callable[[int], "System"]
 Key = tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
@@ -34,7 +35,7 @@ class Readings:
 
     def __init__(self, system: System, x: torch.Tensor, u: torch.Tensor, n_rows: int) -> None:
         with torch.no_grad():
-            self._source = system._trajectory(x.detach().unsqueeze(1), u.detach().unsqueeze(1))
+            self._source = trajectory_of(system, x.detach().unsqueeze(1), u.detach().unsqueeze(1))
         self._n_rows = n_rows
         self.leaves: dict[Key, torch.Tensor] = {}
 
@@ -71,7 +72,7 @@ def jacobian(
     known = _of_entries.setdefault(rows_of(1), {})
     if key not in known:
         with torch.no_grad():
-            value = getattr(rows_of(1)._trajectory(x[:1].unsqueeze(1), None), key[0])(*key[1], **dict(key[2]))
+            value = getattr(trajectory_of(rows_of(1), x[:1].unsqueeze(1), None), key[0])(*key[1], **dict(key[2]))
         known[key] = _jacobian(rows_of, key, x[:1], u[:0], np.arange(value.numel()))[0]
     return known[key][:, chosen], np.zeros((0, len(chosen), u.shape[-1]))
 
@@ -84,11 +85,18 @@ def _jacobian(
     xs = x.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     us = u.detach().unsqueeze(1).repeat(1, n_rows, 1).requires_grad_()
     with torch.enable_grad():
-        trajectory = rows_of(n_rows)._trajectory(xs, us if len(us) else None)
+        trajectory = trajectory_of(rows_of(n_rows), xs, us if len(us) else None)
         values = getattr(trajectory, name)(*args, **dict(kwargs)).as_subclass(torch.Tensor)
         picked = values.flatten(2)[:, torch.arange(n_rows), torch.as_tensor(chosen)].sum()
         of_x, of_u = torch.autograd.grad(picked, (xs, us), allow_unused=True, materialize_grads=True)
     return to_numpy(of_x), to_numpy(of_u)
+
+
+def trajectory_of(system: System, x: torch.Tensor, u: torch.Tensor | None) -> Trajectory:
+    """`genesis.system.unchecked_trajectory`."""
+    from genesis.system import unchecked_trajectory  # imports kernels, which need the precision
+
+    return unchecked_trajectory(system, x, u)
 
 
 def to_numpy(values: torch.Tensor) -> np.ndarray:

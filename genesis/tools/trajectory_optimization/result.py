@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
+from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.system import System
 from genesis.tools.trajectory_optimization import result_file
@@ -168,7 +169,7 @@ class OptimizedTrajectory:
             raise GenesisException(
                 f"{method}: this result was loaded without a scene; pass OptimizedTrajectory.load(path, scene=scene)."
             )
-        scene._require_built(f"{method} (of a plan)")
+        world_of(scene, f"{method} (of a plan)")
         entities = [scene.get_entity(name) for name in self.names]
         system = System(scene, 1, self.control, entities)
         if (system.nu, system.nx) != (self.controls.shape[1], self.states.shape[1]):
@@ -185,7 +186,7 @@ class OptimizedTrajectory:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to an .npz file, which plain NumPy reads."""
-        result_file.write(self, _path("save", path))
+        result_file.write(vars(self), _path("save", path))
 
     @classmethod
     @leaves_inference_mode

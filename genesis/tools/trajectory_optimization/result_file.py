@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +21,6 @@ from genesis.tools.trajectory_optimization.monitor import (
     Iteration,
 )
 
-if TYPE_CHECKING:
-    from genesis.tools.trajectory_optimization.result import OptimizedTrajectory
-
 _ARRAYS = ("controls", "states", "lower", "upper")
 _OPTIONAL = ("gains", "feedforward")
 _NUMBERS = ("cost", "dt", "seconds")
@@ -36,16 +33,14 @@ _KNOWN = {
 }
 
 
-def write(result: OptimizedTrajectory, path: str) -> None:
-    """Raises GenesisException where nothing can be written."""
-    arrays: dict[str, Any] = {name: getattr(result, name).cpu().numpy() for name in _ARRAYS}
-    for name in _OPTIONAL:
-        if getattr(result, name) is not None:
-            arrays[name] = getattr(result, name).cpu().numpy()
-    arrays |= {name: getattr(result, name) for name in (*_NUMBERS, *_KNOWN)}
-    arrays["names"] = np.array(result.names, dtype=str)
+def write(result: Mapping[str, Any], path: str) -> None:
+    """The attributes of an OptimizedTrajectory; raises GenesisException where nothing can be written."""
+    arrays: dict[str, Any] = {name: result[name].cpu().numpy() for name in _ARRAYS}
+    arrays |= {name: result[name].cpu().numpy() for name in _OPTIONAL if result[name] is not None}
+    arrays |= {name: result[name] for name in (*_NUMBERS, *_KNOWN)}
+    arrays["names"] = np.array(result["names"], dtype=str)
     for column in _COLUMNS:
-        arrays[f"history_{column}"] = np.array([getattr(entry, column) for entry in result.history], dtype=float)
+        arrays[f"history_{column}"] = np.array([getattr(entry, column) for entry in result["history"]], dtype=float)
     try:
         files.write_atomically(path, files.to_npz(arrays))
     except OSError as error:

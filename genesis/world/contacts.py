@@ -15,7 +15,7 @@ from genesis import runtime
 
 if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
-    from genesis.scene import Scene
+    from genesis.world.world import World
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Contacts:
         """(N, n, 2) bool: which of the two geoms have a number from `start` to `end - 1`."""
         return (self.geom >= start) & (self.geom < end) & self.valid[..., None]
 
-    def as_dict(self, scene: Scene, chosen: torch.Tensor) -> dict[str, Tensor]:
+    def as_dict(self, world: World, chosen: torch.Tensor) -> dict[str, Tensor]:
         """What `get_contacts` returns, of the `chosen` contacts, (N, n) bool."""
         values = {
             "geom_a": self.geom[..., 0],
@@ -57,7 +57,7 @@ class Contacts:
             "force_a": -self.force,
             "force_b": self.force,
         }
-        if scene.n_envs == 0:
+        if world.n_envs == 0:
             picked = torch.nonzero(chosen[0]).flatten()
             values = {name: value[0].index_select(0, picked) for name, value in values.items()}
         else:
@@ -65,7 +65,7 @@ class Contacts:
         for name, value in values.items():
             if value.dtype == torch.int64:
                 values[name] = value.to(runtime.tc_int)
-        return {name: scene._label(value) for name, value in values.items()}
+        return {name: world.label(value) for name, value in values.items()}
 
 
 def _masked(value: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
@@ -73,13 +73,13 @@ def _masked(value: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return torch.where(mask, value, torch.zeros_like(value) if value.is_floating_point() else value.new_tensor(-1))
 
 
-def contacts_of(scene: Scene) -> Contacts:
+def contacts_of(world: World) -> Contacts:
     """The contacts of the present state under the present commands."""
-    model = scene._model
-    n_worlds = max(scene.n_envs, 1)
+    model = world.model
+    n_worlds = world.n_worlds
     if not model.has_contacts:
         return _none(n_worlds)
-    count, pair = scene._observer.get("ncon").long(), scene._observer.get("con_pair").long()
+    count, pair = world.observer.get("ncon").long(), world.observer.get("con_pair").long()
     n = int(count.max())  # with none, the empty tensors keep the graph: a loss on them has a gradient, of zero
     valid = torch.arange(n, device=pair.device) < count[:, None]
     pair = torch.where(valid, pair[:, :n], 0)
@@ -91,7 +91,7 @@ def contacts_of(scene: Scene) -> Contacts:
     link = table("cpair_body")[pair] - 1
 
     def field(name: str) -> torch.Tensor:
-        return scene._observer.get(name)[:, :n]
+        return world.observer.get(name)[:, :n]
 
     frame = field("con_frame").unflatten(-1, (3, 3))
     force = field("con_force")[..., :3]  # normal and tangents; torques about them follow
@@ -110,10 +110,10 @@ def contacts_of(scene: Scene) -> Contacts:
     )
 
 
-def net_forces(scene: Scene) -> torch.Tensor:
+def net_forces(world: World) -> torch.Tensor:
     """Sum of the contact forces on each link of the scene [N], world frame, (N, n_links, 3)."""
-    contacts = contacts_of(scene)
-    n_worlds, n_links = contacts.valid.shape[0], scene._model.nbody - 1
+    contacts = contacts_of(world)
+    n_worlds, n_links = contacts.valid.shape[0], world.model.nbody - 1
     total = torch.zeros((n_worlds, n_links + 1, 3), dtype=runtime.tc_float, device=runtime.device)  # the world first
     for side, sign in ((0, -1.0), (1, 1.0)):
         body = (contacts.link[..., side] + 1).unsqueeze(-1).expand(-1, -1, 3)

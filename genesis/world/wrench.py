@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, gather, plain_tensors, read_flag, read_tensor, require_finite
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
+from genesis.world.arguments import Selection, fit, gather, plain_tensors, read_flag, read_tensor, require_finite
 
 if TYPE_CHECKING:
-    from genesis.scene import Scene
+    from genesis.world.world import World
 
 WrenchPoint = Literal["link_origin", "link_com", "root_com"]
 _POINTS = ("link_origin", "link_com", "root_com")
 
 
 def apply_wrench(
-    scene: Scene,
+    world: World,
     owner: str,
     first_link: int,
     chosen: Selection,
@@ -43,55 +43,55 @@ def apply_wrench(
         raise GenesisException(
             f'{owner}: `local=True` needs the frame of one link; with ref="root_com" give the force in the world frame.'
         )
-    f = _vectors(scene, owner, "force", force, chosen, envs)
-    t = _vectors(scene, owner, "torque", torque, chosen, envs)
+    f = _vectors(world, owner, "force", force, chosen, envs)
+    t = _vectors(world, owner, "torque", torque, chosen, envs)
     if not chosen.count:
         return
     if local:
-        quat = _of_links(scene, "xquat", first_link, chosen, envs)
+        quat = _of_links(world, "xquat", first_link, chosen, envs)
         f = None if f is None else quat_rotate(quat, f.expand(*quat.shape[:-1], 3))
         t = None if t is None else quat_rotate(quat, t.expand(*quat.shape[:-1], 3))
     if f is not None and ref != "link_com":
-        com = _of_links(scene, "xipos", first_link, chosen, envs)
+        com = _of_links(world, "xipos", first_link, chosen, envs)
         if ref == "link_origin":
-            point = _of_links(scene, "xpos", first_link, chosen, envs)
+            point = _of_links(world, "xpos", first_link, chosen, envs)
         else:
-            point = _tree_com(scene, first_link, chosen, envs)
+            point = _tree_com(world, first_link, chosen, envs)
         moment = torch.linalg.cross(point - com, f.expand_as(com))
         t = moment if t is None else t + moment
     zeros = torch.zeros((chosen.count, 3), dtype=runtime.tc_float, device=runtime.device)
     f = zeros if f is None else f
     t = zeros if t is None else t
     wrench = torch.cat(torch.broadcast_tensors(f, t), -1)
-    if wrench.ndim == 3 and scene.n_envs == 0:
+    if wrench.ndim == 3 and world.n_envs == 0:
         wrench = wrench[0]
-    scene._commands.add_wrench(first_link, chosen, envs, wrench)
+    world.commands.add_wrench(first_link, chosen, envs, wrench)
 
 
 def _vectors(
-    scene: Scene, owner: str, argument: str, value: Any, chosen: Selection, envs: Selection | None
+    world: World, owner: str, argument: str, value: Any, chosen: Selection, envs: Selection | None
 ) -> torch.Tensor | None:
     """(count, 3) or (envs, count, 3); None for None."""
     if value is None:
         return None
     tensor = fit(
-        scene, read_tensor(scene, value, argument, owner), envs, (chosen.count, 3), argument, owner, scalar=False
+        world, read_tensor(world, value, argument, owner), envs, (chosen.count, 3), argument, owner, scalar=False
     )
     require_finite(tensor, argument, owner, command=True)
     with plain_tensors():
         return tensor.clone()
 
 
-def _of_links(scene: Scene, name: str, first_link: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
-    return gather(scene._observer.get(name), envs, chosen, first_link + 1)
+def _of_links(world: World, name: str, first_link: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
+    return gather(world.observer.get(name), envs, chosen, first_link + 1)
 
 
-def _tree_com(scene: Scene, first_link: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
+def _tree_com(world: World, first_link: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
     """Centre of mass of the whole tree of each chosen link, ([rows,] count, 3)."""
-    roots = scene._model.mj_model.body_rootid
-    xipos = scene._observer.get("xipos")
-    field = scene._model.theta_fields["body_mass"]
-    masses = scene._parameters.theta()[:, field.offset : field.offset + field.size]
+    roots = world.model.mj_model.body_rootid
+    xipos = world.observer.get("xipos")
+    field = world.model.theta_fields["body_mass"]
+    masses = world.theta.packed()[:, field.offset : field.offset + field.size]
     rows = []
     for link in chosen.positions():
         of_tree = torch.as_tensor(roots == roots[first_link + 1 + int(link)], device=runtime.device)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, kept, scatter, select_range
 from genesis.rigid.command import Command
+from genesis.world.arguments import Selection, kept, scatter, select_range
 
 # Command.mode of a dof.
 IDLE, FORCE, POSITION, VELOCITY, POSITION_VELOCITY = range(5)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from genesis.entities.indexing import plain_tensors
 from genesis.grad import bridge
+from genesis.world.arguments import plain_tensors
 
 if TYPE_CHECKING:
     from genesis.rigid.command import Command
-    from genesis.scene import Scene
+    from genesis.rigid.dynamics import Dynamics
+    from genesis.world.commands import CommandBuffer
+    from genesis.world.theta import Theta
 
 # Quantities that one autograd node serves together: who reads one of a group usually reads the others.
 POSE = ("xpos", "xquat", "xipos", "xvel")
@@ -29,6 +31,19 @@ GROUP_OF: dict[str, tuple[str, ...]] = {
 }
 
 
+class Observable(Protocol):
+    """What is observed: a `World`."""
+
+    requires_grad: bool
+    dynamics: Dynamics
+    commands: CommandBuffer
+    theta: Theta
+    solution: torch.Tensor | None
+
+    def read_state(self) -> torch.Tensor:
+        """The present state."""
+
+
 @dataclass
 class _Observed:
     values: dict[str, torch.Tensor]
@@ -37,10 +52,10 @@ class _Observed:
 
 
 class Observer:
-    """Observations of the scene's present state, kept until the state, a parameter or a command changes."""
+    """Observations of a world's present state, kept until the state, a parameter or a command changes."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, world: Observable) -> None:
+        self._world = world
         self._kept: dict[tuple[str, ...], _Observed] = {}
         # A backward pass frees what a node saved; the next getter shall build a node of its own.
         this = weakref.ref(self)
@@ -56,22 +71,22 @@ class Observer:
 
         It is shared: copy, never write.
         """
-        scene = self._scene
+        world = self._world
         group = GROUP_OF[name]
         # Only forces and accelerations depend on the command; the others shall not be computed anew after each one.
-        command = scene._commands.command if group in (FORCE, CONTACT) else scene._commands.idle
-        record = scene.requires_grad and torch.is_grad_enabled()
+        command = world.commands.command if group in (FORCE, CONTACT) else world.commands.idle
+        record = world.requires_grad and torch.is_grad_enabled()
         kept = self._kept.get(group)
         if kept is None or kept.command is not command or kept.record is not record:
-            theta = scene._parameters.theta()
+            theta = world.theta.packed()
             with plain_tensors():
                 values = bridge.observe(
-                    scene._dynamics,
+                    world.dynamics,
                     group,
-                    scene._read_state(),
+                    world.read_state(),
                     theta,
                     command,
-                    scene._solution,
+                    world.solution,
                     record,
                     self._when_spent[group],
                 )

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,14 +21,29 @@ from genesis.errors import GenesisException
 from genesis.grad.tensor import describe_scene
 from genesis.rigid.door import has_tangent, is_wrapped, native, refuse_transforms
 
-if TYPE_CHECKING:
-    from genesis.scene import Scene
-
 _LARGEST_INDEX = 2**63 - 1
 _INTEGERS = frozenset((torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
 
 # Longer index lists are resolved afresh instead of being kept: they are sets of envs that change from call to call.
 _CACHED_INDEX_LENGTH = 256
+
+
+class Recipient(Protocol):
+    """What arguments are read for: a `World`.
+
+    Attributes:
+        n_envs: number of envs; 0 for none
+        requires_grad: whether gradients are recorded
+    """
+
+    n_envs: int
+    requires_grad: bool
+
+    def scene(self) -> Any:
+        """What its tensors are labelled with."""
+
+    def warn_of_dropped_graph(self, owner: str, argument: str) -> None:
+        """Say that a gradient ends at an argument, for none is recorded."""
 
 
 class Selection:
@@ -213,23 +228,23 @@ def read_flag(value: Any, argument: str, owner: str) -> bool:
     raise GenesisException(f"{owner}: `{argument}` is {_brief(value)}; expected True or False.")
 
 
-def select_envs(scene: Scene, envs_idx: Any, owner: str, *, unique: bool) -> Selection | None:
+def select_envs(world: Recipient, envs_idx: Any, owner: str, *, unique: bool) -> Selection | None:
     """Resolve `envs_idx`; None means every env.
 
     Raises GenesisException when the scene has no envs (`n_envs=0`), and as `select` does.
     """
     if envs_idx is None:
         return None
-    if scene.n_envs == 0:
+    if world.n_envs == 0:
         raise GenesisException(
             f"{owner}: `envs_idx` is {_brief(envs_idx)}, but the scene was built without envs (n_envs=0); leave "
             "`envs_idx` out, or build(n_envs=...)."
         )
-    chosen = select(envs_idx, scene.n_envs, "envs_idx", owner, unique=unique)
+    chosen = select(envs_idx, world.n_envs, "envs_idx", owner, unique=unique)
     return None if chosen.is_all else chosen
 
 
-def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Tensor:
+def read_tensor(world: Recipient, value: Any, argument: str, owner: str) -> torch.Tensor:
     """`value` as a plain tensor on `gs.device` in `gs.tc_float`, its graph kept.
 
     Takes a tensor, a number, a numpy array, or nested lists of numbers or of tensors. In a scene without
@@ -238,7 +253,7 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
     Raises GenesisException when it is a tensor of another scene, or not numbers.
     """
     if type(value) is not torch.Tensor:
-        value = _to_tensor(scene, value, argument, owner)
+        value = _to_tensor(world, value, argument, owner)
     refuse_transforms(owner)
     if is_wrapped(value) or has_tangent(value):
         refuse_wrapped(value, argument, owner)
@@ -255,8 +270,8 @@ def read_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Te
         # that is negated, and none of torch's zeros: an ordinary copy in their place.
         with torch.inference_mode(False):
             value = native(value.clone())
-    if value.requires_grad and not scene.requires_grad:
-        scene._warn_of_dropped_graph(owner, argument)
+    if value.requires_grad and not world.requires_grad:
+        world.warn_of_dropped_graph(owner, argument)
         value = value.detach()
     return value
 
@@ -288,13 +303,14 @@ def kept(value: torch.Tensor) -> torch.Tensor:
     return value if value.is_contiguous() else value.contiguous()
 
 
-def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Tensor:
+def _to_tensor(world: Recipient, value: Any, argument: str, owner: str) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         other = getattr(value, "scene", None)
-        if other is not None and other is not scene:
+        if other is not None and other is not world.scene():
             raise GenesisException(
                 f"{owner}: `{argument}` is a tensor of another scene ({describe_scene(other)}, this is "
-                f"{describe_scene(scene)}); pass `{argument}.sceneless()` to use its numbers and its graph here."
+                f"{describe_scene(world.scene())}); pass `{argument}.sceneless()` to use its numbers and its graph "
+                "here."
             )
         kind = type(value)
         if getattr(kind, "__torch_dispatch__", None) is not torch.Tensor.__torch_dispatch__:
@@ -307,7 +323,7 @@ def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Ten
     if isinstance(value, (list, tuple)) and any(isinstance(v, (torch.Tensor, list, tuple)) for v in value):
         # torch.tensor([x, y]) would drop the graph of x and y without a word
         try:
-            parts = [read_tensor(scene, v, argument, owner) for v in value]
+            parts = [read_tensor(world, v, argument, owner) for v in value]
         except RecursionError:
             raise GenesisException(f"{owner}: `{argument}` is a list that is nested without end.") from None
         if len({p.shape for p in parts}) != 1:
@@ -324,7 +340,7 @@ def _to_tensor(scene: Scene, value: Any, argument: str, owner: str) -> torch.Ten
 
 
 def fit(
-    scene: Scene,
+    world: Recipient,
     value: torch.Tensor,
     envs: Selection | None,
     item: tuple[int, ...],
@@ -340,8 +356,8 @@ def fit(
     shape = value.shape
     if shape == item:
         return value
-    has_envs = scene.n_envs > 0
-    n_rows = scene.n_envs if envs is None else envs.count
+    has_envs = world.n_envs > 0
+    n_rows = world.n_envs if envs is None else envs.count
     if has_envs and shape == (n_rows, *item):
         return value
     if has_envs and shape == (1, *item):

@@ -22,13 +22,12 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.entities.indexing import Selection, fit, plain_tensors, read_tensor, require_finite
-from genesis.entities.parameters import FRICTION_LOSS, Parameter
 from genesis.errors import GenesisException
+from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS, Entry
 
 if TYPE_CHECKING:
     from genesis.model.arrays import Model
-    from genesis.scene import Scene
 
 # So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
 _MOST_SUPERSEDED = 64
@@ -72,7 +71,7 @@ def _leaves(given: Any) -> Iterator[torch.Tensor]:
 class _Part:
     """A tensor that overwrites columns of theta, or scales the mass of a set of links.
 
-    Parts are not changed once the store has them: a part that is cut down is a new one, with the same value. What of
+    Parts are not changed once they are in force: a part that is cut down is a new one, with the same value. What of
     the value is left is selected when theta is packed, and not when it is cut: the node that selects saves its index,
     which the next backward pass frees, while the part stays for the passes after it.
 
@@ -243,13 +242,20 @@ def _in_use(parts: list[_Part], n_worlds: int) -> list[_Part]:
     return kept[::-1]
 
 
-class ParameterStore:
-    """Every physical parameter of a scene, as ``theta`` of shape (P, ntheta): P is 1 (shared by all envs) or n_envs."""
+class Theta:
+    """The value of every physical parameter: ``theta`` of shape (P, ntheta), P being 1 (shared by all envs) or n_envs.
 
-    def __init__(self, scene: Scene, model: Model) -> None:
-        self._scene = scene
+    Args:
+        world: whose envs they are for
+        model: which field lies where in a row
+        when_changed: called after every change
+    """
+
+    def __init__(self, world: Recipient, model: Model, when_changed: Callable[[], None]) -> None:
+        self._world = world
         self._model = model
-        self._n_worlds = max(scene.n_envs, 1)
+        self._when_changed = when_changed
+        self._n_worlds = max(world.n_envs, 1)
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
         self._packed: torch.Tensor | None = None
@@ -257,7 +263,7 @@ class ParameterStore:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def theta(self) -> torch.Tensor:
+    def packed(self) -> torch.Tensor:
         """The packed vector, (P, ntheta), with the graph of every parameter that was set with one."""
         if self._packed is None:
             # The graph of a parameter must not depend on the mode in which theta is first asked for.
@@ -266,13 +272,13 @@ class ParameterStore:
             self._forget_after_backward(self._packed)
         return self._packed
 
-    def theta_of_envs(self) -> torch.Tensor:
+    def packed_of_envs(self) -> torch.Tensor:
         """The packed vector as a step reads it: with a graph, one row per env, through a node of the steps' own.
 
         So the gradient is summed over the steps of each env first, then over the envs, and what getters contribute is
         added to that sum. A rollout does the same, hence gives the same bits.
         """
-        packed = self.theta()
+        packed = self.packed()
         if not packed.requires_grad:
             return packed
         if self._spread is None or self._spread[0] is not packed:
@@ -286,7 +292,7 @@ class ParameterStore:
             origins = [part.origin for part in self._parts]
             packed.grad_fn.register_hook(partial(_forget, weakref.ref(self), weakref.ref(packed), origins))
 
-    def columns(self, parameter: Parameter, start: int, chosen: Selection) -> np.ndarray:
+    def columns(self, parameter: Entry, start: int, chosen: Selection) -> np.ndarray:
         """Positions in theta of the chosen elements, the first of all being the model's `start`; (count * item,)."""
         rows = start + chosen.positions()
         wanted = int(np.prod(parameter.item))
@@ -299,15 +305,15 @@ class ParameterStore:
             wanted -= count
         return np.concatenate(blocks, 1).ravel()
 
-    def get(self, parameter: Parameter, start: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
+    def get(self, parameter: Entry, start: int, chosen: Selection, envs: Selection | None) -> torch.Tensor:
         """Values in force, ([envs,] count, *item), a copy with gradient."""
         return self.read(self.columns(parameter, start, chosen), envs).unflatten(-1, (chosen.count, *parameter.item))
 
     def read(self, columns: np.ndarray, envs: Selection | None) -> torch.Tensor:
         """Columns of theta, ([envs,] m), a copy with gradient."""
         index = torch.as_tensor(columns, dtype=torch.int64, device=runtime.device)
-        values = self.theta().index_select(1, index)
-        if self._scene.n_envs == 0:
+        values = self.packed().index_select(1, index)
+        if self._world.n_envs == 0:
             return values[0]
         if envs is None:
             return (
@@ -321,7 +327,7 @@ class ParameterStore:
 
     def set(
         self,
-        parameter: Parameter,
+        parameter: Entry,
         start: int,
         chosen: Selection,
         envs: Selection | None,
@@ -341,13 +347,13 @@ class ParameterStore:
 
         Raises GenesisException, and changes nothing, for a wrong shape, NaN or infinite values, impossible values.
         """
-        value = read_tensor(self._scene, given, parameter.name, owner)
+        value = read_tensor(self._world, given, parameter.name, owner)
         if parameter.name == "links_inertia" and value.ndim >= 2 and value.shape[-2:] == (3, 3):
             value = _six_numbers(value)
         size = int(np.prod(parameter.item))
         count = chosen.count if picked is None else value.shape[-1 - len(parameter.item)]
         value = fit(
-            self._scene, value, envs, (count, *parameter.item), parameter.name, owner, scalar=not parameter.item
+            self._world, value, envs, (count, *parameter.item), parameter.name, owner, scalar=not parameter.item
         )
         columns = self.columns(parameter, start, chosen)
         with plain_tensors():
@@ -369,7 +375,7 @@ class ParameterStore:
         return _Origin(owner, [(leaf, leaf._version) for leaf in _leaves(given)])
 
     def validate(
-        self, parameter: Parameter, value: torch.Tensor, owner: str, element: Callable[[int], str] | None = None
+        self, parameter: Entry, value: torch.Tensor, owner: str, element: Callable[[int], str] | None = None
     ) -> None:
         """Raise GenesisException, naming the element, for a value that `parameter` cannot have."""
         if parameter.finite:
@@ -397,6 +403,10 @@ class ParameterStore:
             columns = np.concatenate([masses, inertias])
             self._write(_Part(columns, envs, total.clone(), origin, n_masses=len(masses)))
 
+    def columns_with_graph(self) -> list[torch.Tensor]:
+        """Columns of theta that were set with a gradient, int64, (m,) for each setting."""
+        return [part.index for part in self._parts if part.value.requires_grad]
+
     def saved(self) -> tuple[torch.Tensor, list[_Part]]:
         """Every setting with its graph, for `go_back`."""
         return self._base, self._parts
@@ -413,8 +423,8 @@ class ParameterStore:
 
     def has_friction_loss(self) -> bool:
         """Whether any dof of any env has friction loss, and the model simulates it."""
-        field = self._model.theta_fields[FRICTION_LOSS.field]
-        values = self.theta().detach()[:, field.offset : field.offset + field.size]
+        field = self._model.theta_fields[CONSTRAINT_PARAMETERS["dofs_frictionloss"].field]
+        values = self.packed().detach()[:, field.offset : field.offset + field.size]
         return bool(self._model.indices["frictionloss_on"][0]) and bool((values > 0).any())
 
     def refresh(self) -> None:
@@ -424,7 +434,7 @@ class ParameterStore:
 
     def _changed(self) -> None:
         self._packed = None
-        self._scene._observer.clear()
+        self._when_changed()
 
     def warn_of_stale_values(self) -> None:
         """Log a warning for each parameter whose tensor was changed in place after it was set."""
@@ -515,11 +525,11 @@ class ParameterStore:
 
 
 def _forget(
-    store: weakref.ref[ParameterStore], packed: weakref.ref[torch.Tensor], origins: list[_Origin], *_gradients: object
+    theta: weakref.ref[Theta], packed: weakref.ref[torch.Tensor], origins: list[_Origin], *_gradients: object
 ) -> None:
     for origin in origins:
         origin.spent = True
-    alive = store()
+    alive = theta()
     if alive is not None and alive._packed is not None and alive._packed is packed():
         alive._changed()
 

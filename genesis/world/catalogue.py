@@ -1,0 +1,607 @@
+"""The catalogue of physical parameters: what can be set, where it lies in theta, and how handles show it.
+
+Everything about a parameter follows from its entry here: its setter and getter (:mod:`genesis.entities.accessors`), the
+check of its values, its row in `entity.get_parameters()`, and its texts.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+from genesis.world.checks import (
+    Check,
+    check_direction,
+    check_inertia,
+    check_not_negative,
+    check_not_negative_vector,
+    check_range,
+    check_sol_params,
+    check_solref,
+)
+
+SOL_PARAMS = "timeconst, dampratio, dmin, dmax, width, mid, power"
+SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
+
+# What a scene must simulate for a parameter to be set.
+LIMITS, FRICTION_LOSS = "limits", "friction loss"
+
+
+@dataclass(frozen=True)
+class Face:
+    """A setter and a getter, ``set_<name>`` and ``get_<name>``.
+
+    Attributes:
+        name: as above
+        argument: what the setter calls the value
+        setter, getter: their documentation: unit, shape, errors
+    """
+
+    name: str
+    argument: str
+    setter: str
+    getter: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the catalogue.
+
+    Attributes:
+        name: as in ``set_<name>`` and ``get_<name>``
+        field: where it lies in theta
+        axis: what it is one of: "dofs", "links", "joints", "actuators", "geoms", "pairs" or "scene"; any other of
+            which an entity has a range in the compiled model (`compose.EntityRange`)
+        item: shape per element of the axis
+        unit: SI
+        description: what it is, frames included
+        check: finds a physically impossible value
+        normalized: the direction is what counts; it is divided by its length, with gradient
+        finite: infinite numbers are refused
+        first: its first number in a row of the field
+        rest: field that holds what the row of ``field`` has no room for
+        requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, or nothing
+        one_for_all: one item stands for all elements
+        as_ends: set as `lower` and `upper`, and read as a pair of them
+        argument: what its setter calls the value; without it, the name without the axis
+        setter, getter: documentation of the methods that an entity (of "pairs": the rigid solver) has; without it they
+            are written by hand
+        of_one: the methods of a link or geom, for it alone
+        by_scene: the methods of the rigid solver, by the scene's numbers
+    """
+
+    name: str
+    field: str
+    axis: str
+    item: tuple[int, ...]
+    unit: str
+    description: str
+    check: Check | None = None
+    normalized: bool = False
+    finite: bool = True
+    first: int = 0
+    rest: str | None = None
+    requires: str = ""
+    one_for_all: bool = False
+    as_ends: bool = False
+    argument: str = ""
+    setter: str = ""
+    getter: str = ""
+    of_one: Face | None = None
+    by_scene: Face | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of theta in which it lies."""
+        return (self.field,) if self.rest is None else (self.field, self.rest)
+
+    @property
+    def face(self) -> Face | None:
+        """The methods that an entity, or of "pairs" the rigid solver, has; None where they are written by hand."""
+        if not self.setter:
+            return None
+        argument = self.argument or self.name.removeprefix(f"{self.axis}_")
+        return Face(self.name, argument, inspect.cleandoc(self.setter), inspect.cleandoc(self.getter))
+
+
+def _by_name(*parameters: Entry) -> dict[str, Entry]:
+    return {parameter.name: parameter for parameter in parameters}
+
+
+# Of the smooth dynamics.
+PARAMETERS = _by_name(
+    Entry(
+        "dofs_kp",
+        "dof_kp",
+        "dofs",
+        (),
+        "N m/rad, N/m",
+        "position gain of control_dofs_position",
+        setter="Position gains of `control_dofs_position` [N m/rad, N/m], ([n_envs,] n_dofs).",
+        getter="Position gains [N m/rad, N/m], ([n_envs,] n_dofs); see `set_dofs_kp`.",
+    ),
+    Entry(
+        "dofs_kv",
+        "dof_kv",
+        "dofs",
+        (),
+        "N m s/rad, N s/m",
+        "velocity gain of the same controls",
+        setter=("Velocity gains of `control_dofs_position` and `_velocity` [N m s/rad, N s/m], ([n_envs,] n_dofs)."),
+        getter="Velocity gains [N m s/rad, N s/m], ([n_envs,] n_dofs); see `set_dofs_kv`.",
+    ),
+    Entry(
+        "dofs_stiffness",
+        "dof_stiffness",
+        "dofs",
+        (),
+        "N m/rad, N/m",
+        "joint spring",
+        setter=(
+            "Stiffness of the joint springs [N m/rad, N/m], ([n_envs,] n_dofs); the rest position stays the file's."
+        ),
+        getter="Stiffness of the joint springs [N m/rad, N/m], ([n_envs,] n_dofs).",
+    ),
+    Entry(
+        "dofs_damping",
+        "dof_damping",
+        "dofs",
+        (),
+        "N m s/rad, N s/m",
+        "viscous damping",
+        check_not_negative,
+        setter="Viscous damping [N m s/rad, N s/m], ([n_envs,] n_dofs), not negative.",
+        getter="Viscous damping [N m s/rad, N s/m], ([n_envs,] n_dofs).",
+    ),
+    Entry(
+        "dofs_armature",
+        "dof_armature",
+        "dofs",
+        (),
+        "kg m^2, kg",
+        "rotor inertia or mass",
+        check_not_negative,
+        setter="""What the joint's rotor adds to the diagonal of M [kg m^2, kg], ([n_envs,] n_dofs), not negative.
+
+        Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
+        """,
+        getter="Armature [kg m^2, kg], ([n_envs,] n_dofs).",
+    ),
+    Entry(
+        "dofs_force_range",
+        "dof_force_range",
+        "dofs",
+        (2,),
+        "N m, N",
+        "(lower, upper) to which the commanded force is clipped",
+        check_range,
+        finite=False,
+        as_ends=True,
+        setter="""Range to which `control_dofs_*` forces are clipped [N m, N], ([n_envs,] n_dofs) each.
+
+        -inf below and inf above: no limit.
+        """,
+        getter="(lower, upper) force range [N m, N], ([n_envs,] n_dofs) each; infinite: no limit.",
+    ),
+    Entry(
+        "links_mass",
+        "body_mass",
+        "links",
+        (),
+        "kg",
+        "mass of the link",
+        check_not_negative,
+        setter="""
+        Masses of the links [kg], ([n_envs,] n_links), not negative. The inertias stay; `set_mass` scales both.
+
+        Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
+        """,
+        getter="Masses of the links [kg], ([n_envs,] n_links).",
+        of_one=Face(
+            "mass",
+            "mass",
+            "Set its mass [kg], a number or ([n_envs],); its inertia stays. See `RigidEntity.set_links_mass`.",
+            "Its mass [kg], ([n_envs]).",
+        ),
+    ),
+    Entry(
+        "links_COM",
+        "body_ipos",
+        "links",
+        (3,),
+        "m",
+        "centre of mass, in the link's frame",
+        setter=(
+            "Centres of mass [m], in the links' frames, ([n_envs,] n_links, 3). The inertia about them stays as it is."
+        ),
+        getter="Centres of mass [m], in the links' frames, ([n_envs,] n_links, 3).",
+        of_one=Face(
+            "COM",
+            "COM",
+            "Set its centre of mass [m], in its own frame, ([n_envs,] 3).",
+            "Its centre of mass [m], in its own frame, ([n_envs,] 3).",
+        ),
+    ),
+    Entry(
+        "links_inertia",
+        "body_inertia",
+        "links",
+        (6,),
+        "kg m^2",
+        "inertia about the centre of mass (xx, yy, zz, xy, xz, yz), in the axes of the link's frame",
+        check_inertia,
+        setter="""Inertias about the centres of mass [kg m^2], in the axes of the links' frames, ([n_envs,] n_links, 6).
+
+        The six numbers are xx, yy, zz, xy, xz, yz; matrices, ([n_envs,] n_links, 3, 3), are accepted too. Principal
+        moments must not be negative, and none may exceed the sum of the other two. Gains that the compiler chose for
+        the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
+        """,
+        getter=(
+            "Inertias about the centres of mass, (xx, yy, zz, xy, xz, yz) [kg m^2], link axes, ([n_envs,] n_links, 6)."
+        ),
+        of_one=Face(
+            "inertia",
+            "inertia",
+            (
+                "Set its inertia about the centre of mass [kg m^2], in its own axes; as `set_links_inertia`, "
+                "for one link."
+            ),
+            (
+                "Its inertia about the centre of mass, (xx, yy, zz, xy, xz, yz) [kg m^2], in its own axes, "
+                "([n_envs,] 6)."
+            ),
+        ),
+    ),
+    Entry(
+        "links_offset_pos",
+        "body_pos",
+        "links",
+        (3,),
+        "m",
+        "where the link sits, in its parent's frame",
+        argument="pos",
+        setter=(
+            "Where the links sit in their parents' frames [m], ([n_envs,] n_links, 3). Without effect for a free base."
+        ),
+        getter="Where the links sit in their parents' frames [m], ([n_envs,] n_links, 3).",
+    ),
+    Entry(
+        "links_offset_quat",
+        "body_quat",
+        "links",
+        (4,),
+        "1",
+        "how the link is turned on its parent (w, x, y, z)",
+        check_direction,
+        normalized=True,
+        argument="quat",
+        setter="""How the links are turned on their parents (w, x, y, z), ([n_envs,] n_links, 4).
+
+        Normalised here, with gradient. Without effect for a free base.
+        """,
+        getter="How the links are turned on their parents (w, x, y, z), unit, ([n_envs,] n_links, 4).",
+    ),
+    Entry(
+        "links_gravity_compensation",
+        "body_gravcomp",
+        "links",
+        (),
+        "1",
+        "fraction of the link's weight that is carried for it",
+        argument="compensation",
+        setter="Fraction of the links' weight that is carried for them, ([n_envs,] n_links); 1 cancels gravity.",
+        getter="Fraction of the links' weight that is carried for them, ([n_envs,] n_links).",
+    ),
+    Entry(
+        "joints_axis",
+        "jnt_axis",
+        "joints",
+        (3,),
+        "1",
+        "axis in the link's frame, of hinges and slides",
+        check_direction,
+        normalized=True,
+        setter="""Joint axes in the links' frames, ([n_envs,] n_joints, 3); normalised here, with gradient.
+
+        Of hinges and slides; free and ball joints have no axis, theirs is without effect.
+        """,
+        getter="Joint axes in the links' frames, unit, ([n_envs,] n_joints, 3).",
+    ),
+    Entry(
+        "joints_anchor",
+        "jnt_pos",
+        "joints",
+        (3,),
+        "m",
+        "point on the axis, in the link's frame",
+        setter="Points about which the joints turn [m], in the links' frames, ([n_envs,] n_joints, 3).",
+        getter="Points about which the joints turn [m], in the links' frames, ([n_envs,] n_joints, 3).",
+    ),
+    Entry(
+        "actuators_gain",
+        "actuator_gainprm",
+        "actuators",
+        (3,),
+        "SI",
+        "MuJoCo's gainprm[:3]",
+        setter="First three of MuJoCo's gainprm of the model file's actuators, ([n_envs,] n_actuators, 3).",
+        getter="First three of MuJoCo's gainprm, ([n_envs,] n_actuators, 3).",
+    ),
+    Entry(
+        "actuators_bias",
+        "actuator_biasprm",
+        "actuators",
+        (3,),
+        "SI",
+        "MuJoCo's biasprm[:3]",
+        setter="First three of MuJoCo's biasprm of the model file's actuators, ([n_envs,] n_actuators, 3).",
+        getter="First three of MuJoCo's biasprm, ([n_envs,] n_actuators, 3).",
+    ),
+    Entry(
+        "actuators_gear",
+        "actuator_gear",
+        "actuators",
+        (6,),
+        "SI",
+        "gear: scales length and force of the actuator",
+        setter="Gear of the model file's actuators, which scales length and force, ([n_envs,] n_actuators, 6).",
+        getter="Gear of the actuators, ([n_envs,] n_actuators, 6).",
+    ),
+    Entry(
+        "actuators_time_constant",
+        "actuator_dynprm",
+        "actuators",
+        (1,),
+        "s",
+        "MuJoCo's dynprm[0]: time constant of filter and filterexact activations",
+        check_not_negative,
+        setter=(
+            "Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1), not negative."
+        ),
+        getter="Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1).",
+    ),
+)
+
+# Of contacts, joint limits and friction loss.
+CONSTRAINT_PARAMETERS = _by_name(
+    Entry(
+        "dofs_frictionloss",
+        "dof_frictionloss",
+        "dofs",
+        (),
+        "N m, N",
+        "dry friction of the joint",
+        check_not_negative,
+        requires=FRICTION_LOSS,
+        setter="""Dry friction of the joints [N m, N], ([n_envs,] n_dofs), not negative.
+
+        Raises GenesisException, too, where the scene simulates no friction loss (`disable_constraint`, a disable flag).
+        """,
+        getter="Dry friction of the joints [N m, N], ([n_envs,] n_dofs).",
+    ),
+    Entry(
+        "dofs_sol_params",
+        "dof_solref",
+        "dofs",
+        (7,),
+        SOL_UNITS,
+        f"of friction loss: {SOL_PARAMS}",
+        check_sol_params,
+        rest="dof_solimp",
+        requires=FRICTION_LOSS,
+        one_for_all=True,
+        setter="""
+        Softness of friction loss, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] n_dofs, 7).
+
+        Seven numbers stand for all dofs. MuJoCo's solreffriction and solimpfriction.
+        """,
+        getter="Softness of friction loss, ([n_envs,] n_dofs, 7); see `set_dofs_sol_params`.",
+    ),
+    Entry(
+        "dofs_limit",
+        "jnt_range",
+        "dofs",
+        (2,),
+        "rad, m",
+        "(lower, upper) end of the joint",
+        check_range,
+    ),
+    Entry(
+        "joints_sol_params",
+        "jnt_solref",
+        "joints",
+        (7,),
+        SOL_UNITS,
+        f"of the joint's limits: {SOL_PARAMS}",
+        check_sol_params,
+        rest="jnt_solimp",
+        requires=LIMITS,
+        one_for_all=True,
+        setter="""
+        Softness of joint limits, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] n_joints, 7).
+
+        Seven numbers stand for all joints. MuJoCo's solreflimit and solimplimit. Raises GenesisException, too, where
+        nothing in the scene has limits.
+        """,
+        getter="Softness of joint limits, ([n_envs,] n_joints, 7); see `set_joints_sol_params`.",
+    ),
+    Entry(
+        "friction",
+        "geom_friction",
+        "geoms",
+        (),
+        "1",
+        "coefficient of sliding friction",
+        check_not_negative,
+        setter="Coefficients of sliding friction, a number for all or ([n_envs,] n_geoms), not negative.",
+        getter="Coefficients of sliding friction, ([n_envs,] n_geoms).",
+        of_one=Face(
+            "friction",
+            "friction",
+            "Set its coefficient of sliding friction, a number or ([n_envs],).",
+            "Its coefficient of sliding friction, ([n_envs]).",
+        ),
+        by_scene=Face(
+            "geoms_friction",
+            "friction",
+            (
+                "Coefficients of sliding friction, a number for all or ([n_envs,] n_geoms); as "
+                "`RigidEntity.set_friction`."
+            ),
+            ("Coefficients of sliding friction, ([n_envs,] n_geoms); None: of the geoms that can touch something."),
+        ),
+    ),
+    Entry(
+        "friction_torsional",
+        "geom_friction",
+        "geoms",
+        (),
+        "m",
+        "of friction against turning about the normal, for condim 4 and 6",
+        check_not_negative,
+        first=1,
+        argument="friction",
+        setter=(
+            "Coefficients of friction against turning about the contact's normal [m], ([n_envs,] n_geoms); condim 4, 6."
+        ),
+        getter="Coefficients of torsional friction [m], ([n_envs,] n_geoms).",
+    ),
+    Entry(
+        "friction_rolling",
+        "geom_friction",
+        "geoms",
+        (),
+        "m",
+        "of friction against rolling, for condim 6",
+        check_not_negative,
+        first=2,
+        argument="friction",
+        setter="Coefficients of friction against rolling [m], ([n_envs,] n_geoms); condim 6.",
+        getter="Coefficients of rolling friction [m], ([n_envs,] n_geoms).",
+    ),
+    Entry(
+        "sol_params",
+        "geom_solref",
+        "geoms",
+        (7,),
+        SOL_UNITS,
+        f"of the geom's contacts: {SOL_PARAMS}",
+        check_sol_params,
+        rest="geom_solimp",
+        one_for_all=True,
+        setter="""Softness of contacts, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] n_geoms, 7).
+
+        Seven numbers stand for all geoms. They are MuJoCo's solref (in either form) and solimp. Those of limits and of
+        friction loss: `set_joints_sol_params`, `set_dofs_sol_params`.
+        """,
+        getter="Softness of contacts, ([n_envs,] n_geoms, 7); see `set_sol_params`.",
+        of_one=Face(
+            "sol_params",
+            "sol_params",
+            "Set the softness of its contacts, ([n_envs,] 7); see `RigidEntity.set_sol_params`.",
+            "Softness of its contacts, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7).",
+        ),
+    ),
+    Entry(
+        "geoms_size",
+        "geom_size",
+        "geoms",
+        (3,),
+        "m",
+        "MuJoCo's size: radius, half length, half sides",
+        setter="""Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them.
+
+        Sphere: radius. Capsule and cylinder: radius, half length. Box: half sides. Ellipsoid: semi-axes. Numbers that a
+        shape has no use for are kept as given. Masses and inertias do not follow. Raises GenesisException, too, for
+        planes and meshes.
+        """,
+        getter="Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them; see `set_geoms_size`.",
+    ),
+    Entry(
+        "geoms_offset_pos",
+        "geom_pos",
+        "geoms",
+        (3,),
+        "m",
+        "where the geom sits, in its link's frame",
+        argument="pos",
+        setter="""
+        Where the geoms sit in their links' frames [m], ([n_envs,] n_geoms, 3); masses and inertias do not follow.
+
+        A mesh's frame is MuJoCo's, at the mesh's centre of mass.
+        """,
+        getter="Where the geoms sit in their links' frames [m], ([n_envs,] n_geoms, 3).",
+        of_one=Face(
+            "offset_pos",
+            "pos",
+            "Set where it sits in its link's frame [m], ([n_envs,] 3); see `RigidEntity.set_geoms_offset_pos`.",
+            "Where it sits in its link's frame [m], ([n_envs,] 3).",
+        ),
+    ),
+    Entry(
+        "geoms_offset_quat",
+        "geom_quat",
+        "geoms",
+        (4,),
+        "1",
+        "how the geom is turned on its link (w, x, y, z)",
+        check_direction,
+        normalized=True,
+        argument="quat",
+        setter="""How the geoms are turned on their links (w, x, y, z), ([n_envs,] n_geoms, 4).
+
+        Normalised here, with gradient. Masses and inertias do not follow.
+        """,
+        getter="How the geoms are turned on their links (w, x, y, z), unit, ([n_envs,] n_geoms, 4).",
+        of_one=Face(
+            "offset_quat",
+            "quat",
+            "Set how it is turned on its link (w, x, y, z), ([n_envs,] 4); normalised here, with gradient.",
+            "How it is turned on its link (w, x, y, z), unit, ([n_envs,] 4).",
+        ),
+    ),
+)
+ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS}
+
+# Of the contact pairs that model files define explicitly.
+PAIR_PARAMETERS = _by_name(
+    Entry(
+        "pairs_friction",
+        "pair_friction",
+        "pairs",
+        (5,),
+        "1, 1, m, m, m",
+        "two of sliding, one torsional, two rolling",
+        check_not_negative_vector,
+        setter=(
+            "Friction of explicit contact pairs, ([n_envs,] n_pairs, 5): two of sliding, one torsional, two rolling."
+        ),
+        getter="Friction of explicit contact pairs, ([n_envs,] n_pairs, 5).",
+    ),
+    Entry(
+        "pairs_sol_params",
+        "pair_solref",
+        "pairs",
+        (7,),
+        SOL_UNITS,
+        f"of the pair's contacts: {SOL_PARAMS}",
+        check_sol_params,
+        rest="pair_solimp",
+        setter="Softness of explicit contact pairs, ([n_envs,] n_pairs, 7); see `RigidEntity.set_sol_params`.",
+        getter="Softness of explicit contact pairs, ([n_envs,] n_pairs, 7).",
+    ),
+    Entry(
+        "pairs_solref_friction",
+        "pair_solreffriction",
+        "pairs",
+        (2,),
+        "s, 1",
+        "MuJoCo's solreffriction: reference of the friction, with elliptic cones; zeros: that of the normal",
+        check_solref,
+        argument="solref",
+        setter=("MuJoCo's solreffriction of explicit contact pairs, ([n_envs,] n_pairs, 2); used with elliptic cones."),
+        getter="MuJoCo's solreffriction of explicit contact pairs, ([n_envs,] n_pairs, 2).",
+    ),
+)
+
+GRAVITY = Entry("gravity", "gravity", "scene", (3,), "m/s^2", "acceleration of gravity, world frame")

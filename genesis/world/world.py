@@ -1,0 +1,277 @@
+"""What a built scene is made of: the compiled model, its dynamics, state, parameters, commands and observations.
+
+It stands below the scene and the entities, which are names and index ranges over it, and knows neither. Its attributes
+are read and replaced by all that works on a built scene; every check of what a caller gives is made above it, by
+:mod:`genesis.world.arguments`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import mujoco
+import numpy as np
+import torch
+
+from genesis import runtime
+from genesis.grad import bridge, rollout
+from genesis.grad.tensor import Label, Tensor
+from genesis.model.arrays import Model
+from genesis.model.compose import Composed, EntitySpec, compose
+from genesis.rigid.constraint import kinds
+from genesis.rigid.cpu import CpuDynamics
+from genesis.rigid.door import refuse_transforms
+from genesis.rigid.graph import GraphDynamics
+from genesis.world.arguments import Selection, kept, plain_tensors, scatter, select_range
+from genesis.world.commands import Blocks, CommandBuffer
+from genesis.world.layout import dof_layout
+from genesis.world.observer import Observer
+from genesis.world.theta import Theta
+
+if TYPE_CHECKING:
+    from genesis.options import RigidOptions, SimOptions
+    from genesis.rigid.command import Command
+    from genesis.rigid.dynamics import Dynamics
+
+
+class World:
+    """A compiled model in motion.
+
+    Attributes:
+        n_envs: number of envs; 0 when built without
+        n_worlds: copies that are simulated, n_envs or 1
+        requires_grad: whether gradients are recorded
+        dt, substeps: duration of a step [s], and its integration steps
+        composed, model, dynamics: the entities as one MuJoCo model; as arrays; what runs its steps
+        nq, nv: numbers of a row of qpos, and of dofs
+        layouts: of each entity, how its dof positions correspond to its qpos
+        fingerprint: of the model's structure
+        state: at present (n_worlds, nq + nv + na), with its graph; to be replaced by `set_state`
+        start: at build
+        solution: where the constraint solver starts, (n_worlds, solution_size), or None; no part of the state
+        theta: the values of the physical parameters
+        commands: in force
+        observer: what derives from the state
+        cur_step: steps made
+        scene: weak reference to what its tensors are labelled with
+        label: makes a plain tensor that nobody else holds a Tensor of that scene
+        advance: `bridge.step`; who records the steps puts another function in its place, and in that of `roll`
+    """
+
+    def __init__(
+        self,
+        scene: object,
+        composed: Composed,
+        model: Model,
+        dynamics: Dynamics,
+        n_envs: int,
+        sim_options: SimOptions,
+    ) -> None:
+        self.composed, self.model, self.dynamics = composed, model, dynamics
+        self.n_envs, self.n_worlds = n_envs, max(n_envs, 1)
+        self.nq, self.nv = model.nq, model.nv
+        self.requires_grad: bool = sim_options.requires_grad
+        self.dt: float = sim_options.dt
+        self.substeps: int = sim_options.substeps
+        label = Label(scene)
+        self.scene, self.label = label.scene, label.put
+        self.layouts = [
+            dof_layout(composed.mj_model, place.joint_start, place.joint_end, place.joint_names)
+            for place in composed.entities
+        ]
+        self.fingerprint = _fingerprint(composed, model)
+        start = torch.zeros(
+            (self.n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device
+        )
+        start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
+        self.start = self.state = start
+        self.solution: torch.Tensor | None = None
+        self.cur_step = 0
+        self.commands = CommandBuffer(self.n_worlds, model.nv, model.nu)
+        self.observer = Observer(self)
+        self.theta = Theta(self, model, self.observer.clear)
+        self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
+        self._warned_of_dropped_graph = False
+
+    # -- running it ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One step under the commands in force; where it raises GenesisException, as `bridge.step`, nothing changes."""
+        commands = self.commands
+        record = self.requires_grad and torch.is_grad_enabled()
+        theta = self.theta.packed_of_envs()
+        if torch.is_inference_mode_enabled():
+            with plain_tensors():
+                self.state, self.solution = self.advance(
+                    self.dynamics, self.state, theta, commands.command, self.solution, False
+                )
+        else:
+            self.state, self.solution = self.advance(
+                self.dynamics, self.state, theta, commands.command, self.solution, record, self.cur_step
+            )
+        self.cur_step += 1
+        self.observer.clear()
+        commands.end_step()
+
+    def roll(
+        self, command: Command, plan: rollout.Plan
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Many steps from the present state: final state, every state if they are kept, and the solver's solution.
+
+        Nothing of the world changes; `arrive` puts it there.
+        """
+        record = self.requires_grad and torch.is_grad_enabled()
+        theta = self.theta.packed_of_envs()
+        state, guess, index = self.state, self.solution, self.cur_step
+        pieces = [(command, plan)]
+        if self.commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
+            pieces = rollout.split_off_first_step(command, plan)
+        parts: list[torch.Tensor] = []
+        for part, part_plan in pieces:
+            state, states, guess = rollout.rollout(self.dynamics, state, theta, part, guess, part_plan, record, index)
+            index += part_plan.n_steps
+            parts.append(states)
+        if not plan.keeps_all:
+            return state, None, guess
+        return state, parts[0] if len(parts) == 1 else torch.cat([parts[0], parts[1][1:]]), guess
+
+    def arrive(self, state: torch.Tensor, solution: torch.Tensor | None, n_steps: int) -> None:
+        """Be where a rollout of `n_steps` has led."""
+        self.state = state
+        self.solution = solution if self.model.constrained else None
+        self.cur_step += n_steps
+        self.observer.clear()
+        self.commands.end_step()
+
+    def linearize(self, field: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Derivatives of the next step in its tangent space, by the state and by a control field.
+
+        (n_worlds, 2 nv + na, 2 nv + na) and (n_worlds, 2 nv + na, width of the field), without graph. Raises
+        GenesisException when the step diverges, or an env has more contacts than room.
+        """
+        dynamics = self.dynamics
+        with torch.no_grad(), plain_tensors(), dynamics.lock:
+            found = dynamics.jacobians(self.theta.packed(), self.commands.command, self.read_state(), field)
+            bridge.require_slots(dynamics, found.crowded)
+            if found.diverged:
+                raise bridge.diverged(found.diverged, "the step that was linearised")
+        return found.state, found.control
+
+    # -- its state ----------------------------------------------------------------------------------------------------
+
+    def read_state(self) -> torch.Tensor:
+        """The present state. On CUDA, where step() does not wait for it, this is where lost contacts are noticed."""
+        bridge.require_slots_of_cuda(self.dynamics)
+        return self.state
+
+    def set_state(self, state: torch.Tensor) -> None:
+        """Another state, (n_worlds, nq + nv + na), with its graph."""
+        refuse_transforms("a setter of the state")
+        self.state = kept(state)
+        self.observer.clear()
+
+    def reset(self, target: torch.Tensor, envs: Selection | None) -> None:
+        """Put these envs (None: all) to the `target`, (n_worlds, nq + nv + na), under no commands."""
+        self.theta.warn_of_stale_values()
+        self.theta.refresh()
+        if envs is None:
+            self.cur_step = 0
+            self.solution = None
+            self.dynamics.forget_lost_contacts()
+            self.commands.clear()
+            self.set_state(target)
+            return
+        if self.solution is not None:
+            self.solution = kept(self.solution.index_fill(0, envs.tensor(), 0.0))
+        self.dynamics.forget_lost_contacts(envs.tensor())
+        self.commands.clear_envs(envs)
+        columns = select_range(target.shape[1], 0, target.shape[1])
+        self.set_state(scatter(self.state, envs, columns, target.index_select(0, envs.tensor())))
+
+    def detach(self) -> None:
+        """Cut the graph of state and commands; parameters stay attached to the tensors they were set from."""
+        self.commands.detach()
+        self.theta.warn_of_stale_values()
+        self.theta.refresh()
+        self.set_state(self.state.detach())
+
+    def restore(
+        self,
+        state: torch.Tensor,
+        theta: torch.Tensor,
+        mode: torch.Tensor,
+        actuators_on: torch.Tensor,
+        blocks: Blocks,
+        solution: torch.Tensor,
+        cur_step: int,
+    ) -> None:
+        """Take over a checkpoint that has been checked."""
+        self.theta.replace(theta)
+        if self.theta.has_friction_loss():
+            self.dynamics.require_constraints()
+        self.dynamics.forget_lost_contacts()
+        self.solution = solution if solution.shape[-1] == self.dynamics.solution_size else None
+        self.commands.restore(blocks, mode, actuators_on)
+        self.cur_step = cur_step
+        self.set_state(state)
+
+    # -- what is read of it -------------------------------------------------------------------------------------------
+
+    def observe_at(self, names: tuple[str, ...], state: torch.Tensor, theta: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Quantities, as `bridge.observe` names and shapes them, of any state (n_worlds, ...), without commands."""
+        record = self.requires_grad and torch.is_grad_enabled()
+        with plain_tensors():
+            return bridge.observe(self.dynamics, names, state, theta, self.commands.idle, None, record)
+
+    def wrap(self, values: torch.Tensor) -> Tensor:
+        """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""
+        return self.label(values[0] if self.n_envs == 0 else values)
+
+    def geom_type(self, geom: int) -> str:
+        """The shape of a geom, by its number in the scene: "plane", "sphere", "capsule", "ellipsoid", ..."""
+        kind = mujoco.mjtGeom(int(self.composed.mj_model.geom_type[geom]))
+        return kind.name.removeprefix("mjGEOM_").lower()
+
+    def warn_of_dropped_graph(self, owner: str, argument: str) -> None:
+        """Say once that a gradient ends at an argument of a method `owner`, for none is recorded."""
+        if torch.is_grad_enabled() and not self._warned_of_dropped_graph:
+            self._warned_of_dropped_graph = True
+            runtime.logger.warning(
+                f"{owner}: `{argument}` requires a gradient, and this scene records none: nothing flows back to it. "
+                "Build the scene with SimOptions(requires_grad=True). This is said once per scene."
+            )
+
+
+def build_world(
+    scene: object, specs: Sequence[EntitySpec], sim_options: SimOptions, rigid_options: RigidOptions, n_envs: int
+) -> World:
+    """Compile entities to a world of `n_envs` copies (0: one, without the axis of the envs), labelled with `scene`.
+
+    Raises GenesisException for what the model cannot be built from.
+    """
+    composed = compose(specs, sim_options, rigid_options)
+    model = Model(composed.mj_model, kinds.KINDS, rigid_options.max_contacts)
+    n_worlds, device = max(n_envs, 1), runtime.device
+    substeps, clip = sim_options.substeps, sim_options.gradient_clip
+    dynamics: Dynamics
+    if device.type == "cpu":
+        dynamics = CpuDynamics(model, n_worlds, device, substeps, clip, runtime.num_threads)
+    else:
+        dynamics = GraphDynamics(model, n_worlds, device, substeps, clip)
+    return World(scene, composed, model, dynamics, n_envs, sim_options)
+
+
+def _fingerprint(composed: Composed, model: Model) -> str:
+    """Hash of a model's structure: names, joints, trees and actuators, without any floating-point number."""
+    parts: list[Any] = [
+        [p.name, p.link_names, p.joint_names, p.actuator_names, p.link_end, p.joint_end, p.q_end, p.dof_end]
+        for p in composed.entities
+    ]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for name, values in sorted(model.indices.items()):
+        digest.update(f"{name}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values, dtype="<i4").tobytes())
+    return digest.hexdigest()
