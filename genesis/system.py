@@ -19,7 +19,7 @@ from genesis.entities.place import world_of
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
-from genesis.rigid.command import Command
+from genesis.rigid.command import POSE_FIELDS, Command, Switches
 from genesis.rigid.door import native, refuse_transforms
 from genesis.rigid.workspace import control_sizes
 from genesis.scene import Scene
@@ -98,6 +98,14 @@ class System:
         self._columns = torch.as_tensor(found, device=runtime.device)
         self._whole = self.nu == self._width and bool((found == np.arange(self._width)).all())
         self._held: torch.Tensor | None = None
+        # What holds, and where mocap bodies are, as in the scene's first env when this is made.
+        command = self._world.commands.command
+        self._eq_active = command.switches.eq_active[:1]
+        self._poses = {
+            key: block.detach().reshape(-1, block.shape[-1])[0]
+            for key, block in command.blocks.items()
+            if key[0] in POSE_FIELDS
+        }
         self.lower, self.upper = self._limits()
 
     def __repr__(self) -> str:
@@ -271,7 +279,7 @@ class System:
             return sorted({point % self.n_rows if row is None else row for point in points})
 
         full = {} if u is None else {(self._field, 0): self._full(u)}
-        command = Command(*self._modes(u is not None), full)
+        command = Command(self._switches(u is not None), self._poses | full)
         found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
         for point, needed in found.crowded.items():
             bridge.require_slots(self._dynamics, {rows([point])[0]: needed})
@@ -357,10 +365,10 @@ class System:
 
     def _command(self, u: torch.Tensor | None) -> Command:
         if u is None:
-            return Command(*self._modes(False))
+            return Command(self._switches(False), self._poses)
         key = (self._field, 0)
         full = self._full(u.expand(u.shape[0], self.n_rows, self.nu))
-        return Command(*self._modes(True), {key: full}, frozenset([key]))
+        return Command(self._switches(True), self._poses | {key: full}, frozenset([key]))
 
     def _controls(self, u: Any, n_steps: int | None) -> torch.Tensor:
         """(T, 1 or N, nu)"""
@@ -382,7 +390,7 @@ class System:
         full = u.new_zeros((*u.shape[:-1], self._width))
         return full.index_copy(-1, self._columns, u)
 
-    def _modes(self, commanded: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _switches(self, commanded: bool) -> Switches:
         # One row for all, where kernels can read it so.
         n, nu = 1 if self._dynamics.device.type == "cpu" else self.n_rows, self._dynamics.nu
         mode = torch.zeros((n, self.nv), dtype=torch.int32, device=runtime.device)
@@ -391,7 +399,7 @@ class System:
             actuators_on[:, self._columns] = 1
         elif commanded:
             mode[:, self._columns] = MODES[self.control]
-        return mode, actuators_on
+        return Switches(mode, actuators_on, self._eq_active.expand(n, -1).contiguous())
 
     def _limits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Of each control, as the scene has them now (those of its first env)."""

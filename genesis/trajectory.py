@@ -102,19 +102,23 @@ class Trajectory:
         return self._wrap(values[:, :, start + 1 : start + 1 + count, part].clone())
 
     def _observe(self, names: tuple[str, ...], states: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """At states of the rows of the dynamics, without commands."""
+        """At states of the rows of the dynamics, without commands but those that say where something is."""
         from genesis.grad import bridge
-        from genesis.rigid.command import Command
+        from genesis.rigid.command import POSE_FIELDS, Command
 
-        idle, dynamics = self._command, self._dynamics
-        idle = Command(torch.zeros_like(idle.mode), torch.zeros_like(idle.actuators_on))
+        given, dynamics = self._command, self._dynamics
+        switches = given.switches
+        switches = switches._replace(
+            mode=torch.zeros_like(switches.mode), actuators_on=torch.zeros_like(switches.actuators_on)
+        )
+        idle = Command(switches, {key: block for key, block in given.blocks.items() if key[0] in POSE_FIELDS})
         with plain_tensors():
             return bridge.observe(dynamics, names, states, self._theta, idle, None, torch.is_grad_enabled())
 
     def _observe_acceleration(self) -> torch.Tensor:
         """(T + 1, N, nbody, 6): every state is a row of its own, for each has its own controls."""
         from genesis.grad import bridge
-        from genesis.rigid.command import Command
+        from genesis.rigid.command import Command, Switches
 
         states = self._kept("links_acc")
         if any(block._version != version for block, version in self._versions):
@@ -140,7 +144,7 @@ class Trajectory:
         def of_rows(values: torch.Tensor) -> torch.Tensor:
             return values.expand(count, n, -1).reshape(count * n, -1)
 
-        command = Command(of_rows(self._command.mode), of_rows(self._command.actuators_on), blocks)
+        command = Command(Switches(*(of_rows(switch) for switch in self._command.switches)), blocks)
         theta = self._theta if self._theta.shape[0] == 1 else of_rows(self._theta)
         with plain_tensors():
             values = bridge.observe(

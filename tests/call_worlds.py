@@ -121,8 +121,8 @@ def snapshot(scene):
     parts = {
         "state": scene.world.state,
         "theta": scene.world.theta.packed(),
-        "mode": command.mode,
-        "actuators_on": command.actuators_on,
+        "mode": command.switches.mode,
+        "actuators_on": command.switches.actuators_on,
         "solution": scene.world.solution,
         **{f"command {key}": value for key, value in command.blocks.items()},
     }

@@ -35,6 +35,7 @@ KINDS = {
         '<weld body1="b1" relpose=".1 .2 .3 .9 .1 .3 .2" torquescale=".3" anchor=".1 -.1 .2"/>'
         '<weld body1="a4" body2="a2" torquescale="2"/>'
     },
+    "one weld": {"equality": '<weld body1="a3" body2="f1" anchor=".1 .2 .1"/>'},
     "weld of sites": {"equality": f'<weld site1="grip" site2="tip" torquescale=".5" {_SOFT}/>'},
     "joint equality": {
         "equality": f'<joint joint1="j2" joint2="j1" polycoef=".1 .7 -.3 .2 .05" {_SOFT}/>'
@@ -71,3 +72,16 @@ def model(kind: str, busy: bool = False, cone: str = "pyramidal", integrator: st
         f'tolerance="0" iterations="200" impratio="2"/>'
         f"<worldbody>{plane}{bodies}</worldbody>{tendons}{equality}</mujoco>"
     )
+
+
+# A mocap body, welded to a free body that lies on the ground and holds a hinged one; and a second, which touches it.
+MOCAP = """
+<mujoco><option cone="elliptic" tolerance="0" iterations="200" timestep="0.002"/><worldbody>
+<geom type="plane" size="5 5 .1"/>
+<body name="m1" mocap="true" pos=".1 .2 .3" euler="10 20 30"><geom type="box" size=".05 .05 .05" contype="0"
+  conaffinity="0"/><site name="s" pos=".1 0 0"/></body>
+<body name="box" pos=".1 .2 .1"><freejoint/><geom type="box" size=".1 .15 .1"/>
+  <body name="flap" pos=".1 0 .1"><joint axis="0 1 0" damping=".1"/><geom type="capsule" size=".03" fromto="0 0 0 .3 0 .1"/>
+  </body></body>
+<body name="m2" mocap="true" pos=".5 .2 .25"><geom name="finger" size=".08" type="sphere"/></body>
+</worldbody><equality><weld body1="m1" body2="box" torquescale=".5" solref=".05 1"/></equality></mujoco>"""

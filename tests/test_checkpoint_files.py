@@ -316,7 +316,9 @@ def test_whatever_was_commanded_is_saved_and_loaded(tmp_path, n_envs, requires_g
         scene.save_checkpoint(path)
         twin.load_checkpoint(path)
         one, other = scene.world.commands.command, twin.world.commands.command
-        assert torch.equal(one.mode, other.mode) and torch.equal(one.actuators_on, other.actuators_on)
+        assert torch.equal(one.switches.mode, other.switches.mode) and torch.equal(
+            one.switches.actuators_on, other.switches.actuators_on
+        )
         assert one.blocks.keys() == other.blocks.keys()
         assert all(torch.equal(value, other.blocks[key]) for key, value in one.blocks.items())
         assert twin.cur_step == scene.cur_step

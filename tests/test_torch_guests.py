@@ -138,7 +138,13 @@ def test_what_is_set_in_inference_mode_is_of_use_after_it(world, name):
         UNDER_INFERENCE[name](scene, arm, floater)
     # Everything that is kept is an ordinary tensor,
     command = scene.world.commands.command
-    for kept in (scene.world.state, scene.world.solution, command.mode, command.actuators_on, *command.blocks.values()):
+    for kept in (
+        scene.world.state,
+        scene.world.solution,
+        command.switches.mode,
+        command.switches.actuators_on,
+        *command.blocks.values(),
+    ):
         assert kept is None or not kept.is_inference()
     assert not scene.world.theta.packed().is_inference()
     # and a recorded motion goes on from it,
@@ -235,7 +241,7 @@ def numbers(scene, arm):
     return [
         scene.world.state.detach().clone(),
         scene.world.theta.packed().detach().clone(),
-        commands.mode.clone(),
+        commands.switches.mode.clone(),
         *(block.detach().clone() for block in commands.blocks.values()),
     ]
 

@@ -146,7 +146,7 @@ def row_of(command: Command, t: int) -> Command:
         for key, block in command.blocks.items()
         if key[0] != "xfrc" or t == 0
     }
-    return Command(command.mode, command.actuators_on, blocks)
+    return Command(command.switches, blocks)
 
 
 class Evaluator:

@@ -58,7 +58,7 @@ def _beyond_range(context: Context, without: tuple[str, ...]) -> list[Finding]:
         with torch.no_grad(), dynamics.lock:
             guess = bridge.fitting(dynamics, step.guess)
             (force,), _ = dynamics.observe(("qfrc_command",), theta, step.command, step.entered.detach(), guess)
-        here = ((force <= bounds[..., 0]) | (force >= bounds[..., 1])) & (step.command.mode != 0)
+        here = ((force <= bounds[..., 0]) | (force >= bounds[..., 1])) & (step.command.switches.mode != 0)
         clipped = here if clipped is None else clipped & here
         if not bool(clipped.any()):
             return []

@@ -164,7 +164,7 @@ def require_slots_of_cuda(dynamics: Dynamics) -> None:
 def save(ctx, dynamics: Dynamics, command: Command, guess, state, theta, blocks) -> None:
     """Keep the inputs: tensors through autograd, which frees them with the graph, the command's structure directly."""
     ctx.dynamics = dynamics
-    ctx.mode, ctx.actuators_on = command.mode, command.actuators_on
+    ctx.switches = command.switches
     ctx.block_keys, ctx.sequences = tuple(command.blocks), command.sequences
     ctx.save_for_backward(guess, state, theta, *blocks)
 
@@ -182,7 +182,7 @@ def load_saved(ctx) -> tuple[Command, torch.Tensor, torch.Tensor, torch.Tensor]:
             f"backward() with retain_graph=True. (Torch: {error})"
         ) from None
     blocks = dict(zip(ctx.block_keys, blocks, strict=True))
-    return Command(ctx.mode, ctx.actuators_on, blocks, ctx.sequences), guess, state, theta
+    return Command(ctx.switches, blocks, ctx.sequences), guess, state, theta
 
 
 def input_grads(

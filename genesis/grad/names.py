@@ -67,6 +67,12 @@ def equality(model: Model, number: int) -> str:
     return _named(model.mj_model, mujoco.mjtObj.mjOBJ_EQUALITY, number, "equality constraint")
 
 
+def weld(model: Model, number: int) -> str:
+    """Of a weld made at run time."""
+    one, two = model.weld_pairs[number]
+    return f"the weld of {link(model, one)} and {link(model, two)}"
+
+
 def tendon(model: Model, number: int) -> str:
     """Of a tendon."""
     return _named(model.mj_model, mujoco.mjtObj.mjOBJ_TENDON, number, "tendon")
@@ -101,5 +107,6 @@ _OF_KIND = {
     "actuator": actuator,
     "eq": equality,
     "equality": equality,
+    "weld": weld,
     "tendon": tendon,
 }

@@ -18,10 +18,10 @@ import warp as wp
 from genesis.grad import names
 from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.dynamics import Dynamics
 from genesis.rigid.graph import GraphDynamics
-from genesis.rigid.workspace import Block, Workspace
+from genesis.rigid.workspace import Block, Workspace, switch_sizes
 
 # Fields whose rows belong to parts of one kind.
 _OF_FRAME = ("xpos", "xquat", "cvel", "cacc_bias", "cacc_joint")
@@ -70,6 +70,7 @@ class _Tracer(GraphDynamics):
 
     def __init__(self, model: Model, device: torch.device, substeps: int) -> None:
         super().__init__(model, 1, device, substeps)
+        self.revision = model.revision
 
     def _forget_programs(self) -> None:
         model, device = self.model, self.device
@@ -77,8 +78,8 @@ class _Tracer(GraphDynamics):
         # One row; on the CPU kernels know that its numbers are adjacent.
         self.space = Workspace(model, 1, self.substeps, self.rk4, device, rows_adjacent=device.type == "cuda")
         self._modes = {
-            "ctrl_mode": torch.zeros((1, model.nv), dtype=torch.int32, device=device),
-            "actuator_on": torch.zeros((1, model.nu), dtype=torch.int32, device=device),
+            name: torch.zeros((1, width), dtype=torch.int32, device=device)
+            for name, width in switch_sizes(model).items()
         }
         self._mode_arrays = {name: wp.from_torch(values, dtype=wp.int32) for name, values in self._modes.items()}
         self._binder = Binder(model, self.substeps, self._array, lambda name: self._array(name).grad)
@@ -181,7 +182,7 @@ _making = threading.Lock()
 def _tracer(dynamics: Dynamics) -> _Tracer:
     with _making:
         known = _tracers.get(dynamics)
-        if known is None or known.solution_size != dynamics.solution_size:
+        if known is None or known.revision != dynamics.model.revision:
             known = _tracers[dynamics] = _Tracer(dynamics.model, dynamics.device, dynamics.substeps)
         return known
 
@@ -222,8 +223,7 @@ def _of_env(command: Command, env: int, n_worlds: int) -> Command:
         for key, block in command.blocks.items()
     }
     # One row stands for all in commands of a `System`.
-    mode, on = (x[env : env + 1] if x.shape[0] > 1 else x for x in (command.mode, command.actuators_on))
-    return Command(mode, on, blocks)
+    return Command(Switches(*(x[env : env + 1] if x.shape[0] > 1 else x for x in command.switches)), blocks)
 
 
 def in_rollout(
@@ -269,7 +269,7 @@ def _row(command: Command, t: int) -> Command:
     if not command.sequences:
         return command
     blocks = {key: block[t] if key in command.sequences else block for key, block in command.blocks.items()}
-    return Command(command.mode, command.actuators_on, blocks)
+    return Command(command.switches, blocks)
 
 
 def in_observation(

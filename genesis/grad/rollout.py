@@ -245,7 +245,7 @@ def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Pl
     left = plan.n_steps - 1
     return [
         (_piece(command, 0, 1), Plan(1, 1)),
-        (Command(rest.mode, rest.actuators_on, blocks, rest.sequences), Plan(left, min(plan.piece, left), 1)),
+        (Command(rest.switches, blocks, rest.sequences), Plan(left, min(plan.piece, left), 1)),
     ]
 
 
@@ -289,7 +289,7 @@ def _piece(command: Command, first: int, count: int) -> Command:
         key: block[first : first + count] if key in command.sequences else block
         for key, block in command.blocks.items()
     }
-    return Command(command.mode, command.actuators_on, blocks, command.sequences)
+    return Command(command.switches, blocks, command.sequences)
 
 
 def _run(dynamics: Dynamics, command: Command, plan: Plan, guess, state, theta):

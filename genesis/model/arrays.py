@@ -61,6 +61,9 @@ class Model:
     """What the kernels know of a compiled ``MjModel``: structure, constants and the layout of ``theta``.
 
     Attributes:
+        weld_pairs: bodies of welds made at run time
+        revision: grows when constraints are added; what was made for an earlier one is out of date
+        nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
         nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
         indices: name -> int32 array
         constants: name -> float64 array
@@ -106,6 +109,8 @@ class Model:
         self.kinds = tuple(kinds)
         self.mj_model = m
         self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
+        self.weld_pairs: list[tuple[int, int]] = []
+        self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
         self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
         self.timestep = float(m.opt.timestep)
@@ -195,6 +200,11 @@ class Model:
                 jnt_frame[j] = f
         self._index("jnt_frame", jnt_frame)
         self._index("body_parentid", m.body_parentid)
+        self._index("body_mocapid", m.body_mocapid)
+        self.nmocap = int(m.nmocap)
+        self.mocap_bodies = np.argsort(m.body_mocapid)[m.nbody - m.nmocap :]
+        # position and quaternion of each mocap body, (nmocap, 7), as the file has them
+        self.mocap_start = np.concatenate([m.body_pos[self.mocap_bodies], m.body_quat[self.mocap_bodies]], 1)
         self._index("body_rootid", m.body_rootid)
 
     def _add_mass_matrix_structure(self) -> None:
@@ -370,17 +380,53 @@ class Model:
         self.has_contacts = contacts.ncpair > 0
         self.indices |= contacts.indices
         self.constants |= contacts.constants
-        rows = self.rows = RowTable(self, self.kinds)
-        self.indices |= {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in rows.indices.items()}
-        self.constants |= rows.constants
-        self.constrained = self.has_contacts or rows.present
+        self._add_rows()
+        self.constrained = self.has_contacts or self.rows.present
         self._constraint_parameters = {
             "body_invweight0": m.body_invweight0,
             "dof_invweight0": m.dof_invweight0,
             "tendon_invweight0": m.tendon_invweight0,
             **contacts.theta,
-            **rows.theta,
+            **self.rows.theta,
         }
+
+    def _add_rows(self) -> None:
+        rows = self.rows = RowTable(self, self.kinds)
+        self.indices |= {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in rows.indices.items()}
+        self.constants |= rows.constants
+
+    @property
+    def nweld(self) -> int:
+        """Pairs of bodies that welds made at run time may hold."""
+        return len(self.weld_pairs)
+
+    @property
+    def neq(self) -> int:
+        """Equality constraints: those of the model file, then those made at run time."""
+        return int(self.mj_model.neq) + self.nweld
+
+    def weld_number(self, one: int, two: int) -> int:
+        """Which weld made at run time is that of two bodies; -1 if there is none yet."""
+        return self.weld_pairs.index((one, two)) if (one, two) in self.weld_pairs else -1
+
+    # -- what grows ---------------------------------------------------------------------------------------------------
+
+    def add_constraints(self) -> None:
+        """From now on there may be constraints, where there were none at the start."""
+        if not self.constrained:
+            self.constrained = True
+            self.revision += 1
+
+    def add_weld(self, one: int, two: int) -> int:
+        """Make room for a weld of two bodies, at least one of which can move; returns its number.
+
+        The table of rows is made anew, the parameters stay where they are.
+        """
+        self.weld_pairs.append((one, two))
+        self._add_rows()
+        self.constrained = True
+        self.revision += 1
+        return self.nweld - 1
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ class Structure(Protocol):
     """What kinds look at: the part of a `Model` that is there before its rows."""
 
     mj_model: mujoco.MjModel
+    weld_pairs: list[tuple[int, int]]
 
     def dof_chain(self, body: int) -> list[int]:
         """Dofs that move a body, from the root outwards."""

@@ -148,7 +148,6 @@ _MIXED = (
 
 
 _FEATURES = (
-    Feature("body", lambda m: m.body_mocapid >= 0, "a mocap body", "make it an ordinary body with a free joint"),
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
     Feature("joint", _nonzero("jnt_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),

@@ -15,7 +15,7 @@ import torch
 from genesis import runtime
 from genesis.model.arrays import Model
 from genesis.rigid import jacobian, step
-from genesis.rigid.command import Command
+from genesis.rigid.command import SWITCHES, Command, Switches
 from genesis.rigid.door import native
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
 from genesis.rigid.jacobian import Jacobians
@@ -29,7 +29,7 @@ from genesis.types import load_kernels, real
 # Envs times steps below which a call is not worth a second thread: handing work over costs some 50 microseconds.
 _WORTH_A_THREAD = 64
 _MOST_PER_CORE = 4
-_NOT_HELD = (None, None, None)
+_NOT_HELD = (None, None)
 
 
 class CpuDynamics(Dynamics):
@@ -72,7 +72,7 @@ class CpuDynamics(Dynamics):
         self.executors[:] = [CpuExecutor(self.model, self.substeps, self.rk4)]
 
     def _programs_are_of_model(self) -> bool:
-        return self.executors[0].constrained == self.model.constrained
+        return self.executors[0].revision == self.model.revision
 
     def _load_kernels(self) -> None:
         if self._borrows:  # whose programs they are has loaded them
@@ -294,8 +294,8 @@ class CpuDynamics(Dynamics):
         return program
 
     def _place_no_controls(self, program: Program) -> None:
-        for name, width in self._control_sizes.items():
-            program.place(name, self._zero_controls[:width], "")
+        for name in self._control_sizes:
+            program.place(name, self._at_rest[name], "")
 
     def _aim(self, program: Program, theta: torch.Tensor, command: Command, state: torch.Tensor) -> object:
         """``_place_inputs`` for one env and one step, in a hurry."""
@@ -306,12 +306,13 @@ class CpuDynamics(Dynamics):
             if start or not program.points(name, block):  # not all of its field, or not as kernels read it
                 return self._place_inputs([program], theta, command, state)
         program.point("state", state)
-        known, mode, on = program.held, command.mode, command.actuators_on
-        if known[0] is not theta or known[1] is not mode or known[2] is not on:
+        known, switches = program.held, command.switches
+        if known[0] is not theta or known[1] is not switches:
             program.point("theta", theta)
-            program.point("ctrl_mode", mode)
-            program.point("actuator_on", on)
-            program.held = _held(theta, mode, on)
+            for name, switch in zip(SWITCHES, switches, strict=True):
+                if not program.points(name, switch):
+                    return self._place_inputs([program], theta, command, state)
+            program.held = _held(theta, switches)
         return None
 
     def _place_inputs(
@@ -333,21 +334,22 @@ class CpuDynamics(Dynamics):
             controls = self._controls(command, max(steps, default=1), n_rows)
         keys = tuple(command.blocks)
         axes = _axes_of(state)
-        mode, on = command.mode, command.actuators_on
+        switches = command.switches
+        full = self._full_switches(switches)
         for program in programs:
             known = program.held
-            if known[0] is not theta or known[1] is not mode or known[2] is not on:
+            if known[0] is not theta or known[1] is not switches:
                 program.place("theta", theta)
-                program.place("ctrl_mode", mode)
-                program.place("actuator_on", on)
-                program.held = _held(theta, mode, on)
+                for name, switch in zip(SWITCHES, full, strict=True):
+                    program.place(name, switch)
+                program.held = _held(theta, switches) if full is switches else _NOT_HELD
             program.place("state", state, axes)
             if program.layout != keys:
                 self._place_no_controls(program)
                 program.layout = keys
             for name, control in controls.items():
                 program.place(name, control.values, control.axes)
-        return controls
+        return controls, full
 
     def _commands_whole_fields(self, command: Command) -> bool:
         """Whether each block is all of its field, so that kernels can read it where it is."""
@@ -463,12 +465,12 @@ def _wait_for(others: list[Future]) -> None:
         other.result()
 
 
-def _held(theta: torch.Tensor, mode: torch.Tensor, on: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _held(theta: torch.Tensor, switches: Switches) -> tuple[object, object]:
     """What a program may be taken to have placed already, when it comes again: it is held until then.
 
     Parameters with a graph are not: what they were computed from would be held as well.
     """
-    return _NOT_HELD if theta.requires_grad else (theta, mode, on)
+    return _NOT_HELD if theta.requires_grad else (theta, switches)
 
 
 def _axes_of(values: torch.Tensor) -> str:

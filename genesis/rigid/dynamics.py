@@ -18,7 +18,7 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.model.arrays import Model
 from genesis.rigid import jacobian
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.outcome import Outcome, crowded_rows
 from genesis.rigid.step import kernels_of
 from genesis.rigid.tangent import Tangent
@@ -108,14 +108,13 @@ class Dynamics(ABC):
         self.nq, self.nv, self.na, self.nu, self.nbody = model.nq, model.nv, model.na, model.nu, model.nbody
         self.state_size = self.nq + self.nv + self.na
         self.rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
-        self._control_sizes = control_sizes(model)
+        self._size_controls()
         self.tangent = Tangent(model.mj_model)
         self.warned_of_gradient = self.warned_of_solver = False
         # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
         self._size_solutions()
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
-        self._zero_controls = self._empty(max(self._control_sizes.values()))
         self._load_kernels()
 
     def resized(self, n_worlds: int) -> "Dynamics":
@@ -124,16 +123,30 @@ class Dynamics(ABC):
 
     def follow_model(self) -> None:
         """Take over constraints that another who shares the model has added since this was made."""
-        if self._sized_for_constraints != self.model.constrained:
+        if self._revision != self.model.revision:
             with self.lock:
                 self._load_kernels()
                 self._size_solutions()
+                self._size_controls()
                 if not self._programs_are_of_model():
                     self._forget_programs()
 
     def _programs_are_of_model(self) -> bool:
         """Whether somebody who shares the programs has made them anew already."""
         return False
+
+    def _size_controls(self) -> None:
+        """Widths of the control fields, and what they are where nobody commands anything."""
+        self._control_sizes = control_sizes(self.model)
+        self._at_rest = {name: self._empty(width) for name, width in self._control_sizes.items()}
+        self._at_rest["mocap"].copy_(torch.as_tensor(self.model.mocap_start.ravel()))
+
+    def _full_switches(self, switches: Switches) -> Switches:
+        """For every equality constraint that there is; those that a command does not know of do not hold in it."""
+        missing = self.model.neq - switches.eq_active.shape[-1]
+        if not missing:
+            return switches
+        return switches._replace(eq_active=torch.nn.functional.pad(switches.eq_active, (0, missing)))
 
     def _empty(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=runtime.tc_float, device=self.device)
@@ -144,7 +157,7 @@ class Dynamics(ABC):
 
     def _size_solutions(self) -> None:
         # Length of an env's solution of the constraint solver, as far as the model has constraints.
-        self._sized_for_constraints = self.model.constrained
+        self._revision = self.model.revision
         self.solution_size = evaluations(self.model, self.substeps, self.rk4) * self.nv
         self.largest_solution = self.substeps * (RK_STAGES if self.rk4 else 1) * self.nv  # once there are constraints
         self._no_solution = self._empty(self.n_worlds, self.solution_size)
@@ -152,9 +165,17 @@ class Dynamics(ABC):
     def require_constraints(self) -> None:
         """Add the constraint stages, where the model was built without any constraint."""
         with self.lock:
-            if not self.model.constrained:
-                self.model.constrained = True
+            self.model.add_constraints()
+            self.follow_model()
+
+    def require_weld(self, one: int, two: int) -> int:
+        """Make room for a weld of two bodies, where there is none; returns its number among those made at run time."""
+        with self.lock:
+            number = self.model.weld_number(one, two)
+            if number < 0:
+                number = self.model.add_weld(one, two)
                 self.follow_model()
+            return number
 
     def _load_kernels(self) -> None:
         """Compile what the model needs, or fetch it from the cache on disk."""
@@ -321,7 +342,7 @@ class Dynamics(ABC):
             sequence = any(s for _, _, s in blocks)
             rows = any(b.dim() == 2 + s for _, b, s in blocks)
             lead = ([n_steps] if sequence else []) + ([n_rows or self.n_worlds] if rows else [])
-            full = block.new_zeros((*lead, width))
+            full = self._at_rest[name].expand(*lead, width).clone()
             for start, block, s in blocks:
                 if sequence and not s:
                     block = block.unsqueeze(0)

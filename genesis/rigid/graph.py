@@ -16,12 +16,12 @@ from genesis.constants import LARGEST_STATE
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.binding import Binder, Launch
-from genesis.rigid.command import CONTROL_FIELDS, Command
+from genesis.rigid.command import CONTROL_FIELDS, SWITCHES, Command
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
 from genesis.rigid.native import adjoint_arguments, launchable
 from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
-from genesis.rigid.workspace import STATE, Workspace, theta_element
+from genesis.rigid.workspace import STATE, Workspace, switch_sizes, theta_element
 
 # The extent of a Warp array is a 32-bit number.
 _LONGEST = 2**30
@@ -51,8 +51,7 @@ class GraphDynamics(Dynamics):
         self.space = Workspace(m, n, self.substeps, self.rk4, device, rows_adjacent=True)
         self._needed = self.space.integers["ncon_needed"][:, 0]
         self._modes = {
-            "ctrl_mode": torch.zeros((n, m.nv), dtype=torch.int32, device=device),
-            "actuator_on": torch.zeros((n, m.nu), dtype=torch.int32, device=device),
+            name: torch.zeros((n, width), dtype=torch.int32, device=device) for name, width in switch_sizes(m).items()
         }
         self._mode_arrays = {name: wp.from_torch(values, dtype=wp.int32) for name, values in self._modes.items()}
         self._binder = Binder(m, self.substeps, self._array, lambda name: self._array(name).grad)
@@ -159,12 +158,12 @@ class GraphDynamics(Dynamics):
         shared = theta.shape[0] == 1 or theta.stride(0) == 0
         self._bind_theta(1 if shared else self.n_worlds)
         self._theta.copy_(theta[:1] if shared else theta)
-        self._modes["ctrl_mode"].copy_(command.mode)
-        self._modes["actuator_on"].copy_(command.actuators_on)
+        for name, switch in zip(SWITCHES, self._full_switches(command.switches), strict=True):
+            self._modes[name].copy_(switch)
         controls = self._controls(command, n_steps)
         for name in CONTROL_FIELDS:
             if name not in controls:
-                self.space.view(name).zero_()
+                self.space.view(name).copy_(self._at_rest[name])
             elif not controls[name].sequence:
                 self.space.view(name).copy_(controls[name].values)
         return controls

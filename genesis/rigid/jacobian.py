@@ -22,7 +22,7 @@ import torch
 
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.outcome import crowded_rows
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _rows_of(values: torch.Tensor, rows: slice) -> torch.Tensor:
 
 def _piece(command: Command, rows: slice) -> Command:
     blocks = {key: _rows_of(block, rows) for key, block in command.blocks.items()}
-    return Command(_rows_of(command.mode, rows), _rows_of(command.actuators_on, rows), blocks)
+    return Command(Switches(*(_rows_of(switch, rows) for switch in command.switches)), blocks)
 
 
 def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacobians:
@@ -345,7 +345,7 @@ def of_rows(
     full = dynamics._controls(command, 1).get(field)
     control = _zeros(dynamics, n, width) if full is None else full.values.expand(n, width).contiguous()
     blocks = {key: block for key, block in command.blocks.items() if key[0] != field} | {(field, 0): control}
-    command = Command(command.mode, command.actuators_on, blocks)
+    command = Command(command.switches, blocks)
     needs = [key[0] == field for key in blocks]
     after, guess = torch.empty_like(state), dynamics.no_solution()
     solution = torch.empty_like(guess)

@@ -38,6 +38,8 @@ def kinematics(
     jnt_type: wp.array(dtype=int),
     jnt_qposadr: wp.array(dtype=int),
     qpos0: wp.array(dtype=real),
+    body_mocapid: wp.array(dtype=int),
+    mocap: wp.array2d(dtype=real),
     body_pos: wp.array2d(dtype=vec3),
     body_quat: wp.array2d(dtype=vec4),
     jnt_pos: wp.array2d(dtype=vec3),
@@ -50,7 +52,8 @@ def kinematics(
 ):
     """Position and orientation of every frame; anchor and axis of every joint, in the world.
 
-    Quaternions in ``qpos`` are normalised where they are used, so any length but zero is valid.
+    Quaternions in ``qpos`` are normalised where they are used, so any length but zero is valid. A mocap body is where
+    the command says, whatever its frame in the model.
     """
     w = wp.tid()
     xpos[w, 0] = vec3(real(0.0), real(0.0), real(0.0))
@@ -67,6 +70,10 @@ def kinematics(
             pos = pos + quat_rotate(quat, body_pos[w, b])
             quat = quat_mul(quat, body_quat[w, b])
         if j < 0:
+            if body_mocapid[b] >= 0:
+                m = 7 * body_mocapid[b]
+                pos = read_vec3(mocap, w, m)
+                quat = quat_normalize(read_quat(mocap, w, m + 3))
             xpos[w, f] = pos
             xquat[w, f] = quat
         else:

@@ -497,7 +497,7 @@ class Program:
         self._complete = False  # whether all that is not optional has been placed
         self.layout: object = None  # the caller's notes of what it has placed before
         self.wanted: object = None
-        self.held: tuple[torch.Tensor | None, ...] = (None, None, None)
+        self.held: tuple[object, object] = (None, None)
         self.owner: object = None  # the caller whose notes these are
 
     def place(self, name: str, values: torch.Tensor | None, axes: str = "rows") -> None:

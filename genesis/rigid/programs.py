@@ -12,7 +12,7 @@ import warp as wp
 
 from genesis.model.arrays import Model
 from genesis.rigid.binding import Binder, Launch
-from genesis.rigid.command import CONTROL_FIELDS
+from genesis.rigid.command import CONTROL_FIELDS, SWITCHES
 from genesis.rigid.door import Base, address
 from genesis.rigid.native import (
     At,
@@ -31,7 +31,7 @@ from genesis.rigid.native import (
     zero_counted,
 )
 from genesis.rigid.step import OF_BODIES
-from genesis.rigid.workspace import RK_STAGES, STATE, Workspace, control_sizes, evaluations, theta_element
+from genesis.rigid.workspace import RK_STAGES, STATE, Workspace, control_sizes, evaluations, switch_sizes, theta_element
 from genesis.types import real
 
 # Bases under which programs tell how a run went, one int of each row; who does not ask does not place them.
@@ -41,8 +41,8 @@ COUNTERS = ("needed", "finite", "unconverged")
 class CpuExecutor:
     """Compiles and keeps the programs of one thread.
 
-    The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, ``ctrl_mode``,
-    ``actuator_on`` and the control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
+    The bases of the programs, all per env: ``state`` and ``next`` (nq + nv + na), ``theta``, the switches and the
+    control fields; ``guess`` and ``solution`` of the constraint solver. Results: ``needed``,
     contacts found at most, and ``finite``, after how many steps state and acceleration were still such that a
     simulation can mean them; of observations ``out0``, ``out1``, ...
 
@@ -55,7 +55,7 @@ class CpuExecutor:
 
     def __init__(self, model: Model, substeps: int, rk4: bool):
         self._model, self._substeps = model, substeps
-        self.constrained = model.constrained  # whether these are programs with constraints
+        self.revision = model.revision  # of the model that the programs are for
         self._rk4 = rk4
         self.space = self._new_space()
         self._segment_spaces = [self.space]
@@ -82,8 +82,8 @@ class CpuExecutor:
             return Moving((sizes[field],), real, At("state", starts[field] * item), self._gradient_of(name))
         if name in CONTROL_FIELDS:
             return Moving((control_sizes(model)[name],), real, At(name), self._gradient_of(name))
-        if name in ("ctrl_mode", "actuator_on"):
-            return Moving((model.nv if name == "ctrl_mode" else model.nu,), wp.int32, At(name), None)
+        if name in SWITCHES:
+            return Moving((switch_sizes(model)[name],), wp.int32, At(name), None)
         if (spec := self._theta.get(name)) is not None:
             dtype, shape = theta_element(name, spec.shape)
             offset = spec.offset * item
@@ -103,7 +103,7 @@ class CpuExecutor:
 
     def _binder_in(self, space: Workspace) -> Binder:
         """Binds stages to the fields of ``space``, and to this one's slots: what goes from segment to segment."""
-        shared = (*CONTROL_FIELDS, "ctrl_mode", "actuator_on", *self._theta)
+        shared = (*CONTROL_FIELDS, *SWITCHES, *self._theta)
 
         def array(name: str) -> wp.array | Moving:
             return self._array(name) if "@" in name or name in shared else space.arrays[name]
@@ -178,8 +178,7 @@ class CpuExecutor:
         return {
             "state": self._reads(self._state_size, moves=moving),
             "theta": self._reads(model.ntheta),
-            "ctrl_mode": Base(model.nv, torch.int32),
-            "actuator_on": Base(model.nu, torch.int32),
+            **{name: Base(n, torch.int32) for name, n in switch_sizes(model).items()},
             **{name: self._reads(n, moves=moving, holds=True) for name, n in control_sizes(model).items()},
             **{name: Base(1, torch.int32, written=True, optional=True) for name in COUNTERS},
         }

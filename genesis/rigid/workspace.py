@@ -33,6 +33,8 @@ _THETA_DTYPES = {
     "geom_size": vec3,
 }
 RK_STAGES = 4
+# Numbers that a weld made at run time has: anchors on its second and its first body, relative orientation.
+WELD_WIDTH = 10
 
 
 class Block:
@@ -188,10 +190,6 @@ class Workspace:
         self.arrays = {name: b.array(name) for b in self._blocks() for name in b.fields}
         self.arrays |= {name: wp.from_torch(tensor, dtype=wp.int32) for name, tensor in self.integers.items()}
         self.arrays |= model_arrays(model, self.block._wp_device)
-        active = (
-            torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=device).expand(rows, -1).contiguous()
-        )
-        self.arrays["eq_active"] = wp.from_torch(active, dtype=wp.int32)
 
     def _blocks(self) -> tuple[Block, ...]:
         return self.block, self.after, self.contacts, self.scratch
@@ -229,7 +227,14 @@ def control_sizes(model: Model) -> dict[str, int]:
         "dof_velocity": model.nv,
         "ctrl": model.nu,
         "xfrc": 6 * model.nbody,
+        "mocap": 7 * model.nmocap,
+        "weld": WELD_WIDTH * model.nweld,
     }
+
+
+def switch_sizes(model: Model) -> dict[str, int]:
+    """The same of what is discrete in a command."""
+    return {"ctrl_mode": model.nv, "actuator_on": model.nu, "eq_active": model.neq}
 
 
 def theta_element(name: str, shape: tuple[int, ...]) -> tuple[type, tuple[int, ...]]:

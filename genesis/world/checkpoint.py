@@ -24,7 +24,7 @@ import torch
 from genesis import files, runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
-from genesis.rigid.command import CONTROL_FIELDS
+from genesis.rigid.command import CONTROL_FIELDS, Switches
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, GRAVITY, PAIR_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
@@ -39,7 +39,8 @@ _TYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")
 # Two builds of the same files differ by rounding only (another processor, another release of the compiler).
 MODEL_TOLERANCE = 1e-6
 # What a checkpoint holds beside the numbers of the model and the blocks of the command.
-_ENTRIES = ("state", "theta", "mode", "actuators_on", "solution")
+_SWITCHES = ("mode", "actuators_on", "eq_active")
+_ENTRIES = ("state", "theta", *_SWITCHES, "solution")
 _COLUMN = re.compile(r"0|[1-9][0-9]{0,9}")  # as a block's name is written; no second name for the same column
 _LARGEST_STEP = 2**53  # up to here every step has a time of its own in float64
 _LONGEST_AXIS = 2**48  # sizes of arrays stay far within what NumPy counts with
@@ -62,8 +63,7 @@ def save_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
         "model": model_numbers(world),
         "state": _numpy(world.read_state()),
         "theta": _numpy(world.theta.packed()),
-        "mode": _numpy(command.mode),
-        "actuators_on": _numpy(command.actuators_on),
+        **{name: _numpy(switch) for name, switch in zip(_SWITCHES, command.switches, strict=True)},
         "solution": _numpy(world.dynamics.no_solution() if world.solution is None else world.solution),
         **{f"{field}@{start}": _numpy(value) for (field, start), value in command.blocks.items()},
     }
@@ -108,9 +108,9 @@ def load_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
     except _Unfit as why:
         raise GenesisException(f"Checkpoint '{path}' is damaged: {why} Save it anew with save_checkpoint().") from None
     with plain_tensors():
-        state, theta, mode, on, solution = (_tensor(arrays[name]) for name in _ENTRIES)
+        state, theta, *switches, solution = (_tensor(arrays[name]) for name in _ENTRIES)
         commanded = {key: _tensor(values) for key, values in blocks.items()}
-        world.restore(state, theta, mode, on, commanded, solution, header["cur_step"])
+        world.restore(state, theta, Switches(*switches), commanded, solution, header["cur_step"])
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -229,18 +229,20 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray]) -> dict[tuple[str
         "theta": {(1, ntheta), (n, ntheta)},
         "mode": {(n, world.nv)},
         "actuators_on": {(n, world.dynamics.nu)},
+        "eq_active": {(n, world.model.neq)},
         "solution": {(n, 0), (n, world.dynamics.largest_solution)},
     }
     real = np.dtype(runtime.np_float).newbyteorder("<")
     for name in _ENTRIES:
         if name not in arrays or arrays[name].shape not in shapes[name]:
             raise _Unfit(f"its entry '{name}' is missing or of a wrong shape.")
-    mode, on = arrays["mode"], arrays["actuators_on"]
-    integers = mode.dtype == on.dtype == _TYPES["i4"]
-    if not integers or not np.isin(mode, (IDLE, *MODE_FIELDS)).all() or not np.isin(on, (0, 1)).all():
+    mode, on, active = (arrays[name] for name in _SWITCHES)
+    integers = mode.dtype == on.dtype == active.dtype == _TYPES["i4"]
+    known = integers and np.isin(mode, (IDLE, *MODE_FIELDS)).all()
+    if not known or not np.isin(on, (0, 1)).all() or not np.isin(active, (0, 1)).all():
         raise _Unfit("its commands are not valid.")
     for name, values in arrays.items():
-        expected = {"model": _TYPES["f8"], "mode": _TYPES["i4"], "actuators_on": _TYPES["i4"]}.get(name, real)
+        expected = _TYPES["f8"] if name == "model" else _TYPES["i4"] if name in _SWITCHES else real
         if values.dtype != expected:
             raise _Unfit(f"its entry '{name}' holds {values.dtype}; expected {expected}.")
     if not np.isfinite(arrays["solution"]).all():

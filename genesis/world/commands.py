@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.world.arguments import Selection, kept, scatter, select_range
 
-# Command.mode of a dof.
+# Switches.mode of a dof.
 IDLE, FORCE, POSITION, VELOCITY, POSITION_VELOCITY = range(5)
 
 # Which fields a mode reads; the blocks of other fields on the same dofs are dropped when the mode is set.
@@ -36,15 +36,19 @@ Blocks = dict[tuple[str, int], torch.Tensor]
 class CommandBuffer:
     """Builds the scene's ``Command`` from the parts that entities give."""
 
-    def __init__(self, n_worlds: int, nv: int, nu: int) -> None:
+    def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor) -> None:
+        """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32."""
         self._n_worlds = n_worlds
-        self._idle_mode = torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device)
-        self._actuators_off = torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device)
+        self._at_rest = Switches(
+            torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device),
+            torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device),
+            eq_active.expand(n_worlds, -1).contiguous(),
+        )
         self.clear()
 
     def clear(self) -> None:
         """No command at all, as at build."""
-        self.idle = Command(self._idle_mode, self._actuators_off)
+        self.idle = Command(self._at_rest)
         self.command = self.idle
         self._uniform: dict[tuple[int, int], int] = {}  # (first dof, count) -> the one mode that all of it is in
         self._actuators_known_on: set[tuple[int, int]] = set()
@@ -58,19 +62,22 @@ class CommandBuffer:
             if field == "xfrc":
                 value = value.expand(self._n_worlds, -1).index_fill(0, rows, 0.0)
             blocks[field, start] = value
-        mode = self.command.mode.index_fill(0, rows, IDLE)
-        self.command = Command(mode, self.command.actuators_on.index_fill(0, rows, 0), blocks)
+        mode, on, active = self.command.switches
+        known = self._at_rest.eq_active
+        active = active.clone()
+        active[rows] = torch.nn.functional.pad(known, (0, active.shape[1] - known.shape[1]))[rows]
+        self.command = Command(Switches(mode.index_fill(0, rows, IDLE), on.index_fill(0, rows, 0), active), blocks)
         self._uniform, self._actuators_known_on = {}, set()
 
     def detach(self) -> None:
         """Same commands, without graph."""
         blocks = {key: value.detach() for key, value in self.command.blocks.items()}
-        self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+        self.command = Command(self.command.switches, blocks)
 
-    def restore(self, blocks: Blocks, mode: torch.Tensor, actuators_on: torch.Tensor) -> None:
+    def restore(self, blocks: Blocks, switches: Switches) -> None:
         """Take over a whole command, as read from a checkpoint."""
         self.clear()
-        self.command = Command(mode, actuators_on, blocks)
+        self.command = Command(switches, blocks)
         self._has_wrench = any(field == "xfrc" for field, _ in blocks)
 
     def saved(self) -> tuple[Any, ...]:
@@ -90,7 +97,7 @@ class CommandBuffer:
     def command(self, command: Command) -> None:
         if torch.is_inference_mode_enabled():
             blocks = {key: kept(block) for key, block in command.blocks.items()}
-            command = Command(kept(command.mode), kept(command.actuators_on), blocks)
+            command = Command(Switches(*(kept(switch) for switch in command.switches)), blocks)
         self._command = command
 
     @property
@@ -114,7 +121,10 @@ class CommandBuffer:
                 blocks[key] = value
             else:
                 _put(blocks, field, start, value)
-        self.command = Command(old.mode if in_mode else self._with_mode(mode, start, count), old.actuators_on, blocks)
+        switches = old.switches
+        if not in_mode:
+            switches = switches._replace(mode=self._with_mode(mode, start, count))
+        self.command = Command(switches, blocks)
 
     def set_dofs(
         self, mode: int, start: int, chosen: Selection, envs: Selection | None, values: tuple[torch.Tensor, ...]
@@ -141,8 +151,9 @@ class CommandBuffer:
         for field, value in zip(MODE_FIELDS[mode], values, strict=True):
             self._write_sparse(blocks, field, start, chosen, envs, value)
         modes = torch.full((1,), mode, dtype=torch.int32, device=runtime.device)
-        mode_now = scatter(self.command.mode, envs, chosen, modes, start)
-        self.command = Command(mode_now, self.command.actuators_on, blocks)
+        switches = self.command.switches
+        mode_now = scatter(switches.mode, envs, chosen, modes, start)
+        self.command = Command(switches._replace(mode=mode_now), blocks)
         self._forget_uniform(start, chosen.n)
 
     def _write_sparse(
@@ -156,7 +167,7 @@ class CommandBuffer:
             blocks[field, start] = scatter(base, envs, chosen, value)
 
     def _with_mode(self, mode: int, start: int, count: int) -> torch.Tensor:
-        changed = self.command.mode.clone()
+        changed = self.command.switches.mode.clone()
         changed[:, start : start + count] = mode
         self._forget_uniform(start, count)
         self._uniform[start, count] = mode
@@ -170,7 +181,7 @@ class CommandBuffer:
     def set_actuators(self, start: int, chosen: Selection, envs: Selection | None, ctrl: torch.Tensor) -> None:
         """Give ctrl to the `chosen` actuators of an entity whose first actuator is `start`, and switch them on."""
         blocks = dict(self.command.blocks)
-        on = self.command.actuators_on
+        on = self.command.switches.actuators_on
         if envs is None and chosen.ids is None:
             first = start + chosen.start
             _put(blocks, "ctrl", first, ctrl)
@@ -182,7 +193,7 @@ class CommandBuffer:
             on = scatter(on, envs, chosen, torch.ones(1, dtype=torch.int32, device=runtime.device), start)
             if key is not None:
                 self._actuators_known_on.add(key)
-        self.command = Command(self.command.mode, on, blocks)
+        self.command = Command(self.command.switches._replace(actuators_on=on), blocks)
 
     # -- external wrenches --------------------------------------------------------------------------------------------
 
@@ -206,14 +217,14 @@ class CommandBuffer:
             blocks["xfrc", start] = known + flat
         else:
             _add(blocks, "xfrc", start, flat, self._n_worlds)
-        self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+        self.command = Command(self.command.switches, blocks)
         self._has_wrench = True
 
     def end_step(self) -> None:
         """External wrenches act for one step."""
         if self._has_wrench:
             blocks = {key: value for key, value in self.command.blocks.items() if key[0] != "xfrc"}
-            self.command = Command(self.command.mode, self.command.actuators_on, blocks)
+            self.command = Command(self.command.switches, blocks)
             self._has_wrench = False
 
 

@@ -33,7 +33,7 @@ from genesis.world.theta import Theta
 
 if TYPE_CHECKING:
     from genesis.options import RigidOptions, SimOptions
-    from genesis.rigid.command import Command
+    from genesis.rigid.command import Command, Switches
     from genesis.rigid.dynamics import Dynamics
 
 
@@ -90,7 +90,12 @@ class World:
         self.start = self.state = start
         self.solution: torch.Tensor | None = None
         self.cur_step = 0
-        self.commands = CommandBuffer(self.n_worlds, model.nv, model.nu)
+        self.commands = CommandBuffer(
+            self.n_worlds,
+            model.nv,
+            model.nu,
+            torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=runtime.device),
+        )
         self.observer = Observer(self)
         self.theta = Theta(self, model, self.observer.clear)
         self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
@@ -202,8 +207,7 @@ class World:
         self,
         state: torch.Tensor,
         theta: torch.Tensor,
-        mode: torch.Tensor,
-        actuators_on: torch.Tensor,
+        switches: Switches,
         blocks: Blocks,
         solution: torch.Tensor,
         cur_step: int,
@@ -214,7 +218,7 @@ class World:
             self.dynamics.require_constraints()
         self.dynamics.forget_lost_contacts()
         self.solution = solution if solution.shape[-1] == self.dynamics.solution_size else None
-        self.commands.restore(blocks, mode, actuators_on)
+        self.commands.restore(blocks, switches)
         self.cur_step = cur_step
         self.set_state(state)
 

@@ -32,7 +32,7 @@ def blocks(scene, field):
 
 
 def modes(scene):
-    return scene.world.commands.command.mode
+    return scene.world.commands.command.switches.mode
 
 
 # -- dofs -----------------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_reset_of_some_envs_idles_them():
     arm.apply_links_external_force(torch.ones(5, 3))
     scene.reset(envs_idx=[0, 2])
     assert modes(scene)[:, 0].tolist() == [IDLE, FORCE, IDLE]
-    assert scene.world.commands.command.actuators_on[:, 0].tolist() == [0, 1, 0]
+    assert scene.world.commands.command.switches.actuators_on[:, 0].tolist() == [0, 1, 0]
     assert blocks(scene, "xfrc").any(1).tolist() == [False, True, False]
     arm.control_dofs_force(torch.ones(3))
     assert (modes(scene)[:, :3] == FORCE).all()
@@ -209,7 +209,7 @@ def test_commands_for_no_env_do_nothing(per_env):
     arm.control_dofs_force(torch.ones(*lead, 3), envs_idx=[])
     arm.control_actuators(torch.ones(*lead, 3), envs_idx=[])
     arm.apply_links_external_force(torch.ones(*lead, 5, 3), envs_idx=[])
-    assert not modes(scene).any() and not scene.world.commands.command.actuators_on.any()
+    assert not modes(scene).any() and not scene.world.commands.command.switches.actuators_on.any()
     assert not blocks(scene, "xfrc").any()
 
 
@@ -221,13 +221,13 @@ def test_actuators_are_idle_until_commanded():
     assert arm.n_actuators == 3
     assert arm.actuator_names == ("pull", "hold", "slow")
     arm.control_actuators([0.5], actuators_idx_local=[-1], envs_idx=[1])
-    assert scene.world.commands.command.actuators_on.tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert scene.world.commands.command.switches.actuators_on.tolist() == [[0, 0, 0], [0, 0, 1]]
     scene.step()
     act = scene.world.state[:, -1]
     assert act[0] == 0
     assert act[1] > 0
     arm.control_actuators(torch.zeros(3))
-    assert scene.world.commands.command.actuators_on.tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert scene.world.commands.command.switches.actuators_on.tolist() == [[1, 1, 1], [1, 1, 1]]
     assert not blocks(scene, "ctrl").any()
     arm.control_actuators([1.0, 2.0], actuators_idx_local=[2, 0])
     assert blocks(scene, "ctrl").tolist() == [[2, 0, 1], [2, 0, 1]]

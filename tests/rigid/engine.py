@@ -6,7 +6,7 @@ import torch
 
 from genesis.grad import bridge
 from genesis.model.arrays import Model
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.constraint.kinds import KINDS
 from genesis.rigid.cpu import CpuDynamics
 
@@ -45,9 +45,13 @@ class Engine:
 
     def command(self, mode: int = 1, actuators: int = 1, **blocks) -> Command:
         m, n = self.model, self.n_worlds
+        active = torch.as_tensor(self.mj_model.eq_active0.astype(np.int32)).expand(n, -1).contiguous()
         return Command(
-            torch.full((n, m.nv), mode, dtype=torch.int32),
-            torch.full((n, m.nu), actuators, dtype=torch.int32),
+            Switches(
+                torch.full((n, m.nv), mode, dtype=torch.int32),
+                torch.full((n, m.nu), actuators, dtype=torch.int32),
+                active,
+            ),
             {(name, 0): torch.as_tensor(block) for name, block in blocks.items()},
         )
 

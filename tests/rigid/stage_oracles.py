@@ -162,6 +162,7 @@ def raw_actuator_forces(run):
 # -- rows of the table of constraints ---------------------------------------------------------------------------------
 
 TYPES = {
+    "made_weld": "EQUALITY",
     "body_equality": "EQUALITY",
     "joint_equality": "EQUALITY",
     "tendon_equality": "EQUALITY",

@@ -10,7 +10,7 @@ from genesis.grad.non_finite import _Tracer
 from genesis.model.arrays import Model
 from genesis.rigid import step
 from genesis.rigid.binding import Launch
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.constraint.kinds import KINDS
 
 POISON = -7  # of integers; that of numbers is NaN
@@ -28,9 +28,12 @@ def stages_of(integrator: int) -> list[step.Stage]:
 class StageRun:
     """A stage of a model at a state, under a command."""
 
-    def __init__(self, mj_model: mujoco.MjModel, name: str, data: mujoco.MjData):
-        """``data`` holds state, ctrl, qfrc_applied and xfrc_applied."""
+    def __init__(self, mj_model: mujoco.MjModel, name: str, data: mujoco.MjData, makes_weld: bool = False):
+        """``data`` holds state, ctrl, qfrc_applied, xfrc_applied and mocap poses. ``makes_weld``: the first equality
+        of the model, a weld of two bodies, is switched off, and the same is made at run time instead."""
         self.m, self.data, self.model = mj_model, data, Model(mj_model, KINDS)
+        if makes_weld:
+            self.model.add_weld(int(mj_model.eq_obj1id[0]), int(mj_model.eq_obj2id[0]))
         self.tracer = _Tracer(self.model, torch.device("cpu"), 1)
         model, tracer = self.model, self.tracer
         theta = torch.tensor(model.theta_default())[None]
@@ -40,10 +43,16 @@ class StageRun:
             "xfrc": data.xfrc_applied.ravel(),
             "dof_position": 0.1 * np.arange(model.nv),
             "dof_velocity": 0.2 * np.arange(model.nv),
+            "mocap": np.concatenate([data.mocap_pos, data.mocap_quat], 1).ravel(),
+            "weld": mj_model.eq_data[0, :10] if makes_weld else np.zeros(0),
         }
+        active = torch.as_tensor(np.pad(mj_model.eq_active0.astype(np.int32), (0, model.nweld)))[None]
+        if makes_weld:
+            active[0, 0], active[0, -1] = 0, 1
         command = Command(
-            torch.ones((1, model.nv), dtype=torch.int32),
-            torch.ones((1, model.nu), dtype=torch.int32),
+            Switches(
+                torch.ones((1, model.nv), dtype=torch.int32), torch.ones((1, model.nu), dtype=torch.int32), active
+            ),
             {(key, 0): torch.tensor(np.array(value, dtype=float)) for key, value in blocks.items()},
         )
         tracer._load(theta, command, 1)

@@ -18,6 +18,7 @@ FRICTION_DOF = int(mujoco.mjtConstraint.mjCNSTR_FRICTION_DOF)
 FRICTION_TENDON = int(mujoco.mjtConstraint.mjCNSTR_FRICTION_TENDON)
 # MuJoCo's type of the rows of each kind.
 _TYPES = {
+    "made_weld": "EQUALITY",
     "body_equality": "EQUALITY",
     "joint_equality": "EQUALITY",
     "tendon_equality": "EQUALITY",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from genesis.grad import bridge, rollout
-from genesis.rigid.command import Command
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.graph import GraphDynamics
 from tests import models
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
@@ -41,7 +41,7 @@ def pair(name: str, integrator: int, substeps: int, device: str) -> tuple[Engine
 
 def command_on(command: Command, device: str, blocks) -> Command:
     kept = dict(zip(command.blocks, blocks, strict=True))
-    return Command(command.mode.to(device), command.actuators_on.to(device), kept, command.sequences)
+    return Command(Switches(*(x.to(device) for x in command.switches)), kept, command.sequences)
 
 
 def results(dynamics, theta, command, states, device: str, n_steps: int) -> list[torch.Tensor]:
@@ -50,7 +50,7 @@ def results(dynamics, theta, command, states, device: str, n_steps: int) -> list
     moved = command_on(command, device, leaves[2:])
     plan = rollout.Plan(n_steps, n_steps)
     final, every, solution = rollout.rollout(dynamics, leaves[0], leaves[1], moved, None, plan, True)
-    held = Command(moved.mode, moved.actuators_on)
+    held = Command(moved.switches)
     observed = bridge.observe(dynamics, NAMES, final, leaves[1], held, solution, True)
     outputs = [final, every, *observed]
     rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def test_graphs_compute_what_the_cpu_s_loop_does(name, integrator, substeps, sha
         ctrl=torch.tensor(0.2 * rng.standard_normal((n_steps, N, m.nu))),
         dof_force=torch.tensor(0.2 * rng.standard_normal(m.nv)),
     )
-    command = Command(command.mode, command.actuators_on, command.blocks, frozenset({("ctrl", 0)}))
+    command = Command(command.switches, command.blocks, frozenset({("ctrl", 0)}))
     ours = results(graphs, theta, command, states, device, n_steps)
     theirs = results(engine.dynamics, theta, command, states, "cpu", n_steps)
     for one, other in zip(ours, theirs, strict=True):

@@ -37,6 +37,8 @@ MODELS = {
             ("tendon spring", "implicitfast", IMPLICITFAST),
         )
     },
+    "made weld": (constraint_models.model("one weld", True, "elliptic"), EULER),
+    "mocap": (constraint_models.MOCAP, EULER),
     "tumbling body": (models.TUMBLING_BODY, IMPLICITFAST),
     "ball chain": (models.BALL_CHAIN, RK4),
     "planar base": (models.PLANAR_BASE, EULER),
@@ -58,11 +60,13 @@ def compiled(name):
 def runs():
     """(stage, model) for every stage, in each of up to three models that have it."""
     structures = {name: Engine(compiled(name)).model for name in MODELS}
+    structures["made weld"].add_weld(1, 2)
     found: dict[str, list[str]] = {}
     for name, structure in structures.items():
         for stage in stages_of(structure.integrator):
             found.setdefault(stage.name, [])
-            if stage.needed(structure) and len(found[stage.name]) < 3:
+            wanted = len(found[stage.name]) < 3 or (name == "mocap" and stage.name == "kinematics")
+            if stage.needed(structure) and wanted:
                 found[stage.name].append(name)
     assert all(found.values()), f"no model has the stages {[stage for stage, names in found.items() if not names]}"
     return [(stage, name) for stage, names in found.items() for name in names]
@@ -78,8 +82,10 @@ def made(stage, name) -> StageRun:
     data.ctrl[:] = 0.3 * rng.standard_normal(model.nu)
     data.qfrc_applied[:] = 0.3 * rng.standard_normal(model.nv)
     data.xfrc_applied[1:] = 0.3 * rng.standard_normal((model.nbody - 1, 6))
+    data.mocap_pos[:] += 0.1 * rng.standard_normal(data.mocap_pos.shape)
+    data.mocap_quat[:] += 0.1 * rng.standard_normal(data.mocap_quat.shape)
     mujoco.mj_forward(model, data)
-    return StageRun(model, stage, data)
+    return StageRun(model, stage, data, makes_weld=name == "made weld")
 
 
 RUNS = runs()

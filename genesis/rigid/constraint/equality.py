@@ -12,12 +12,16 @@ import mujoco
 import numpy as np
 import warp as wp
 
-from genesis.math.spatial import quat_conj, quat_mul, quat_rotate, rotation, translation
+from genesis.math.spatial import quat_conj, quat_identity, quat_mul, quat_rotate, rotation, translation
 from genesis.model.contact import is_disabled
 from genesis.model.rows import EQUALITY, Block, RowKind, Slots, Structure
+from genesis.rigid.constraint.groups import BodyMotion, RowValues
+from genesis.rigid.kinematics import read_quat, read_vec3
 from genesis.types import real, taped, vec3, vec4, vec6
 
 HALF = real(0.5)
+# MuJoCo's defaults, of welds made at run time.
+SOLREF, SOLIMP = (0.02, 1.0), (0.9, 0.95, 0.001, 0.5, 2.0)
 IDENTITY = (1.0, 0.0, 0.0, 0.0)
 
 
@@ -110,6 +114,74 @@ def point_acceleration(cvel: vec6, cacc: vec6, arm: vec3) -> vec3:
     return translation(cacc) + wp.cross(rotation(cacc), arm) + wp.cross(rotation(cvel), point_velocity(cvel, arm))
 
 
+@wp.func
+def write_body_rows(
+    w: int,
+    row: int,
+    b1: int,
+    b2: int,
+    is_weld: int,
+    anchor1: vec3,
+    anchor2: vec3,
+    relpose: vec4,
+    frame: vec4,
+    scale: real,
+    sign: wp.array2d(dtype=int),
+    sign_adr: int,
+    bodies: BodyMotion,
+    rows: RowValues,
+):
+    """The rows of two bodies that are held together: three, or six of a weld.
+
+    ``anchor``: on each body; ``relpose``: by which the first is turned, ``frame``: by which the second is; ``scale``:
+    torquescale; ``sign``, from ``sign_adr`` on: of each dof whether it moves the first and the second body.
+    """
+    axes = int(3)  # a variable: the loops stay loops
+    p1 = bodies.xpos[w, b1] + quat_rotate(bodies.xquat[w, b1], anchor1)
+    p2 = bodies.xpos[w, b2] + quat_rotate(bodies.xquat[w, b2], anchor2)
+    gap = p1 - p2
+    rate = point_acceleration(
+        bodies.cvel[w, b1], bodies.cacc_bias[w, b1], p1 - bodies.xref[w, b1]
+    ) - point_acceleration(bodies.cvel[w, b2], bodies.cacc_bias[w, b2], p2 - bodies.xref[w, b2])
+    for r in range(axes):
+        rows.efc_pos[w, row + r] = gap[r]
+        rows.efc_bias[w, row + r] = rate[r]
+        rows.efc_diag[w, row + r] = bodies.body_invweight0[w, b1, 0] + bodies.body_invweight0[w, b2, 0]
+    turned = quat_mul(bodies.xquat[w, b1], relpose)
+    inverse = quat_conj(quat_mul(bodies.xquat[w, b2], frame))
+    if is_weld == 1:
+        error = scale * vector_part(quat_mul(inverse, turned))
+        w1 = rotation(bodies.cvel[w, b1])
+        w2 = rotation(bodies.cvel[w, b2])
+        relative = pure(w1 - w2)
+        # the derivative of inverse * relative * turned
+        inner = (
+            pure(rotation(bodies.cacc_bias[w, b1]) - rotation(bodies.cacc_bias[w, b2]))
+            + HALF * quat_mul(relative, pure(w1))
+            - HALF * quat_mul(pure(w2), relative)
+        )
+        turning = HALF * scale * vector_part(quat_mul(quat_mul(inverse, inner), turned))
+        for r in range(axes):
+            rows.efc_pos[w, row + 3 + r] = error[r]
+            rows.efc_bias[w, row + 3 + r] = turning[r]
+            rows.efc_diag[w, row + 3 + r] = bodies.body_invweight0[w, b1, 1] + bodies.body_invweight0[w, b2, 1]
+    start = rows.efc_dof_adr[row]
+    for e in range(rows.efc_dof_adr[row + 1] - start):
+        d = rows.efc_dof[start + e]
+        on1 = real(sign[sign_adr + e, 0])
+        on2 = real(sign[sign_adr + e, 1])
+        origin = bodies.xref[w, bodies.dof_bodyid[d]]
+        axis = bodies.cdof[w, d]
+        move = on1 * point_velocity(axis, p1 - origin) - on2 * point_velocity(axis, p2 - origin)
+        for r in range(axes):
+            rows.efc_J[w, rows.efc_dof_adr[row + r] + e] = move[r]
+        if is_weld == 1:
+            turn = (on1 - on2) * rotation(axis)
+            column = HALF * scale * vector_part(quat_mul(quat_mul(inverse, pure(turn)), turned))
+            for r in range(axes):
+                rows.efc_J[w, rows.efc_dof_adr[row + 3 + r] + e] = column[r]
+
+
 @taped
 def body_equalities(
     body_equality_id: wp.array(dtype=int),
@@ -119,35 +191,19 @@ def body_equalities(
     body_equality_sign: wp.array2d(dtype=int),
     body_equality_sign_adr: wp.array(dtype=int),
     body_equality_frame: wp.array2d(dtype=real),
-    efc_dof: wp.array(dtype=int),
-    efc_dof_adr: wp.array(dtype=int),
-    dof_bodyid: wp.array(dtype=int),
     eq_active: wp.array2d(dtype=int),
     eq_data: wp.array3d(dtype=real),
-    body_invweight0: wp.array3d(dtype=real),
-    xpos: wp.array2d(dtype=vec3),
-    xquat: wp.array2d(dtype=vec4),
-    xref: wp.array2d(dtype=vec3),
-    cdof: wp.array2d(dtype=vec6),
-    cvel: wp.array2d(dtype=vec6),
-    cacc_bias: wp.array2d(dtype=vec6),
-    efc_J: wp.array2d(dtype=real),
-    efc_pos: wp.array2d(dtype=real),
-    efc_bias: wp.array2d(dtype=real),
-    efc_diag: wp.array2d(dtype=real),
-    efc_active: wp.array2d(dtype=int),
+    bodies: BodyMotion,
+    rows: RowValues,
 ):
     """Three rows of a connect, six of a weld."""
     w = wp.tid()
-    axes = int(3)  # a variable: the loops stay loops
     for k in range(body_equality_id.shape[0]):
         i = body_equality_id[k]
         row = body_equality_row[k]
-        b1 = body_equality_body[k, 0]
-        b2 = body_equality_body[k, 1]
         is_weld = body_equality_weld[k]
-        for r in range(axes * (1 + is_weld)):
-            efc_active[w, row + r] = eq_active[w, i]
+        for r in range(3 * (1 + is_weld)):
+            rows.efc_active[w, row + r] = eq_active[w, i]
         if eq_active[w, i] == 1:
             first = vec3(eq_data[w, i, 0], eq_data[w, i, 1], eq_data[w, i, 2])
             second = vec3(eq_data[w, i, 3], eq_data[w, i, 4], eq_data[w, i, 5])
@@ -156,63 +212,99 @@ def body_equalities(
             if is_weld == 1:
                 anchor1 = second
                 anchor2 = first
-            p1 = xpos[w, b1] + quat_rotate(xquat[w, b1], anchor1)
-            p2 = xpos[w, b2] + quat_rotate(xquat[w, b2], anchor2)
-            gap = p1 - p2
-            rate = point_acceleration(cvel[w, b1], cacc_bias[w, b1], p1 - xref[w, b1]) - point_acceleration(
-                cvel[w, b2], cacc_bias[w, b2], p2 - xref[w, b2]
+            relpose = vec4(eq_data[w, i, 6], eq_data[w, i, 7], eq_data[w, i, 8], eq_data[w, i, 9])
+            frame = vec4(
+                body_equality_frame[k, 0],
+                body_equality_frame[k, 1],
+                body_equality_frame[k, 2],
+                body_equality_frame[k, 3],
             )
-            for r in range(axes):
-                efc_pos[w, row + r] = gap[r]
-                efc_bias[w, row + r] = rate[r]
-                efc_diag[w, row + r] = body_invweight0[w, b1, 0] + body_invweight0[w, b2, 0]
-            # the first turned by relpose, and the inverse of the second turned by its site
-            turned = quat_mul(
-                xquat[w, b1], vec4(eq_data[w, i, 6], eq_data[w, i, 7], eq_data[w, i, 8], eq_data[w, i, 9])
+            write_body_rows(
+                w,
+                row,
+                body_equality_body[k, 0],
+                body_equality_body[k, 1],
+                is_weld,
+                anchor1,
+                anchor2,
+                relpose,
+                frame,
+                eq_data[w, i, 10],
+                body_equality_sign,
+                body_equality_sign_adr[k],
+                bodies,
+                rows,
             )
-            inverse = quat_conj(
-                quat_mul(
-                    xquat[w, b2],
-                    vec4(
-                        body_equality_frame[k, 0],
-                        body_equality_frame[k, 1],
-                        body_equality_frame[k, 2],
-                        body_equality_frame[k, 3],
-                    ),
-                )
-            )
-            scale = eq_data[w, i, 10]
-            if is_weld == 1:
-                error = scale * vector_part(quat_mul(inverse, turned))
-                w1 = rotation(cvel[w, b1])
-                w2 = rotation(cvel[w, b2])
-                relative = pure(w1 - w2)
-                # the derivative of inverse * relative * turned
-                inner = (
-                    pure(rotation(cacc_bias[w, b1]) - rotation(cacc_bias[w, b2]))
-                    + HALF * quat_mul(relative, pure(w1))
-                    - HALF * quat_mul(pure(w2), relative)
-                )
-                turning = HALF * scale * vector_part(quat_mul(quat_mul(inverse, inner), turned))
-                for r in range(axes):
-                    efc_pos[w, row + 3 + r] = error[r]
-                    efc_bias[w, row + 3 + r] = turning[r]
-                    efc_diag[w, row + 3 + r] = body_invweight0[w, b1, 1] + body_invweight0[w, b2, 1]
-            start = efc_dof_adr[row]
-            n = efc_dof_adr[row + 1] - start
-            for e in range(n):
-                d = efc_dof[start + e]
-                on1 = real(body_equality_sign[body_equality_sign_adr[k] + e, 0])
-                on2 = real(body_equality_sign[body_equality_sign_adr[k] + e, 1])
-                origin = xref[w, dof_bodyid[d]]
-                move = on1 * point_velocity(cdof[w, d], p1 - origin) - on2 * point_velocity(cdof[w, d], p2 - origin)
-                for r in range(axes):
-                    efc_J[w, efc_dof_adr[row + r] + e] = move[r]
-                if is_weld == 1:
-                    turn = (on1 - on2) * rotation(cdof[w, d])
-                    column = HALF * scale * vector_part(quat_mul(quat_mul(inverse, pure(turn)), turned))
-                    for r in range(axes):
-                        efc_J[w, efc_dof_adr[row + 3 + r] + e] = column[r]
 
 
 KIND = RowKind("body_equality", describe, (body_equalities,), "eq_solref", "eq_solimp")
+
+
+def describe_made(model: Structure) -> Slots:
+    """Welds made at run time, of pairs of bodies that have been welded before (``weld_pairs``).
+
+    The same arrays as those of `describe`, called ``made_weld_...``; made_weld_id (n,): columns of eq_active, behind
+    those of the model file; made_weld_number (n,): which of the pairs. One softness stands for all.
+    """
+    numbers, elements, signs, starts = [], [], [], []
+    for k, pair in enumerate(model.weld_pairs):
+        chains = [set(model.dof_chain(body)) for body in pair]
+        dofs = sorted(chains[0] | chains[1])
+        numbers.append(k)
+        elements.append([Block(dofs, EQUALITY, 0, 6)])
+        starts.append(len(signs))
+        signs += [(dof in chains[0], dof in chains[1]) for dof in dofs]
+    return Slots(
+        elements,
+        [("weld", k) for k in numbers],
+        present=bool(elements),
+        indices={
+            "made_weld_id": [int(model.mj_model.neq) + k for k in numbers],
+            "made_weld_body": np.reshape([model.weld_pairs[k] for k in numbers], (-1, 2)),
+            "made_weld_sign": np.reshape(signs, (-1, 2)),
+            "made_weld_sign_adr": starts,
+        },
+        theta={"weld_solref": np.array([SOLREF]), "weld_solimp": np.array([SOLIMP])},
+    )
+
+
+@taped
+def made_welds(
+    made_weld_id: wp.array(dtype=int),
+    made_weld_row: wp.array(dtype=int),
+    made_weld_body: wp.array2d(dtype=int),
+    made_weld_sign: wp.array2d(dtype=int),
+    made_weld_sign_adr: wp.array(dtype=int),
+    eq_active: wp.array2d(dtype=int),
+    weld: wp.array2d(dtype=real),
+    bodies: BodyMotion,
+    rows: RowValues,
+):
+    """Six rows of each; ``weld``: anchor on the second body, that on the first, relative pose (`Command`)."""
+    w = wp.tid()
+    for k in range(made_weld_id.shape[0]):
+        i = made_weld_id[k]
+        row = made_weld_row[k]
+        for r in range(6):
+            rows.efc_active[w, row + r] = eq_active[w, i]
+        if eq_active[w, i] == 1:
+            c = 10 * k
+            write_body_rows(
+                w,
+                row,
+                made_weld_body[k, 0],
+                made_weld_body[k, 1],
+                1,
+                read_vec3(weld, w, c + 3),
+                read_vec3(weld, w, c),
+                read_quat(weld, w, c + 6),
+                quat_identity(),
+                real(1.0),
+                made_weld_sign,
+                made_weld_sign_adr[k],
+                bodies,
+                rows,
+            )
+
+
+MADE_KIND = RowKind("made_weld", describe_made, (made_welds,), "weld_solref", "weld_solimp")

@@ -6,7 +6,7 @@ group of the same kind that holds the gradients of its members.
 
 import warp as wp
 
-from genesis.types import mat33, real, vec3, vec6
+from genesis.types import mat33, real, vec3, vec4, vec6
 
 
 @wp.struct
@@ -47,6 +47,33 @@ class RowInputs:
     efc_pos: wp.array2d(dtype=real)
     efc_bias: wp.array2d(dtype=real)
     efc_diag: wp.array2d(dtype=real)
+
+
+@wp.struct
+class RowValues:
+    """What a kind of rows writes: J, violation, dJ/dt qvel, inverse inertia, and whether a row is active."""
+
+    efc_dof: wp.array(dtype=int)
+    efc_dof_adr: wp.array(dtype=int)
+    efc_J: wp.array2d(dtype=real)
+    efc_pos: wp.array2d(dtype=real)
+    efc_bias: wp.array2d(dtype=real)
+    efc_diag: wp.array2d(dtype=real)
+    efc_active: wp.array2d(dtype=int)
+
+
+@wp.struct
+class BodyMotion:
+    """Where the bodies are, how they move, and how light they feel."""
+
+    dof_bodyid: wp.array(dtype=int)
+    body_invweight0: wp.array3d(dtype=real)
+    xpos: wp.array2d(dtype=vec3)
+    xquat: wp.array2d(dtype=vec4)
+    xref: wp.array2d(dtype=vec3)
+    cdof: wp.array2d(dtype=vec6)
+    cvel: wp.array2d(dtype=vec6)
+    cacc_bias: wp.array2d(dtype=vec6)
 
 
 @wp.struct

@@ -8,6 +8,7 @@ from genesis.rigid.constraint import coupling, equality, friction_loss, joint_li
 
 KINDS: tuple[RowKind, ...] = (
     equality.KIND,
+    equality.MADE_KIND,
     coupling.JOINT_KIND,
     coupling.TENDON_KIND,
     friction_loss.KIND,
