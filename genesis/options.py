@@ -163,6 +163,13 @@ class RigidOptions(Options):
     max_contacts
         Largest number of contacts per environment; more in one step are an error that says how many there were.
         ``None``: as many as the model can make, or, of a scene of many bodies, as many as a dense heap of them makes.
+    inverse_weights
+        The inverse inertias by which constraints scale their softness: ``"compiled"``, numbers of the build as in
+        MuJoCo (``dof_invweight0``, ...), or ``"follow"``: functions of the masses, inertias, offsets and
+        armature in force, as ``mj_setConst`` would compute them, with gradient. For identification in contact and for
+        masses that differ between environments.
+    max_dynamic_constraints
+        In Genesis, the most welds at once that are made at run time. There is no such limit here: no effect.
     max_collision_pairs
         Genesis's name for the same limit before contacts are found. No effect.
     batch_links_info, batch_joints_info, batch_dofs_info
@@ -188,6 +195,8 @@ class RigidOptions(Options):
     friction_cone: _friction_cone | None = None
     impratio: Positive | None = None
     max_contacts: PositiveInt | None = None
+    inverse_weights: Literal["compiled", "follow"] = "compiled"
+    max_dynamic_constraints: PositiveInt | None = None
     max_collision_pairs: PositiveInt | None = None
     batch_links_info: StrictBool | None = None
     batch_joints_info: StrictBool | None = None

@@ -16,12 +16,16 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model.contact import is_disabled
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
+    EQUALITY,
     FRICTION_LOSS,
+    INVERSE_WEIGHTS,
     LIMITS,
     PAIR_PARAMETERS,
+    TENDON_LIMITS,
     Entry,
 )
 from genesis.world.checks import check_sizes
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
 N_SIZES = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
 # What there is of softness in an entity.
 SOFT = ("sol_params", "joints_sol_params", "dofs_sol_params")
-_FRICTION_LOSS = CONSTRAINT_PARAMETERS["dofs_frictionloss"]
 
 
 # -- of an entity, by its own numbers ---------------------------------------------------------------------------------
@@ -51,6 +54,7 @@ def write(place: Place, parameter: Entry, given: Any, idx_local: Any, envs_idx: 
         return
     world = place.world
     chosen = place.select(method, parameter.axis, idx_local, unique=True)
+    require_each(place, parameter, method, chosen)
     envs = place.select_envs(method, envs_idx, unique=True)
     owner = place.owner(method)
     value = one_for_all(world, given, chosen.count, envs, owner) if parameter.one_for_all else given
@@ -64,7 +68,7 @@ def write(place: Place, parameter: Entry, given: Any, idx_local: Any, envs_idx: 
         lambda k: place.element(parameter.axis, int(chosen.positions()[k])),
         source=given,
     )
-    if parameter is _FRICTION_LOSS and world.theta.has_friction_loss():
+    if parameter.name.endswith("_frictionloss") and world.theta.has_friction_loss():
         world.dynamics.require_constraints()
 
 
@@ -87,6 +91,7 @@ def write_ends(place: Place, parameter: Entry, lower: Any, upper: Any, idx_local
     method = f"set_{parameter.name}"
     owner = place.owner(method)
     chosen = place.select(method, parameter.axis, idx_local, unique=True)
+    require_each(place, parameter, method, chosen)
     envs = place.select_envs(method, envs_idx, unique=True)
     place.world.theta.set(
         parameter,
@@ -130,11 +135,34 @@ def require_simulated(place: Place, parameter: Entry, method: str) -> None:
     """Raise GenesisException where the scene does not simulate what the parameter is of."""
     if parameter.requires == LIMITS and not has_limits(place.world):
         raise GenesisException(f"{place.owner(method)}: no joint of this scene has a limit that is simulated.")
+    if parameter.requires == EQUALITY and is_disabled(place.world.composed.mj_model, "EQUALITY"):
+        raise GenesisException(
+            f"{place.owner(method)}: equality constraints are not simulated in this scene "
+            "(RigidOptions(disable_constraint=True), or a disable flag of a model file)."
+        )
     if parameter.requires == FRICTION_LOSS and not place.world.model.indices["frictionloss_on"][0]:
         raise GenesisException(
             f"{place.owner(method)}: friction loss is not simulated in this scene "
             "(RigidOptions(disable_constraint=True), or a disable flag of a model file)."
         )
+
+
+def require_each(place: Place, parameter: Entry, method: str, chosen: Selection) -> None:
+    """Raise GenesisException where one of the chosen elements has not what the parameter is of."""
+    world = place.world
+    if parameter.name in INVERSE_WEIGHTS and world.theta.follows:
+        raise GenesisException(
+            f'{place.owner(method)}: inverse inertias follow the parameters (RigidOptions(inverse_weights="follow")); '
+            "build the scene without it to set them."
+        )
+    if parameter.requires == TENDON_LIMITS:
+        limited = world.model.indices["ten_limited"][place.starts["tendons"] + chosen.positions()]
+        if not limited.all():
+            tendon = place.element("tendons", int(chosen.positions()[int(np.argmin(limited))]))
+            raise GenesisException(
+                f"{place.owner(method)}: {tendon} has no limit that is simulated; state a range in the model file, or "
+                "choose others with `tendons_idx_local`."
+            )
 
 
 def can_set(place: Place, parameter: Entry) -> bool:
@@ -144,6 +172,8 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return bool(indices["jnt_limited"][ranges.joint_start : ranges.joint_end].any())
     if parameter.requires == FRICTION_LOSS and not indices["frictionloss_on"][0]:
         return False
+    if parameter.requires == TENDON_LIMITS:
+        return bool(indices["ten_limited"][ranges.tendon_start : ranges.tendon_end].any())
     return bool(count_of(place, parameter.axis))
 
 
@@ -339,6 +369,21 @@ def _pairs(
     n = world.model.theta_fields[parameter.field].shape[0]
     chosen = select(pairs_idx, n, "pairs_idx", owner, unique=unique)
     return chosen, select_envs(world, envs_idx, owner, unique=unique)
+
+
+def write_scene_parameter(world: World, parameter: Entry, given: Any, envs_idx: Any, owner: str) -> None:
+    """Set a parameter of the scene as a whole, (*item) or (n_envs, *item)."""
+    envs = select_envs(world, envs_idx, owner, unique=True)
+    value = read_tensor(world, given, parameter.name, owner)
+    value = fit(world, value, envs, parameter.item, parameter.name, owner, scalar=False)
+    one = select_range(1, 0, 1)
+    world.theta.set(parameter, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=given)
+
+
+def read_scene_parameter(world: World, parameter: Entry, envs_idx: Any, owner: str) -> Tensor:
+    """A parameter of the scene as a whole, ([n_envs,] *item)."""
+    envs = select_envs(world, envs_idx, owner, unique=False)
+    return world.label(world.theta.get(parameter, 0, select_range(1, 0, 1), envs).squeeze(-2))
 
 
 # -- rows of theta ----------------------------------------------------------------------------------------------------

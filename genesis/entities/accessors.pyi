@@ -258,6 +258,128 @@ class EntityAccessors(EntityBase):
     def get_geoms_offset_quat(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """How the geoms are turned on their links (w, x, y, z), unit, ([n_envs,] n_geoms, 4)."""
 
+    def set_tendons_stiffness(self, stiffness: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Stiffness of the tendons' springs [N/m, N m/rad], ([n_envs,] n_tendons)."""
+
+    def get_tendons_stiffness(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Stiffness of the tendons' springs [N/m, N m/rad], ([n_envs,] n_tendons)."""
+
+    def set_tendons_damping(self, damping: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Viscous damping along the tendons [N s/m, N m s/rad], ([n_envs,] n_tendons), not negative."""
+
+    def get_tendons_damping(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Viscous damping along the tendons [N s/m, N m s/rad], ([n_envs,] n_tendons)."""
+
+    def set_tendons_armature(self, armature: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons), not negative.
+
+        As in MuJoCo it reaches between joints only where one carries the other.
+        """
+
+    def get_tendons_armature(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons)."""
+
+    def set_tendons_spring_range(
+        self, lower: Any, upper: Any, tendons_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Lengths between which the tendons' springs are slack [m, rad], ([n_envs,] n_tendons) each."""
+
+    def get_tendons_spring_range(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
+        """(lower, upper) lengths between which the springs are slack [m, rad], ([n_envs,] n_tendons) each."""
+
+    def set_tendons_frictionloss(self, frictionloss: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Dry friction along the tendons [N, N m], ([n_envs,] n_tendons), not negative.
+
+        Raises GenesisException, too, where the scene simulates no friction loss (`disable_constraint`, a disable flag).
+        """
+
+    def get_tendons_frictionloss(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Dry friction along the tendons [N, N m], ([n_envs,] n_tendons)."""
+
+    def set_tendons_friction_sol_params(
+        self, sol_params: Any, tendons_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Softness of the tendons' friction loss, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_tendons, 7); seven numbers stand for all tendons. MuJoCo's solreffriction and solimpfriction.
+        """
+
+    def get_tendons_friction_sol_params(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Softness of the tendons' friction loss, ([n_envs,] n_tendons, 7)."""
+
+    def set_tendons_limit(self, lower: Any, upper: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Least and greatest lengths of the tendons [m, rad], ([n_envs,] n_tendons) each, lower <= upper.
+
+        Raises GenesisException, too, for a tendon without limit: state a range in the model file.
+        """
+
+    def get_tendons_limit(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> tuple[Tensor, Tensor]:
+        """(lower, upper) lengths of the tendons [m, rad], ([n_envs,] n_tendons) each."""
+
+    def set_tendons_limit_sol_params(
+        self, sol_params: Any, tendons_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Softness of the tendons' limits, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_tendons, 7); seven numbers stand for all tendons. MuJoCo's solreflimit and solimplimit. Raises
+        GenesisException, too, for a tendon without limit.
+        """
+
+    def get_tendons_limit_sol_params(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Softness of the tendons' limits, ([n_envs,] n_tendons, 7)."""
+
+    def set_equalities_data(self, data: Any, equalities_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """What the equality constraints of the model file hold, MuJoCo's eq_data, ([n_envs,] n_equalities, 11).
+
+        Of a connect: the common point in the first body's frame and in the second's [m]. Of a weld: the point in the
+        second body's frame and in the first's [m], the pose (w, x, y, z) of the second body in the first's frame, and
+        how much the orientation weighs (torquescale). Of joints and tendons: five coefficients of the polynomial that
+        the first is of the second. Sites that a file names count as points of their bodies. Numbers that a kind has no
+        use for are kept as given.
+        """
+
+    def get_equalities_data(self, equalities_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """What the equality constraints hold, ([n_envs,] n_equalities, 11); see `set_equalities_data`."""
+
+    def set_equalities_sol_params(
+        self, sol_params: Any, equalities_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Softness of equality constraints, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_equalities, 7); seven numbers stand for all.
+        """
+
+    def get_equalities_sol_params(self, equalities_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Softness of the equality constraints, ([n_envs,] n_equalities, 7)."""
+
+    def set_dofs_invweight(self, invweight: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Inverse inertias by which constraints of the joints scale their softness, ([n_envs,] n_dofs).
+
+        Of limits, friction loss and equality [1/kg, 1/(kg m^2)]. MuJoCo's dof_invweight0. With
+        `RigidOptions(inverse_weights="follow")` they follow the parameters in force, and cannot be set.
+        """
+
+    def get_dofs_invweight(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Inverse inertias of the dofs as constraints feel them [1/kg, 1/(kg m^2)], ([n_envs,] n_dofs)."""
+
+    def set_links_invweight(self, invweight: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Inverse inertias by which contacts, connects and welds scale their softness, ([n_envs,] n_links, 2).
+
+        Of translation [1/kg] and of rotation [1/(kg m^2)]. MuJoCo's body_invweight0; see `set_dofs_invweight`.
+        """
+
+    def get_links_invweight(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Inverse inertias of the links as constraints feel them, ([n_envs,] n_links, 2)."""
+
+    def set_tendons_invweight(self, invweight: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Inverse inertias by which tendons' constraints scale their softness, ([n_envs,] n_tendons).
+
+        [1/kg, 1/(kg m^2)] MuJoCo's tendon_invweight0; see `set_dofs_invweight`.
+        """
+
+    def get_tendons_invweight(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Inverse inertias of the tendons as constraints feel them [1/kg, 1/(kg m^2)], ([n_envs,] n_tendons)."""
+
 class LinkAccessors(EntityPart):
     """Physical parameters of one link; see `EntityAccessors`."""
 

@@ -124,3 +124,13 @@ class EntityBase:
     def n_actuators(self) -> int:
         """How many actuators its model file defines."""
         return self._built("n_actuators").counts["actuators"]
+
+    @property
+    def n_tendons(self) -> int:
+        """How many tendons its model file defines."""
+        return self._built("n_tendons").counts["tendons"]
+
+    @property
+    def n_equalities(self) -> int:
+        """How many equality constraints its model file defines."""
+        return self._built("n_equalities").counts["equalities"]

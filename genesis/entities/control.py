@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
+from genesis import runtime
 from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
-from genesis.world.arguments import Selection, fit, plain_tensors, read_tensor, require_finite
+from genesis.errors import GenesisException
+from genesis.grad.tensor import Tensor
+from genesis.model.contact import is_disabled
+from genesis.world.arguments import Selection, fit, gather, plain_tensors, read_tensor, require_finite
 from genesis.world.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
 from genesis.world.wrench import WrenchPoint, apply_wrench
 
@@ -91,6 +96,36 @@ class Controller(EntityBase):
         value = _command_value(place, owner, "ctrl", ctrl, chosen.count, envs)
         if chosen.count:
             place.world.commands.set_actuators(place.ranges.actuator_start, chosen, envs, value)
+
+    def set_equalities_active(self, active: Any, equalities_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Whether equality constraints of the model file hold from the next step on, bool, ([n_envs,] n_equalities).
+
+        At the start, and after `scene.reset()`, as the file says. Raises GenesisException for values other than True
+        and False (or 1 and 0), and where the scene has equality constraints disabled.
+        """
+        method = "set_equalities_active"
+        place = self._built(method)
+        owner = place.owner(method)
+        if is_disabled(place.world.composed.mj_model, "EQUALITY"):
+            raise GenesisException(f"{owner}: equality constraints are not simulated in this scene.")
+        chosen = place.select(method, "equalities", equalities_idx_local, unique=True)
+        envs = place.select_envs(method, envs_idx, unique=True)
+        given = active.to(runtime.tc_float) if isinstance(active, torch.Tensor) else np.asarray(active, dtype=float)
+        value = place.read(method, "active", given, (chosen.count,), envs, scalar=True)
+        if bool(((value != 0) & (value != 1)).any()):
+            raise GenesisException(f"{owner}: `active` holds {value.flatten()[0].item():g}; expected True or False.")
+        columns = torch.as_tensor(place.starts["equalities"] + chosen.positions())
+        place.world.commands.set_equalities(columns, value.detach().to(torch.int32), envs)
+        place.world.observer.clear()
+
+    def get_equalities_active(self, equalities_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Whether equality constraints of the model file hold, bool, ([n_envs,] n_equalities)."""
+        method = "get_equalities_active"
+        place = self._built(method)
+        chosen = place.select(method, "equalities", equalities_idx_local, unique=False)
+        envs = place.select_envs(method, envs_idx, unique=False)
+        active = gather(place.world.commands.command.switches.eq_active, envs, chosen, place.starts["equalities"])
+        return place.world.wrap(active.bool())
 
     def apply_links_external_force(
         self,

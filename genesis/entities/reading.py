@@ -296,7 +296,8 @@ def _read_energy(place: Place, method: str, kind: int, envs_idx: Any) -> Tensor:
     observer, ranges = place.world.observer, place.ranges
     bodies = observer.get("body_energy")[:, ranges.link_start : ranges.link_end, kind].sum(1)
     dofs = observer.get("dof_energy")[:, ranges.dof_start : ranges.dof_end, kind].sum(1)
-    total = bodies + dofs
+    tendons = observer.get("ten_energy")[:, ranges.tendon_start : ranges.tendon_end, kind].sum(1)
+    total = bodies + dofs + tendons
     return place.world.wrap(total if envs is None else total.index_select(0, envs.tensor()))
 
 

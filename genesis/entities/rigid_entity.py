@@ -103,6 +103,16 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         return self._built("actuator_names").ranges.actuator_names
 
     @property
+    def tendon_names(self) -> tuple[str, ...]:
+        """Names of the tendons that its model file defines."""
+        return self._built("tendon_names").ranges.tendon_names
+
+    @property
+    def equality_names(self) -> tuple[str, ...]:
+        """Names of the equality constraints that its model file defines."""
+        return self._built("equality_names").ranges.equality_names
+
+    @property
     def base_link(self) -> RigidLink:
         """Its first link, whose pose is the entity's."""
         return self.links[0]

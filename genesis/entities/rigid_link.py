@@ -9,8 +9,9 @@ import numpy as np
 from genesis.entities.access import write_geoms
 from genesis.entities.accessors import LinkAccessors
 from genesis.entities.reading import read_body
+from genesis.entities.writing import place_mocap
 from genesis.errors import GenesisException
-from genesis.world.arguments import fit, read_tensor
+from genesis.world.arguments import fit, read_tensor, require_state
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS
 
 if TYPE_CHECKING:
@@ -77,6 +78,35 @@ class RigidLink(LinkAccessors):
     def get_ang(self, envs_idx: Any = None) -> Tensor:
         """Angular velocity [rad/s], world frame, ([n_envs,] 3)."""
         return read_body(self._built(), "get_links_ang", "xvel", slice(3, 6), self.idx + 1, envs_idx)
+
+    @property
+    def is_mocap(self) -> bool:
+        """Whether it is a mocap body of a model file: it is where `set_pos` and `set_quat` put it."""
+        return bool(self._built().world.model.indices["body_mocapid"][self.idx + 1] >= 0)
+
+    def set_pos(self, pos: Any, envs_idx: Any = None) -> None:
+        """Put a mocap link at a position [m], world frame, ([n_envs,] 3), with gradient; there it stays.
+
+        It has no velocity. Raises GenesisException for a link that is no mocap body: use `entity.set_pos`.
+        """
+        self._put("set_pos", "pos", pos, 3, envs_idx)
+
+    def set_quat(self, quat: Any, envs_idx: Any = None) -> None:
+        """Turn a mocap link (w, x, y, z), world frame, ([n_envs,] 4), any length but zero; as `set_pos`."""
+        self._put("set_quat", "quat", quat, 4, envs_idx)
+
+    def _put(self, method: str, argument: str, given: Any, count: int, envs_idx: Any) -> None:
+        place = self._built()
+        called = f"{self._name}.{method}"
+        if not self.is_mocap:
+            raise GenesisException(
+                f"{place.owner(called)}: this link is no mocap body; its pose follows from the joints. Use the "
+                f"entity's {method}() for the base, or set_qpos()."
+            )
+        envs = place.select_envs(called, envs_idx, unique=True)
+        value = place.shaped(called, argument, given, (count,), envs, scalar=False)
+        require_state(value, argument, place.owner(called))
+        place_mocap(place, self.idx + 1, called, argument, value, envs)
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from genesis.entities.accessors import SolverAccessors
 from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.world.arguments import select, select_envs
-from genesis.world.catalogue import CONSTRAINT_PARAMETERS
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS, WELD_SOL_PARAMS
 from genesis.world.contacts import contacts_of
+from genesis.world.welds import add_weld, delete_weld, welds
 from genesis.world.wrench import WrenchPoint, apply_wrench
 
 if TYPE_CHECKING:
@@ -141,6 +142,64 @@ class RigidSolver(SolverAccessors):
         if geoms_idx is not None and joints_idx is not None:
             raise GenesisException(f"{owner}: give `geoms_idx` or `joints_idx`, not both.")
         return world
+
+    # -- welds --------------------------------------------------------------------------------------------------------
+
+    def add_weld_constraint(self, link1_idx: int | RigidLink, link2_idx: int | RigidLink, envs_idx: Any = None) -> None:
+        """Weld two links (or their numbers, `link.idx`) as they are now, until `delete_weld_constraint`.
+
+        The pose of the second in the frame of the first is held from the next step on, in `envs_idx` (None: all), with
+        its gradient: what led to the pose at this moment is reached by what follows from the weld. It is soft as
+        `set_weld_sol_params` says, and released by `scene.reset()`.
+
+        Raises GenesisException for a link that is not of this scene, a link with itself, two links neither of which
+        can move, and where constraints are disabled.
+        """
+        owner = "rigid_solver.add_weld_constraint"
+        world = world_of(self._scene, owner)
+        one, two = self._link(owner, "link1_idx", link1_idx), self._link(owner, "link2_idx", link2_idx)
+        add_weld(world, owner, one, two, select_envs(world, envs_idx, owner, unique=True))
+
+    def delete_weld_constraint(
+        self, link1_idx: int | RigidLink, link2_idx: int | RigidLink, envs_idx: Any = None
+    ) -> None:
+        """Release two links that `add_weld_constraint` has welded, in `envs_idx` (None: all).
+
+        Raises GenesisException where they are not welded in any of these envs.
+        """
+        owner = "rigid_solver.delete_weld_constraint"
+        world = world_of(self._scene, owner)
+        one, two = self._link(owner, "link1_idx", link1_idx), self._link(owner, "link2_idx", link2_idx)
+        delete_weld(world, owner, one, two, select_envs(world, envs_idx, owner, unique=True))
+
+    def get_weld_constraints(self) -> list[tuple[int, int, int]]:
+        """(env, link1_idx, link2_idx) of each weld made at run time that holds now."""
+        return welds(world_of(self._scene, "rigid_solver.get_weld_constraints"))
+
+    def set_weld_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
+        """Softness of all welds made at run time, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7).
+
+        Without it MuJoCo's defaults, (0.02, 1, 0.9, 0.95, 0.001, 0.5, 2).
+        """
+        owner = "rigid_solver.set_weld_sol_params"
+        world = world_of(self._scene, owner)
+        access.write_scene_parameter(world, WELD_SOL_PARAMS, sol_params, envs_idx, owner)
+
+    def get_weld_sol_params(self, envs_idx: Any = None) -> Tensor:
+        """Softness of all welds made at run time, ([n_envs,] 7)."""
+        owner = "rigid_solver.get_weld_sol_params"
+        world = world_of(self._scene, owner)
+        return access.read_scene_parameter(world, WELD_SOL_PARAMS, envs_idx, owner)
+
+    def _link(self, owner: str, argument: str, given: Any) -> int:
+        """Number in the scene of a link, given as such or by its number."""
+        idx = getattr(given, "idx", given)
+        if hasattr(given, "idx") and not any(given is link for link in self.links):
+            raise GenesisException(f"{owner}: `{argument}` is {given!r}, which is no link of this scene.")
+        chosen = select(idx, self.n_links, argument, owner, unique=True).positions()
+        if len(chosen) != 1:
+            raise GenesisException(f"{owner}: `{argument}` names {len(chosen)} links; expected one.")
+        return int(chosen[0])
 
     # -- external forces ----------------------------------------------------------------------------------------------
 

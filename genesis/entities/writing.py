@@ -87,7 +87,8 @@ class StateWriter(EntityBase):
     def set_pos(self, pos: Any, envs_idx: Any = None, *, zero_velocity: bool = True) -> None:
         """Set the position of the base link [m], world frame, ([n_envs,] 3).
 
-        A free base: its three position qs. Any other base: the frame in which it sits in the world, which is the
+        A free base: its three position qs. A mocap base: where the command puts it, until it is put elsewhere or the
+        scene is reset. Any other base: the frame in which it sits in the world, which is the
         physical parameter `links_offset_pos` of the base link; the base's own joints, if it has any, act on top of
         it, and like every parameter it outlives `scene.reset()`. `zero_velocity`: also put the velocities of all the
         entity's dofs to zero.
@@ -122,6 +123,9 @@ def _set_base(
     envs = place.select_envs(method, envs_idx, unique=True)
     value = _state_value(place, method, argument, given, (count,), envs, scalar=False)
     parameter = PARAMETERS[f"links_offset_{argument}"]
+    if place.world.model.indices["body_mocapid"][place.ranges.link_start] >= 0:
+        place_mocap(place, place.ranges.link_start, method, argument, value, envs)
+        return
     if place.ranges.is_free:
         if argument == "quat":
             place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "base")
@@ -139,6 +143,19 @@ def _set_base(
         source=given,
     )
     place.world.set_state(_written(place, envs, None, zero_velocity))
+
+
+def place_mocap(
+    place: Place, body: int, method: str, argument: str, value: torch.Tensor, envs: Selection | None
+) -> None:
+    """Put a mocap body where `value` says: its "pos", (3,) or (envs, 3), or its "quat"."""
+    if argument == "quat":
+        parameter = PARAMETERS["links_offset_quat"]
+        place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the mocap link")
+    start = 7 * int(place.world.model.indices["body_mocapid"][body]) + (3 if argument == "quat" else 0)
+    rest = place.world.dynamics.at_rest("mocap")[start : start + value.shape[-1]]
+    place.world.commands.place_mocap(start, rest, envs, value)
+    place.world.observer.clear()
 
 
 def _written(

@@ -57,11 +57,17 @@ class EntityRange:
     actuator_end: int
     act_start: int
     act_end: int
+    tendon_start: int
+    tendon_end: int
+    equality_start: int
+    equality_end: int
     is_free: bool
     link_names: tuple[str, ...] = ()
     joint_names: tuple[str, ...] = ()
     geom_names: tuple[str, ...] = ()
     actuator_names: tuple[str, ...] = ()
+    tendon_names: tuple[str, ...] = ()
+    equality_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -472,7 +478,14 @@ def _compiler_message(message: str, entities: Sequence[EntitySpec]) -> str:
     return diagnostics.compiler_message(message.replace(f"'{entity.name}{SEPARATOR}", "'"), source)
 
 
-_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act")
+_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act", "tendon", "equality")
+
+
+def _accessors(m: mujoco.MjModel) -> tuple[tuple[str, Any], ...]:
+    return (
+        *(("link", m.body), ("joint", m.joint), ("geom", m.geom), ("actuator", m.actuator)),
+        *(("tendon", m.tendon), ("equality", m.equality)),
+    )
 
 
 def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]:
@@ -493,18 +506,22 @@ def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]
         while at["actuator"] < m.nactuator and m.actuator(at["actuator"]).name.startswith(prefix):
             at["act"] += max(int(m.actuator_actnum[at["actuator"]]), 0)
             at["actuator"] += 1
+        while at["tendon"] < m.ntendon and m.tendon(at["tendon"]).name.startswith(prefix):
+            at["tendon"] += 1
+        while at["equality"] < m.neq and m.equality(at["equality"]).name.startswith(prefix):
+            at["equality"] += 1
         if at["link"] == start["link"]:
             raise GenesisException(f"entity '{name}' has no links: the model has neither bodies nor geoms.")
         bounds: dict[str, Any] = {f"{kind}_start": start[kind] for kind in _RANGED}
         bounds |= {f"{kind}_end": at[kind] for kind in _RANGED}
         local_names: dict[str, Any] = {
             f"{kind}_names": tuple(accessor(index).name.removeprefix(prefix) for index in range(start[kind], at[kind]))
-            for kind, accessor in (("link", m.body), ("joint", m.joint), ("geom", m.geom), ("actuator", m.actuator))
+            for kind, accessor in _accessors(m)
         }
         first_joint = m.body_jntadr[start["link"]]
         is_free = bool(first_joint >= 0 and m.jnt_type[first_joint] == mujoco.mjtJoint.mjJNT_FREE)
         ranges.append(EntityRange(name, is_free=is_free, **bounds, **local_names))
-    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na)
+    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na, m.ntendon, m.neq)
     if tuple(at.values()) != tuple(int(total) for total in totals):
         raise GenesisException("MuJoCo's compiler did not keep the entities' parts together; please report this scene.")
     return ranges

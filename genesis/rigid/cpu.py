@@ -335,7 +335,7 @@ class CpuDynamics(Dynamics):
         keys = tuple(command.blocks)
         axes = _axes_of(state)
         switches = command.switches
-        full = self._full_switches(switches)
+        full = self.full_switches(switches)
         for program in programs:
             known = program.held
             if known[0] is not theta or known[1] is not switches:

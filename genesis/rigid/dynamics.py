@@ -141,7 +141,11 @@ class Dynamics(ABC):
         self._at_rest = {name: self._empty(width) for name, width in self._control_sizes.items()}
         self._at_rest["mocap"].copy_(torch.as_tensor(self.model.mocap_start.ravel()))
 
-    def _full_switches(self, switches: Switches) -> Switches:
+    def at_rest(self, name: str) -> torch.Tensor:
+        """A control field of an env where nobody commands it, (width,)."""
+        return self._at_rest[name]
+
+    def full_switches(self, switches: Switches) -> Switches:
         """For every equality constraint that there is; those that a command does not know of do not hold in it."""
         missing = self.model.neq - switches.eq_active.shape[-1]
         if not missing:

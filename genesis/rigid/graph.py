@@ -158,7 +158,7 @@ class GraphDynamics(Dynamics):
         shared = theta.shape[0] == 1 or theta.stride(0) == 0
         self._bind_theta(1 if shared else self.n_worlds)
         self._theta.copy_(theta[:1] if shared else theta)
-        for name, switch in zip(SWITCHES, self._full_switches(command.switches), strict=True):
+        for name, switch in zip(SWITCHES, self.full_switches(command.switches), strict=True):
             self._modes[name].copy_(switch)
         controls = self._controls(command, n_steps)
         for name in CONTROL_FIELDS:

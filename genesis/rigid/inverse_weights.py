@@ -18,6 +18,7 @@ import mujoco
 import numpy as np
 import torch
 
+from genesis.errors import GenesisException
 from genesis.model.arrays import Model
 
 # Fields of an observation at qpos0 that the function takes, in its order.
@@ -48,7 +49,13 @@ def inverse_weights(model: Model, theta: torch.Tensor, observed: list[torch.Tens
         return InverseWeights(
             theta.new_zeros((rows, 0)), theta.new_zeros((rows, model.nbody, 2)), theta.new_zeros((rows, model.ntendon))
         )
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(mass_matrix))
+    factor, failed = torch.linalg.cholesky_ex(mass_matrix)
+    if bool(failed.any()):
+        raise GenesisException(
+            "inverse_weights: the mass matrix at the start is not positive: a link or dof that moves has no mass, "
+            "inertia or armature."
+        )
+    inverse = torch.cholesky_inverse(factor)
     spec = model.theta_fields["body_mass"]
     mass = theta[:, spec.offset : spec.offset + spec.size]
     # bodies that only slide weigh what they weigh, whichever way they may go
@@ -73,6 +80,16 @@ def inverse_weights(model: Model, theta: torch.Tensor, observed: list[torch.Tens
     dofs = torch.as_tensor(model.indices["ten_dof"], dtype=torch.int64, device=theta.device)
     along = along.index_put((torch.arange(rows, device=theta.device)[:, None], tendon, dofs), tendon_rows)
     return InverseWeights(dof, body, ((along @ inverse) * along).sum(-1))
+
+
+def put(model: Model, theta: torch.Tensor, weights: InverseWeights) -> torch.Tensor:
+    """The parameters with these inverse weights in place of theirs."""
+    columns, values = [], []
+    for name, value in zip(("dof_invweight0", "body_invweight0", "tendon_invweight0"), weights, strict=True):
+        spec = model.theta_fields[name]
+        columns.append(torch.arange(spec.offset, spec.offset + spec.size, device=theta.device))
+        values.append(value.flatten(1))
+    return theta.index_copy(1, torch.cat(columns), torch.cat(values, 1))
 
 
 def _averages(m: mujoco.MjModel) -> torch.Tensor:

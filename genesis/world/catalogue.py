@@ -24,7 +24,7 @@ SOL_PARAMS = "timeconst, dampratio, dmin, dmax, width, mid, power"
 SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
 
 # What a scene must simulate for a parameter to be set.
-LIMITS, FRICTION_LOSS = "limits", "friction loss"
+LIMITS, FRICTION_LOSS, EQUALITY, TENDON_LIMITS = "limits", "friction loss", "equality", "limits of tendons"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Entry:
         finite: infinite numbers are refused
         first: its first number in a row of the field
         rest: field that holds what the row of ``field`` has no room for
-        requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, or nothing
+        requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, `EQUALITY`,
+            `TENDON_LIMITS`, or nothing
         one_for_all: one item stands for all elements
         as_ends: set as `lower` and `upper`, and read as a pair of them
         argument: what its setter calls the value; without it, the name without the axis
@@ -561,7 +562,206 @@ CONSTRAINT_PARAMETERS = _by_name(
         ),
     ),
 )
-ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS}
+# Of tendons and of equality constraints, and the inverse inertias that all constraints feel.
+COUPLING_PARAMETERS = _by_name(
+    Entry(
+        "tendons_stiffness",
+        "tendon_stiffness",
+        "tendons",
+        (),
+        "N/m, N m/rad",
+        "spring of the tendon, outside of its spring range",
+        setter="Stiffness of the tendons' springs [N/m, N m/rad], ([n_envs,] n_tendons).",
+        getter="Stiffness of the tendons' springs [N/m, N m/rad], ([n_envs,] n_tendons).",
+    ),
+    Entry(
+        "tendons_damping",
+        "tendon_damping",
+        "tendons",
+        (),
+        "N s/m, N m s/rad",
+        "viscous damping along the tendon",
+        check_not_negative,
+        setter="Viscous damping along the tendons [N s/m, N m s/rad], ([n_envs,] n_tendons), not negative.",
+        getter="Viscous damping along the tendons [N s/m, N m s/rad], ([n_envs,] n_tendons).",
+    ),
+    Entry(
+        "tendons_armature",
+        "tendon_armature",
+        "tendons",
+        (),
+        "kg, kg m^2",
+        "inertia against a change of the tendon's length",
+        check_not_negative,
+        setter="""Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons), not negative.
+
+        As in MuJoCo it reaches between joints only where one carries the other.
+        """,
+        getter="Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons).",
+    ),
+    Entry(
+        "tendons_spring_range",
+        "tendon_lengthspring",
+        "tendons",
+        (2,),
+        "m, rad",
+        "(lower, upper) length between which the spring is slack",
+        check_range,
+        as_ends=True,
+        setter="Lengths between which the tendons' springs are slack [m, rad], ([n_envs,] n_tendons) each.",
+        getter="(lower, upper) lengths between which the springs are slack [m, rad], ([n_envs,] n_tendons) each.",
+    ),
+    Entry(
+        "tendons_frictionloss",
+        "tendon_frictionloss",
+        "tendons",
+        (),
+        "N, N m",
+        "dry friction along the tendon",
+        check_not_negative,
+        requires=FRICTION_LOSS,
+        setter="""Dry friction along the tendons [N, N m], ([n_envs,] n_tendons), not negative.
+
+        Raises GenesisException, too, where the scene simulates no friction loss (`disable_constraint`, a disable flag).
+        """,
+        getter="Dry friction along the tendons [N, N m], ([n_envs,] n_tendons).",
+    ),
+    Entry(
+        "tendons_friction_sol_params",
+        "tendon_solref_fri",
+        "tendons",
+        (7,),
+        SOL_UNITS,
+        f"of the tendon's friction loss: {SOL_PARAMS}",
+        check_sol_params,
+        rest="tendon_solimp_fri",
+        requires=FRICTION_LOSS,
+        one_for_all=True,
+        argument="sol_params",
+        setter="""
+        Softness of the tendons' friction loss, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_tendons, 7); seven numbers stand for all tendons. MuJoCo's solreffriction and solimpfriction.
+        """,
+        getter="Softness of the tendons' friction loss, ([n_envs,] n_tendons, 7).",
+    ),
+    Entry(
+        "tendons_limit",
+        "tendon_range",
+        "tendons",
+        (2,),
+        "m, rad",
+        "(lower, upper) length of the tendon",
+        check_range,
+        requires=TENDON_LIMITS,
+        as_ends=True,
+        setter="""Least and greatest lengths of the tendons [m, rad], ([n_envs,] n_tendons) each, lower <= upper.
+
+        Raises GenesisException, too, for a tendon without limit: state a range in the model file.
+        """,
+        getter="(lower, upper) lengths of the tendons [m, rad], ([n_envs,] n_tendons) each.",
+    ),
+    Entry(
+        "tendons_limit_sol_params",
+        "tendon_solref_lim",
+        "tendons",
+        (7,),
+        SOL_UNITS,
+        f"of the tendon's limits: {SOL_PARAMS}",
+        check_sol_params,
+        rest="tendon_solimp_lim",
+        requires=TENDON_LIMITS,
+        one_for_all=True,
+        argument="sol_params",
+        setter="""Softness of the tendons' limits, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_tendons, 7); seven numbers stand for all tendons. MuJoCo's solreflimit and solimplimit. Raises
+        GenesisException, too, for a tendon without limit.
+        """,
+        getter="Softness of the tendons' limits, ([n_envs,] n_tendons, 7).",
+    ),
+    Entry(
+        "equalities_data",
+        "eq_data",
+        "equalities",
+        (11,),
+        "m, 1",
+        "MuJoCo's eq_data: anchors, relative pose and torquescale, or the coefficients of a polynomial",
+        requires=EQUALITY,
+        setter="""What the equality constraints of the model file hold, MuJoCo's eq_data, ([n_envs,] n_equalities, 11).
+
+        Of a connect: the common point in the first body's frame and in the second's [m]. Of a weld: the point in the
+        second body's frame and in the first's [m], the pose (w, x, y, z) of the second body in the first's frame, and
+        how much the orientation weighs (torquescale). Of joints and tendons: five coefficients of the polynomial that
+        the first is of the second. Sites that a file names count as points of their bodies. Numbers that a kind has no
+        use for are kept as given.
+        """,
+        getter="What the equality constraints hold, ([n_envs,] n_equalities, 11); see `set_equalities_data`.",
+    ),
+    Entry(
+        "equalities_sol_params",
+        "eq_solref",
+        "equalities",
+        (7,),
+        SOL_UNITS,
+        f"of the equality constraint: {SOL_PARAMS}",
+        check_sol_params,
+        rest="eq_solimp",
+        requires=EQUALITY,
+        one_for_all=True,
+        setter="""Softness of equality constraints, (timeconst, dampratio, dmin, dmax, width, mid, power).
+
+        ([n_envs,] n_equalities, 7); seven numbers stand for all.
+        """,
+        getter="Softness of the equality constraints, ([n_envs,] n_equalities, 7).",
+    ),
+    Entry(
+        "dofs_invweight",
+        "dof_invweight0",
+        "dofs",
+        (),
+        "1/kg, 1/(kg m^2)",
+        "inverse inertia by which the softness of the dof's constraints is scaled",
+        check_not_negative,
+        setter="""
+        Inverse inertias by which constraints of the joints scale their softness, ([n_envs,] n_dofs).
+
+        Of limits, friction loss and equality [1/kg, 1/(kg m^2)]. MuJoCo's dof_invweight0. With
+        `RigidOptions(inverse_weights="follow")` they follow the parameters in force, and cannot be set.
+        """,
+        getter="Inverse inertias of the dofs as constraints feel them [1/kg, 1/(kg m^2)], ([n_envs,] n_dofs).",
+    ),
+    Entry(
+        "links_invweight",
+        "body_invweight0",
+        "links",
+        (2,),
+        "1/kg, 1/(kg m^2)",
+        "inverse inertias (translation, rotation) by which the softness of the link's constraints is scaled",
+        check_not_negative_vector,
+        setter="""Inverse inertias by which contacts, connects and welds scale their softness, ([n_envs,] n_links, 2).
+
+        Of translation [1/kg] and of rotation [1/(kg m^2)]. MuJoCo's body_invweight0; see `set_dofs_invweight`.
+        """,
+        getter="Inverse inertias of the links as constraints feel them, ([n_envs,] n_links, 2).",
+    ),
+    Entry(
+        "tendons_invweight",
+        "tendon_invweight0",
+        "tendons",
+        (),
+        "1/kg, 1/(kg m^2)",
+        "inverse inertia by which the softness of the tendon's constraints is scaled",
+        check_not_negative,
+        setter="""Inverse inertias by which tendons' constraints scale their softness, ([n_envs,] n_tendons).
+
+        [1/kg, 1/(kg m^2)] MuJoCo's tendon_invweight0; see `set_dofs_invweight`.
+        """,
+        getter="Inverse inertias of the tendons as constraints feel them [1/kg, 1/(kg m^2)], ([n_envs,] n_tendons).",
+    ),
+)
+ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS, **COUPLING_PARAMETERS}
+INVERSE_WEIGHTS = ("dofs_invweight", "links_invweight", "tendons_invweight")
 
 # Of the contact pairs that model files define explicitly.
 PAIR_PARAMETERS = _by_name(
@@ -605,3 +805,14 @@ PAIR_PARAMETERS = _by_name(
 )
 
 GRAVITY = Entry("gravity", "gravity", "scene", (3,), "m/s^2", "acceleration of gravity, world frame")
+WELD_SOL_PARAMS = Entry(
+    "weld_sol_params",
+    "weld_solref",
+    "scene",
+    (7,),
+    SOL_UNITS,
+    f"of the welds that are made at run time: {SOL_PARAMS}",
+    check_sol_params,
+    rest="weld_solimp",
+)
+SCENE_PARAMETERS = (GRAVITY, WELD_SOL_PARAMS)

@@ -24,16 +24,17 @@ import torch
 from genesis import files, runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
-from genesis.rigid.command import CONTROL_FIELDS, Switches
+from genesis.rigid.command import Switches
+from genesis.rigid.workspace import WELD_WIDTH, control_sizes
 from genesis.world.arguments import plain_tensors, select_range
-from genesis.world.catalogue import ENTITY_PARAMETERS, GRAVITY, PAIR_PARAMETERS, Entry
+from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
 
 if TYPE_CHECKING:
     from genesis.world.world import World
 
 MAGIC = b"genesis-checkpoint\n"
-VERSION = 2
+VERSION = 3
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _TYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"), "i4": np.dtype("<i4")}
 # Two builds of the same files differ by rounding only (another processor, another release of the compiler).
@@ -59,16 +60,17 @@ def save_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
     and when the file cannot be written: see `files.write_atomically`.
     """
     command = world.commands.command
+    switches = world.dynamics.full_switches(command.switches)
     arrays = {
         "model": model_numbers(world),
         "state": _numpy(world.read_state()),
         "theta": _numpy(world.theta.packed()),
-        **{name: _numpy(switch) for name, switch in zip(_SWITCHES, command.switches, strict=True)},
+        **{name: _numpy(switch) for name, switch in zip(_SWITCHES, switches, strict=True)},
         "solution": _numpy(world.dynamics.no_solution() if world.solution is None else world.solution),
         **{f"{field}@{start}": _numpy(value) for (field, start), value in command.blocks.items()},
     }
     try:
-        _check_arrays(world, arrays)
+        _check_arrays(world, arrays, world.model.nweld)
     except _Unfit as why:
         raise GenesisException(
             f"save_checkpoint: the scene cannot be saved at step {world.cur_step}: {why} A checkpoint of it could not "
@@ -78,6 +80,7 @@ def save_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
         "version": VERSION,
         **_description(world),
         "cur_step": world.cur_step,
+        "weld_pairs": [list(pair) for pair in world.model.weld_pairs],
         "arrays": [[name, array.dtype.str[1:], list(array.shape)] for name, array in arrays.items()],
     }
     text = json.dumps(header).encode()
@@ -103,13 +106,15 @@ def load_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
         raise GenesisException(
             f"Checkpoint '{path}' is of another scene: the numbers of its model differ from this scene's."
         )
+    pairs = _weld_pairs(world, path, header)
     try:
-        blocks = _check_arrays(world, arrays)
+        blocks = _check_arrays(world, arrays, len(pairs))
     except _Unfit as why:
         raise GenesisException(f"Checkpoint '{path}' is damaged: {why} Save it anew with save_checkpoint().") from None
     with plain_tensors():
         state, theta, *switches, solution = (_tensor(arrays[name]) for name in _ENTRIES)
         commanded = {key: _tensor(values) for key, values in blocks.items()}
+        switches[-1], commanded = _welds_of(world, pairs, switches[-1], commanded)
         world.restore(state, theta, Switches(*switches), commanded, solution, header["cur_step"])
 
 
@@ -218,7 +223,40 @@ class _Unfit(Exception):
     """What is wrong with the arrays of a checkpoint."""
 
 
-def _check_arrays(world: World, arrays: dict[str, np.ndarray]) -> dict[tuple[str, int], np.ndarray]:
+def _weld_pairs(world: World, path: Any, header: dict[str, Any]) -> list[tuple[int, int]]:
+    """Bodies of the welds that were made at run time."""
+    given: Any = header.get("weld_pairs")
+    bodies = range(world.model.nbody)
+    fits = isinstance(given, list) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(type(body) is int and body in bodies for body in pair)
+        and pair[0] != pair[1]
+        and any(world.model.dof_chain(body) for body in pair)
+        for pair in given
+    )
+    if not fits or len({tuple(pair) for pair in given}) != len(given):
+        raise GenesisException(f"Checkpoint '{path}' is damaged: its welds are {_shown(given)}.")
+    return [(pair[0], pair[1]) for pair in given]
+
+
+def _welds_of(
+    world: World, pairs: list[tuple[int, int]], active: torch.Tensor, blocks: dict[tuple[str, int], torch.Tensor]
+) -> tuple[torch.Tensor, dict[tuple[str, int], torch.Tensor]]:
+    """Switches of equality constraints, and blocks, by the numbers that the welds of `pairs` have in this world."""
+    numbers = [world.dynamics.require_weld(*pair) for pair in pairs]
+    fixed = int(world.composed.mj_model.neq)
+    switched = torch.nn.functional.pad(active[:, :fixed], (0, world.model.nweld))
+    for k, number in enumerate(numbers):
+        switched[:, fixed + number] = active[:, fixed + k]
+    moved = {
+        (field, WELD_WIDTH * numbers[start // WELD_WIDTH] if field == "weld" else start): block
+        for (field, start), block in blocks.items()
+    }
+    return switched, moved
+
+
+def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> dict[tuple[str, int], np.ndarray]:
     """The blocks of the command, by field and first column; raises _Unfit unless everything fits the scene.
 
     Native code reads what a checkpoint holds as it is, without looking again: hence types and shapes are exact.
@@ -229,7 +267,7 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray]) -> dict[tuple[str
         "theta": {(1, ntheta), (n, ntheta)},
         "mode": {(n, world.nv)},
         "actuators_on": {(n, world.dynamics.nu)},
-        "eq_active": {(n, world.model.neq)},
+        "eq_active": {(n, int(world.composed.mj_model.neq) + n_welds)},
         "solution": {(n, 0), (n, world.dynamics.largest_solution)},
     }
     real = np.dtype(runtime.np_float).newbyteorder("<")
@@ -249,7 +287,7 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray]) -> dict[tuple[str
         raise _Unfit("the constraint solver's solution holds numbers that are not finite (NaN or infinite).")
     _check_state(world, arrays["state"])
     _check_theta(world, arrays["theta"], arrays["model"][:ntheta].astype(real))
-    return _check_blocks(world, arrays, mode, on)
+    return _check_blocks(world, arrays, mode, on, control_sizes(world.model) | {"weld": WELD_WIDTH * n_welds})
 
 
 def _check_state(world: World, state: np.ndarray) -> None:
@@ -272,7 +310,7 @@ def _check_theta(world: World, theta: np.ndarray, default: np.ndarray) -> None:
     """Raises _Unfit for parameters that are neither those of the model nor what a setter takes."""
     if np.isnan(theta).any():
         raise _Unfit("its parameters hold numbers that are not finite (NaN).")
-    for parameter in (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), GRAVITY):
+    for parameter in (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), *SCENE_PARAMETERS):
         count = 1 if parameter.axis == "scene" else world.model.theta_fields[parameter.field].shape[0]
         if not count:
             continue
@@ -300,14 +338,14 @@ def _impossible(parameter: Entry, values: np.ndarray) -> str | None:
 
 
 def _check_blocks(
-    world: World, arrays: dict[str, np.ndarray], mode: np.ndarray, on: np.ndarray
+    world: World, arrays: dict[str, np.ndarray], mode: np.ndarray, on: np.ndarray, sizes: dict[str, int]
 ) -> dict[tuple[str, int], np.ndarray]:
     blocks = {
-        _block_key(world, name, values): values for name, values in arrays.items() if name not in ("model", *_ENTRIES)
+        _block_key(world, name, values, sizes): values
+        for name, values in arrays.items()
+        if name not in ("model", *_ENTRIES)
     }
-    dynamics = world.dynamics
-    widths = {"ctrl": dynamics.nu, "xfrc": 6 * dynamics.nbody}
-    covered = {field: np.zeros(widths.get(field, world.nv), dtype=bool) for field in CONTROL_FIELDS}
+    covered = {field: np.zeros(width, dtype=bool) for field, width in sizes.items()}
     for (field, start), values in blocks.items():
         columns = covered[field][start : start + values.shape[-1]]
         if columns.any():
@@ -328,12 +366,12 @@ def _check_blocks(
     return blocks
 
 
-def _block_key(world: World, name: str, values: np.ndarray) -> tuple[str, int]:
+def _block_key(world: World, name: str, values: np.ndarray, sizes: dict[str, int]) -> tuple[str, int]:
     """Where a block of the command goes; raises _Unfit for one that this scene's command cannot have."""
     field, _, start = name.partition("@")
-    width = {"ctrl": world.dynamics.nu, "xfrc": 6 * world.dynamics.nbody}.get(field, world.nv)
+    width = sizes.get(field, 0)
     fits = (
-        field in CONTROL_FIELDS
+        width > 0
         and _COLUMN.fullmatch(start)
         and values.ndim in (1, 2)
         and (values.ndim == 1 or values.shape[0] == world.dynamics.n_worlds)
@@ -350,6 +388,10 @@ def _is_of_one_entity(world: World, field: str, start: int, end: int) -> bool:
     """Whether columns of a field can be a block: `CommandBuffer` writes those of an entity, or wrenches of links."""
     if field == "xfrc":
         return start % 6 == end % 6 == 0 and start >= 6  # none of the world
+    if field == "mocap":
+        return (start % 7, end - start) in ((0, 3), (3, 4))  # a position or a quaternion
+    if field == "weld":
+        return start % WELD_WIDTH == 0 and end - start == WELD_WIDTH
     if field == "ctrl":
         ranges = [(place.actuator_start, place.actuator_end) for place in world.composed.entities]
     else:

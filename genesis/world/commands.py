@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genesis import runtime
-from genesis.rigid.command import Command, Switches
+from genesis.rigid.command import POSE_FIELDS, Command, Switches
 from genesis.world.arguments import Selection, kept, scatter, select_range
 
 # Switches.mode of a dof.
@@ -36,9 +36,11 @@ Blocks = dict[tuple[str, int], torch.Tensor]
 class CommandBuffer:
     """Builds the scene's ``Command`` from the parts that entities give."""
 
-    def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor) -> None:
-        """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32."""
+    def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
+        """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32; `mocap`: the
+        poses of the mocap bodies at the start, (7 nmocap,)."""
         self._n_worlds = n_worlds
+        self._mocap_at_rest = mocap
         self._at_rest = Switches(
             torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device),
             torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device),
@@ -48,8 +50,8 @@ class CommandBuffer:
 
     def clear(self) -> None:
         """No command at all, as at build."""
-        self.idle = Command(self._at_rest)
-        self.command = self.idle
+        self._idle = Command(self._at_rest)
+        self.command = self._idle
         self._uniform: dict[tuple[int, int], int] = {}  # (first dof, count) -> the one mode that all of it is in
         self._actuators_known_on: set[tuple[int, int]] = set()
         self._has_wrench = False
@@ -61,6 +63,9 @@ class CommandBuffer:
         for (field, start), value in self.command.blocks.items():
             if field == "xfrc":
                 value = value.expand(self._n_worlds, -1).index_fill(0, rows, 0.0)
+            if field == "mocap":
+                rest = self._mocap_at_rest[start : start + value.shape[-1]]
+                value = value.expand(self._n_worlds, -1).index_copy(0, rows, rest.expand(len(rows), -1))
             blocks[field, start] = value
         mode, on, active = self.command.switches
         known = self._at_rest.eq_active
@@ -99,6 +104,16 @@ class CommandBuffer:
             blocks = {key: kept(block) for key, block in command.blocks.items()}
             command = Command(Switches(*(kept(switch) for switch in command.switches)), blocks)
         self._command = command
+
+    @property
+    def idle(self) -> Command:
+        """No command but those that say where something is: what positions and velocities are observed under."""
+        blocks = self._command.blocks
+        poses = {key: block for key, block in blocks.items() if key[0] in POSE_FIELDS} if blocks else {}
+        known = self._idle.blocks
+        if len(poses) != len(known) or any(known.get(key) is not block for key, block in poses.items()):
+            self._idle = Command(self._at_rest, poses)
+        return self._idle
 
     @property
     def has_wrench(self) -> bool:
@@ -194,6 +209,40 @@ class CommandBuffer:
             if key is not None:
                 self._actuators_known_on.add(key)
         self.command = Command(self.command.switches._replace(actuators_on=on), blocks)
+
+    # -- where something is, and what holds ---------------------------------------------------------------------------
+
+    def place_mocap(self, start: int, rest: torch.Tensor, envs: Selection | None, value: torch.Tensor) -> None:
+        """Put numbers of a mocap body's pose, from column `start` on: (n,) or (envs, n); `rest`: as in the file."""
+        self._set_pose("mocap", start, rest, envs, value)
+
+    def hold(self, number: int, column: int, held: torch.Tensor, envs: Selection | None) -> None:
+        """Weld number `number`, whose switch is `column`, holds what is `held`, (n_worlds, n), in `envs`."""
+        value = held if envs is None else held.index_select(0, envs.tensor())
+        self._set_pose("weld", number * held.shape[-1], held.new_zeros(held.shape[-1]), envs, value)
+        self.set_equalities(torch.tensor([column]), torch.ones(1, dtype=torch.int32), envs)
+
+    def _set_pose(
+        self, field: str, start: int, rest: torch.Tensor, envs: Selection | None, value: torch.Tensor
+    ) -> None:
+        blocks = dict(self.command.blocks)
+        if envs is not None:
+            known = blocks.get((field, start), rest)
+            rows = known.expand(self._n_worlds, -1)
+            value = rows.index_copy(0, envs.tensor(), value.expand(envs.count, -1))
+        blocks[field, start] = value
+        self.command = Command(self.command.switches, blocks)
+
+    def set_equalities(self, columns: torch.Tensor, active: torch.Tensor, envs: Selection | None) -> None:
+        """Whether equality constraints hold: `active`, (n,) or (envs, n) int32, of the `columns`, (n,) int64."""
+        switches = self.command.switches
+        known = switches.eq_active
+        missing = int(columns.max()) + 1 - known.shape[1] if len(columns) else 0
+        changed = torch.nn.functional.pad(known, (0, max(missing, 0)))
+        rows = torch.arange(self._n_worlds) if envs is None else envs.tensor()
+        columns, active, rows = (x.to(known.device) for x in (columns, active, rows))
+        changed[rows[:, None], columns] = active.to(torch.int32)
+        self.command = Command(switches._replace(eq_active=changed), self.command.blocks)
 
     # -- external wrenches --------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Quantities that one autograd node serves together: who reads one of a group usually reads the others.
 POSE = ("xpos", "xquat", "xipos", "xvel")
-ENERGY = ("body_energy", "dof_energy")
+ENERGY = ("body_energy", "dof_energy", "ten_energy")
 FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 # The last two without gradient: how many contacts there are (N,), and the pair of each (N, nconmax).
 CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")

@@ -24,7 +24,7 @@ import torch
 from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
-from genesis.world.catalogue import CONSTRAINT_PARAMETERS, Entry
+from genesis.world.catalogue import Entry
 
 if TYPE_CHECKING:
     from genesis.model.arrays import Model
@@ -249,12 +249,24 @@ class Theta:
         world: whose envs they are for
         model: which field lies where in a row
         when_changed: called after every change
+        follow: makes of theta one in which those numbers follow that are functions of the others
+
+    Attributes:
+        follows: whether there are such numbers
     """
 
-    def __init__(self, world: Recipient, model: Model, when_changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        world: Recipient,
+        model: Model,
+        when_changed: Callable[[], None],
+        follow: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         self._world = world
         self._model = model
         self._when_changed = when_changed
+        self._follow = follow
+        self.follows = follow is not None
         self._n_worlds = max(world.n_envs, 1)
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
@@ -269,6 +281,8 @@ class Theta:
             # The graph of a parameter must not depend on the mode in which theta is first asked for.
             with torch.inference_mode(False), torch.enable_grad():
                 self._packed = self._pack(self._base, self._parts)
+                if self._follow is not None:
+                    self._packed = self._follow(self._packed)
             self._forget_after_backward(self._packed)
         return self._packed
 
@@ -422,10 +436,12 @@ class Theta:
         self._changed()
 
     def has_friction_loss(self) -> bool:
-        """Whether any dof of any env has friction loss, and the model simulates it."""
-        field = self._model.theta_fields[CONSTRAINT_PARAMETERS["dofs_frictionloss"].field]
-        values = self.packed().detach()[:, field.offset : field.offset + field.size]
-        return bool(self._model.indices["frictionloss_on"][0]) and bool((values > 0).any())
+        """Whether any dof or tendon of any env has friction loss, and the model simulates it."""
+        if not self._model.indices["frictionloss_on"][0]:
+            return False
+        fields = [self._model.theta_fields[name] for name in ("dof_frictionloss", "tendon_frictionloss")]
+        theta = self.packed().detach()
+        return any(bool((theta[:, field.offset : field.offset + field.size] > 0).any()) for field in fields)
 
     def refresh(self) -> None:
         """Build the graph between the given tensors and theta anew: a backward pass may have freed the old one."""

@@ -21,10 +21,13 @@ from genesis.grad import bridge, rollout
 from genesis.grad.tensor import Label, Tensor
 from genesis.model.arrays import Model
 from genesis.model.compose import Composed, EntitySpec, compose
+from genesis.rigid import inverse_weights
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.constraint import kinds
 from genesis.rigid.cpu import CpuDynamics
 from genesis.rigid.door import refuse_transforms
 from genesis.rigid.graph import GraphDynamics
+from genesis.rigid.workspace import switch_sizes
 from genesis.world.arguments import Selection, kept, plain_tensors, scatter, select_range
 from genesis.world.commands import Blocks, CommandBuffer
 from genesis.world.layout import dof_layout
@@ -33,7 +36,6 @@ from genesis.world.theta import Theta
 
 if TYPE_CHECKING:
     from genesis.options import RigidOptions, SimOptions
-    from genesis.rigid.command import Command, Switches
     from genesis.rigid.dynamics import Dynamics
 
 
@@ -69,6 +71,7 @@ class World:
         dynamics: Dynamics,
         n_envs: int,
         sim_options: SimOptions,
+        follows: bool = False,
     ) -> None:
         self.composed, self.model, self.dynamics = composed, model, dynamics
         self.n_envs, self.n_worlds = n_envs, max(n_envs, 1)
@@ -95,11 +98,27 @@ class World:
             model.nv,
             model.nu,
             torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=runtime.device),
+            dynamics.at_rest("mocap"),
         )
         self.observer = Observer(self)
-        self.theta = Theta(self, model, self.observer.clear)
+        self.theta = Theta(self, model, self.observer.clear, self._follow if follows else None)
         self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
         self._warned_of_dropped_graph = False
+        self._at_start: Dynamics | None = None  # what observes the model at its start, for the inverse weights
+
+    def _follow(self, theta: torch.Tensor) -> torch.Tensor:
+        """Parameters (P, ntheta) with the inverse weights that follow from them, with gradient."""
+        model, rows = self.model, theta.shape[0]
+        if self._at_start is None or self._at_start.n_worlds != rows:
+            self._at_start = self.dynamics.resized(rows)
+        switches = (
+            torch.zeros((rows, n), dtype=torch.int32, device=theta.device) for n in switch_sizes(model).values()
+        )
+        command, state = Command(Switches(*switches)), self.start[:1].expand(rows, -1).contiguous()
+        observed = bridge.observe(
+            self._at_start, inverse_weights.OBSERVED, state, theta, command, None, theta.requires_grad
+        )
+        return inverse_weights.put(model, theta, inverse_weights.inverse_weights(model, theta, list(observed)))
 
     # -- running it ---------------------------------------------------------------------------------------------------
 
@@ -265,7 +284,7 @@ def build_world(
         dynamics = CpuDynamics(model, n_worlds, device, substeps, clip, runtime.num_threads)
     else:
         dynamics = GraphDynamics(model, n_worlds, device, substeps, clip)
-    return World(scene, composed, model, dynamics, n_envs, sim_options)
+    return World(scene, composed, model, dynamics, n_envs, sim_options, rigid_options.inverse_weights == "follow")
 
 
 def _fingerprint(composed: Composed, model: Model) -> str:
