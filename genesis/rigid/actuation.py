@@ -16,6 +16,7 @@ from genesis.math.spatial import (
     quat_sub,
     spatial,
 )
+from genesis.rigid.groups import Activations, ActuatorForces, ActuatorLaw, Moments, Sites
 from genesis.rigid.kinematics import BALL, FREE, read_quat, read_vec3
 from genesis.types import real, taped, vec3, vec4, vec6
 
@@ -124,10 +125,7 @@ def command(
 @taped
 def transmission(
     actuator_trnkind: wp.array(dtype=int),
-    actuator_site: wp.array2d(dtype=int),
-    site_bodyid: wp.array(dtype=int),
-    site_pos: wp.array2d(dtype=real),
-    site_quat: wp.array2d(dtype=real),
+    sites: Sites,
     moment_dof: wp.array(dtype=int),
     moment_dof_adr: wp.array(dtype=int),
     moment_qpos: wp.array(dtype=int),
@@ -170,30 +168,37 @@ def transmission(
                 actuator_moment[w, start + k] = push[k]
                 actuator_moment[w, start + 3 + k] = torque[k]
         else:
-            site = actuator_site[u, 0]
-            reference = actuator_site[u, 1]
-            body = site_bodyid[site]
+            site = sites.actuator_site[u, 0]
+            reference = sites.actuator_site[u, 1]
+            body = sites.site_bodyid[site]
             place = xpos[w, body] + quat_rotate(
-                xquat[w, body], vec3(site_pos[site, 0], site_pos[site, 1], site_pos[site, 2])
+                xquat[w, body], vec3(sites.site_pos[site, 0], sites.site_pos[site, 1], sites.site_pos[site, 2])
             )
             turned = quat_mul(
-                xquat[w, body], vec4(site_quat[site, 0], site_quat[site, 1], site_quat[site, 2], site_quat[site, 3])
+                xquat[w, body],
+                vec4(
+                    sites.site_quat[site, 0],
+                    sites.site_quat[site, 1],
+                    sites.site_quat[site, 2],
+                    sites.site_quat[site, 3],
+                ),
             )
             frame = turned
             origin = place
             ref_point = xref[w, body]
             if reference >= 0:
-                other = site_bodyid[reference]
+                other = sites.site_bodyid[reference]
                 origin = xpos[w, other] + quat_rotate(
-                    xquat[w, other], vec3(site_pos[reference, 0], site_pos[reference, 1], site_pos[reference, 2])
+                    xquat[w, other],
+                    vec3(sites.site_pos[reference, 0], sites.site_pos[reference, 1], sites.site_pos[reference, 2]),
                 )
                 frame = quat_mul(
                     xquat[w, other],
                     vec4(
-                        site_quat[reference, 0],
-                        site_quat[reference, 1],
-                        site_quat[reference, 2],
-                        site_quat[reference, 3],
+                        sites.site_quat[reference, 0],
+                        sites.site_quat[reference, 1],
+                        sites.site_quat[reference, 2],
+                        sites.site_quat[reference, 3],
                     ),
                 )
                 ref_point = xref[w, other]
@@ -247,40 +252,14 @@ def limited_force(
 
 @taped
 def actuator_forces(
-    actuator_enabled: wp.array(dtype=int),
-    actuator_on: wp.array2d(dtype=int),
-    actuator_dyntype: wp.array(dtype=int),
-    actuator_gaintype: wp.array(dtype=int),
-    actuator_biastype: wp.array(dtype=int),
-    actuator_actadr: wp.array(dtype=int),
-    actuator_actearly: wp.array(dtype=int),
-    actuator_actlimited: wp.array(dtype=int),
-    actuator_actrange: wp.array2d(dtype=real),
-    actuator_ctrllimited: wp.array(dtype=int),
-    actuator_ctrlrange: wp.array2d(dtype=real),
-    actuator_forcelimited: wp.array(dtype=int),
-    actuator_forcerange: wp.array2d(dtype=real),
-    actuator_limited_tendon: wp.array(dtype=int),
-    tendon_actfrcrange: wp.array2d(dtype=real),
-    moment_dof: wp.array(dtype=int),
-    moment_dof_adr: wp.array(dtype=int),
+    law: ActuatorLaw,
+    activations: Activations,
+    moments: Moments,
     timestep: real,
-    actuator_gainprm: wp.array3d(dtype=real),
-    actuator_biasprm: wp.array3d(dtype=real),
-    actuator_dynprm: wp.array3d(dtype=real),
     ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
-    actuator_length: wp.array2d(dtype=real),
-    actuator_moment: wp.array2d(dtype=real),
-    actuator_velocity: wp.array2d(dtype=real),
-    act_dot: wp.array2d(dtype=real),
-    actuator_force_raw: wp.array2d(dtype=real),
-    dforce_dvel_raw: wp.array2d(dtype=real),
-    ten_actuator_force: wp.array2d(dtype=real),
-    actuator_force: wp.array2d(dtype=real),
-    dforce_dvel: wp.array2d(dtype=real),
-    qfrc_actuator_raw: wp.array2d(dtype=real),
+    out: ActuatorForces,
 ):
     """force = gain * (ctrl or act) + bias, clipped; act_dot; joint forces moment' * force (MuJoCo: mj_fwdActuation).
 
@@ -289,81 +268,85 @@ def actuator_forces(
     """
     w = wp.tid()
     for i in range(qvel.shape[1]):
-        qfrc_actuator_raw[w, i] = real(0.0)
-    for t in range(ten_actuator_force.shape[1]):
-        ten_actuator_force[w, t] = real(0.0)
-    for u in range(actuator_enabled.shape[0]):
-        actuator_velocity[w, u] = real(0.0)
-        for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
-            actuator_velocity[w, u] += actuator_moment[w, e] * qvel[w, moment_dof[e]]
-        adr = actuator_actadr[u]
-        dyntype = actuator_dyntype[u]
-        if actuator_enabled[u] == 1 and actuator_on[w, u] == 1:
+        out.qfrc_actuator_raw[w, i] = real(0.0)
+    for t in range(out.ten_actuator_force.shape[1]):
+        out.ten_actuator_force[w, t] = real(0.0)
+    for u in range(law.actuator_enabled.shape[0]):
+        out.actuator_velocity[w, u] = real(0.0)
+        for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+            out.actuator_velocity[w, u] += moments.actuator_moment[w, e] * qvel[w, moments.moment_dof[e]]
+        adr = activations.actuator_actadr[u]
+        dyntype = activations.actuator_dyntype[u]
+        if law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
             signal = ctrl[w, u]
-            if actuator_ctrllimited[u] == 1:
-                signal = clip(signal, actuator_ctrlrange[u, 0], actuator_ctrlrange[u, 1])
+            if law.actuator_ctrllimited[u] == 1:
+                signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
             source = signal
             if adr >= 0:
                 rate = signal
                 if dyntype != DYN_INTEGRATOR:
-                    rate = (signal - act[w, adr]) / wp.max(actuator_dynprm[w, u, 0], MIN_TAU)
-                act_dot[w, adr] = rate
+                    rate = (signal - act[w, adr]) / wp.max(activations.actuator_dynprm[w, u, 0], MIN_TAU)
+                out.act_dot[w, adr] = rate
                 source = act[w, adr]
-                if actuator_actearly[u] == 1:
+                if law.actuator_actearly[u] == 1:
                     source = next_activation(
                         act[w, adr],
                         rate,
                         dyntype,
-                        actuator_dynprm[w, u, 0],
-                        actuator_actlimited[u],
-                        actuator_actrange[u, 0],
-                        actuator_actrange[u, 1],
+                        activations.actuator_dynprm[w, u, 0],
+                        activations.actuator_actlimited[u],
+                        activations.actuator_actrange[u, 0],
+                        activations.actuator_actrange[u, 1],
                         timestep,
                     )
-            length = actuator_length[w, u]
-            rate_of_length = actuator_velocity[w, u]
-            gain = actuator_gainprm[w, u, 0]
+            length = moments.actuator_length[w, u]
+            rate_of_length = out.actuator_velocity[w, u]
+            gain = law.actuator_gainprm[w, u, 0]
             slope = real(0.0)
-            if actuator_gaintype[u] == GAIN_AFFINE:
-                gain = gain + actuator_gainprm[w, u, 1] * length + actuator_gainprm[w, u, 2] * rate_of_length
-                slope = actuator_gainprm[w, u, 2] * source
+            if law.actuator_gaintype[u] == GAIN_AFFINE:
+                gain = gain + law.actuator_gainprm[w, u, 1] * length + law.actuator_gainprm[w, u, 2] * rate_of_length
+                slope = law.actuator_gainprm[w, u, 2] * source
             force = gain * source
-            if actuator_biastype[u] == BIAS_AFFINE:
+            if law.actuator_biastype[u] == BIAS_AFFINE:
                 force = (
                     force
-                    + actuator_biasprm[w, u, 0]
-                    + actuator_biasprm[w, u, 1] * length
-                    + actuator_biasprm[w, u, 2] * rate_of_length
+                    + law.actuator_biasprm[w, u, 0]
+                    + law.actuator_biasprm[w, u, 1] * length
+                    + law.actuator_biasprm[w, u, 2] * rate_of_length
                 )
-                slope = slope + actuator_biasprm[w, u, 2]
-            if actuator_limited_tendon[u] >= 0:
-                actuator_force_raw[w, u] = force
-                dforce_dvel_raw[w, u] = slope
-                ten_actuator_force[w, actuator_limited_tendon[u]] += force
+                slope = slope + law.actuator_biasprm[w, u, 2]
+            if law.actuator_limited_tendon[u] >= 0:
+                out.actuator_force_raw[w, u] = force
+                out.dforce_dvel_raw[w, u] = slope
+                out.ten_actuator_force[w, law.actuator_limited_tendon[u]] += force
             else:
-                limited, free_slope = limited_force(u, actuator_forcelimited, actuator_forcerange, force, slope)
-                actuator_force[w, u] = limited
-                dforce_dvel[w, u] = free_slope
-                for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
-                    qfrc_actuator_raw[w, moment_dof[e]] += actuator_moment[w, e] * limited
+                limited, free_slope = limited_force(u, law.actuator_forcelimited, law.actuator_forcerange, force, slope)
+                out.actuator_force[w, u] = limited
+                out.dforce_dvel[w, u] = free_slope
+                for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+                    out.qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * limited
         else:
-            actuator_force[w, u] = real(0.0)
-            dforce_dvel[w, u] = real(0.0)
+            out.actuator_force[w, u] = real(0.0)
+            out.dforce_dvel[w, u] = real(0.0)
             if adr >= 0:
-                act_dot[w, adr] = real(0.0)
-    for u in range(actuator_enabled.shape[0]):
-        if actuator_limited_tendon[u] >= 0 and actuator_enabled[u] == 1 and actuator_on[w, u] == 1:
-            t = actuator_limited_tendon[u]
-            total = ten_actuator_force[w, t]
+                out.act_dot[w, adr] = real(0.0)
+    for u in range(law.actuator_enabled.shape[0]):
+        if law.actuator_limited_tendon[u] >= 0 and law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
+            t = law.actuator_limited_tendon[u]
+            total = out.ten_actuator_force[w, t]
             share = real(1.0)
-            if total < tendon_actfrcrange[t, 0] and total != real(0.0):
-                share = tendon_actfrcrange[t, 0] / total
-            if total > tendon_actfrcrange[t, 1] and total != real(0.0):
-                share = tendon_actfrcrange[t, 1] / total
+            if total < law.tendon_actfrcrange[t, 0] and total != real(0.0):
+                share = law.tendon_actfrcrange[t, 0] / total
+            if total > law.tendon_actfrcrange[t, 1] and total != real(0.0):
+                share = law.tendon_actfrcrange[t, 1] / total
             scaled, scaled_slope = limited_force(
-                u, actuator_forcelimited, actuator_forcerange, share * actuator_force_raw[w, u], dforce_dvel_raw[w, u]
+                u,
+                law.actuator_forcelimited,
+                law.actuator_forcerange,
+                share * out.actuator_force_raw[w, u],
+                out.dforce_dvel_raw[w, u],
             )
-            actuator_force[w, u] = scaled
-            dforce_dvel[w, u] = scaled_slope
-            for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
-                qfrc_actuator_raw[w, moment_dof[e]] += actuator_moment[w, e] * scaled
+            out.actuator_force[w, u] = scaled
+            out.dforce_dvel[w, u] = scaled_slope
+            for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+                out.qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * scaled

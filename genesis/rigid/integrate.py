@@ -6,6 +6,7 @@ Euler and implicitfast share one update; what is implicit in them is in the solv
 import warp as wp
 
 from genesis.rigid.actuation import next_activation
+from genesis.rigid.groups import Activations, Joints
 from genesis.rigid.kinematics import integrate_joint_positions
 from genesis.types import real, taped
 
@@ -13,29 +14,24 @@ from genesis.types import real, taped
 @wp.func
 def advance_activations(
     w: int,
-    actuator_actadr: wp.array(dtype=int),
-    actuator_dyntype: wp.array(dtype=int),
-    actuator_actlimited: wp.array(dtype=int),
-    actuator_actrange: wp.array2d(dtype=real),
-    actuator_on: wp.array2d(dtype=int),
-    actuator_dynprm: wp.array3d(dtype=real),
+    activations: Activations,
     h: real,
     act: wp.array2d(dtype=real),
     act_dot: wp.array2d(dtype=real),
     act_next: wp.array2d(dtype=real),
 ):
-    for u in range(actuator_actadr.shape[0]):
-        adr = actuator_actadr[u]
+    for u in range(activations.actuator_actadr.shape[0]):
+        adr = activations.actuator_actadr[u]
         if adr >= 0:
-            if actuator_on[w, u] == 1:
+            if activations.actuator_on[w, u] == 1:
                 act_next[w, adr] = next_activation(
                     act[w, adr],
                     act_dot[w, adr],
-                    actuator_dyntype[u],
-                    actuator_dynprm[w, u, 0],
-                    actuator_actlimited[u],
-                    actuator_actrange[u, 0],
-                    actuator_actrange[u, 1],
+                    activations.actuator_dyntype[u],
+                    activations.actuator_dynprm[w, u, 0],
+                    activations.actuator_actlimited[u],
+                    activations.actuator_actrange[u, 0],
+                    activations.actuator_actrange[u, 1],
                     h,
                 )
             else:
@@ -44,15 +40,8 @@ def advance_activations(
 
 @taped
 def advance(
-    jnt_type: wp.array(dtype=int),
-    jnt_qposadr: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    actuator_actadr: wp.array(dtype=int),
-    actuator_dyntype: wp.array(dtype=int),
-    actuator_actlimited: wp.array(dtype=int),
-    actuator_actrange: wp.array2d(dtype=real),
-    actuator_on: wp.array2d(dtype=int),
-    actuator_dynprm: wp.array3d(dtype=real),
+    joints: Joints,
+    activations: Activations,
     timestep: real,
     qpos: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
@@ -67,15 +56,10 @@ def advance(
     w = wp.tid()
     for i in range(qvel.shape[1]):
         qvel_next[w, i] = qvel[w, i] + timestep * qacc[w, i]
-    integrate_joint_positions(w, jnt_type, jnt_qposadr, jnt_dofadr, qpos, qvel_next, timestep, qpos_next)
+    integrate_joint_positions(w, joints, qpos, qvel_next, timestep, qpos_next)
     advance_activations(
         w,
-        actuator_actadr,
-        actuator_dyntype,
-        actuator_actlimited,
-        actuator_actrange,
-        actuator_on,
-        actuator_dynprm,
+        activations,
         timestep,
         act,
         act_dot,

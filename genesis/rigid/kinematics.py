@@ -10,6 +10,7 @@ from genesis.math.spatial import (
     quat_normalize,
     quat_rotate,
 )
+from genesis.rigid.groups import Frames, Joints, Offsets
 from genesis.types import real, taped, untaped, vec3, vec4
 
 FREE = wp.constant(0)
@@ -30,20 +31,10 @@ def read_quat(x: wp.array2d(dtype=real), w: int, adr: int) -> vec4:
 
 @taped
 def kinematics(
-    frame_order: wp.array(dtype=int),
-    frame_parent: wp.array(dtype=int),
-    frame_body: wp.array(dtype=int),
-    frame_jnt: wp.array(dtype=int),
-    frame_first: wp.array(dtype=int),
-    jnt_type: wp.array(dtype=int),
-    jnt_qposadr: wp.array(dtype=int),
-    qpos0: wp.array(dtype=real),
-    body_mocapid: wp.array(dtype=int),
+    frames: Frames,
+    joints: Joints,
+    offsets: Offsets,
     mocap: wp.array2d(dtype=real),
-    body_pos: wp.array2d(dtype=vec3),
-    body_quat: wp.array2d(dtype=vec4),
-    jnt_pos: wp.array2d(dtype=vec3),
-    jnt_axis: wp.array2d(dtype=vec3),
     qpos: wp.array2d(dtype=real),
     xpos: wp.array2d(dtype=vec3),
     xquat: wp.array2d(dtype=vec4),
@@ -58,48 +49,48 @@ def kinematics(
     w = wp.tid()
     xpos[w, 0] = vec3(real(0.0), real(0.0), real(0.0))
     xquat[w, 0] = quat_identity()
-    for k in range(frame_order.shape[0]):
-        f = frame_order[k]
-        p = frame_parent[f]
-        b = frame_body[f]
-        j = frame_jnt[f]
+    for k in range(frames.frame_order.shape[0]):
+        f = frames.frame_order[k]
+        p = frames.frame_parent[f]
+        b = frames.frame_body[f]
+        j = frames.frame_jnt[f]
         # frame before the joint: the parent's, moved by the link's offset where the link begins
         quat = xquat[w, p]
         pos = xpos[w, p]
-        if frame_first[f] == 1:
-            pos = pos + quat_rotate(quat, body_pos[w, b])
-            quat = quat_mul(quat, body_quat[w, b])
+        if frames.frame_first[f] == 1:
+            pos = pos + quat_rotate(quat, offsets.body_pos[w, b])
+            quat = quat_mul(quat, offsets.body_quat[w, b])
         if j < 0:
-            if body_mocapid[b] >= 0:
-                m = 7 * body_mocapid[b]
+            if offsets.body_mocapid[b] >= 0:
+                m = 7 * offsets.body_mocapid[b]
                 pos = read_vec3(mocap, w, m)
                 quat = quat_normalize(read_quat(mocap, w, m + 3))
             xpos[w, f] = pos
             xquat[w, f] = quat
         else:
-            q = jnt_qposadr[j]
-            axis = quat_rotate(quat, jnt_axis[w, j])
+            q = joints.jnt_qposadr[j]
+            axis = quat_rotate(quat, offsets.jnt_axis[w, j])
             xaxis[w, j] = axis
-            if jnt_type[j] == FREE:
+            if joints.jnt_type[j] == FREE:
                 free_pos = read_vec3(qpos, w, q)
                 xpos[w, f] = free_pos
                 xquat[w, f] = quat_normalize(read_quat(qpos, w, q + 3))
                 xanchor[w, j] = free_pos
-            elif jnt_type[j] == SLIDE:
-                xanchor[w, j] = pos + quat_rotate(quat, jnt_pos[w, j])
-                xpos[w, f] = pos + axis * (qpos[w, q] - qpos0[q])
+            elif joints.jnt_type[j] == SLIDE:
+                xanchor[w, j] = pos + quat_rotate(quat, offsets.jnt_pos[w, j])
+                xpos[w, f] = pos + axis * (qpos[w, q] - offsets.qpos0[q])
                 xquat[w, f] = quat
             else:
-                anchor = pos + quat_rotate(quat, jnt_pos[w, j])
+                anchor = pos + quat_rotate(quat, offsets.jnt_pos[w, j])
                 xanchor[w, j] = anchor
                 turn = quat_identity()
-                if jnt_type[j] == BALL:
+                if joints.jnt_type[j] == BALL:
                     turn = quat_normalize(read_quat(qpos, w, q))
                 else:
-                    turn = quat_from_axis_angle(jnt_axis[w, j], qpos[w, q] - qpos0[q])
+                    turn = quat_from_axis_angle(offsets.jnt_axis[w, j], qpos[w, q] - offsets.qpos0[q])
                 turned = quat_mul(quat, turn)
                 xquat[w, f] = turned
-                xpos[w, f] = anchor - quat_rotate(turned, jnt_pos[w, j])
+                xpos[w, f] = anchor - quat_rotate(turned, offsets.jnt_pos[w, j])
 
 
 @untaped
@@ -122,25 +113,23 @@ def reference_point(
 @wp.func
 def integrate_joint_positions(
     w: int,
-    jnt_type: wp.array(dtype=int),
-    jnt_qposadr: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
+    joints: Joints,
     qpos: wp.array2d(dtype=real),
     velocity: wp.array2d(dtype=real),
     h: real,
     qpos_next: wp.array2d(dtype=real),
 ):
     """qpos_next = qpos moved by ``h * velocity`` in the tangent space (MuJoCo: mj_integratePos)."""
-    for j in range(jnt_type.shape[0]):
-        q = jnt_qposadr[j]
-        d = jnt_dofadr[j]
+    for j in range(joints.jnt_type.shape[0]):
+        q = joints.jnt_qposadr[j]
+        d = joints.jnt_dofadr[j]
         # where the rotation is, from the joint's first number on; one piece of code for both kinds of joints
         turn = -1
-        if jnt_type[j] == FREE:
+        if joints.jnt_type[j] == FREE:
             for k in range(3):
                 qpos_next[w, q + k] = qpos[w, q + k] + h * velocity[w, d + k]
             turn = 3
-        elif jnt_type[j] == BALL:
+        elif joints.jnt_type[j] == BALL:
             turn = 0
         else:
             qpos_next[w, q] = qpos[w, q] + h * velocity[w, d]

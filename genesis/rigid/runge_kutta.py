@@ -7,6 +7,7 @@ corrected velocity w + u x w / 2 + c(|u|) u x (u x w) (Munthe-Kaas 1999; since M
 
 import warp as wp
 
+from genesis.rigid.groups import Activations, Joints, RungeKuttaStages
 from genesis.rigid.integrate import advance_activations
 from genesis.rigid.kinematics import BALL, FREE, integrate_joint_positions, read_vec3
 from genesis.types import real, taped, vec3
@@ -38,9 +39,7 @@ def dexpinv(u: vec3, v: vec3) -> vec3:
 
 @taped
 def rk_stage(
-    jnt_type: wp.array(dtype=int),
-    jnt_qposadr: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
+    joints: Joints,
     stage_time: real,
     qpos: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
@@ -59,15 +58,15 @@ def rk_stage(
         qvel_next[w, i] = qvel[w, i] + stage_time * qacc[w, i]
     for i in range(act.shape[1]):
         act_next[w, i] = act[w, i] + stage_time * act_dot[w, i]
-    integrate_joint_positions(w, jnt_type, jnt_qposadr, jnt_dofadr, qpos, rk_velocity, stage_time, qpos_next)
-    for j in range(jnt_type.shape[0]):
-        d = jnt_dofadr[j]
+    integrate_joint_positions(w, joints, qpos, rk_velocity, stage_time, qpos_next)
+    for j in range(joints.jnt_type.shape[0]):
+        d = joints.jnt_dofadr[j]
         turn = -1
-        if jnt_type[j] == FREE:
+        if joints.jnt_type[j] == FREE:
             turn = 3
             for k in range(3):
                 rk_velocity_next[w, d + k] = qvel_next[w, d + k]
-        elif jnt_type[j] == BALL:
+        elif joints.jnt_type[j] == BALL:
             turn = 0
         else:
             rk_velocity_next[w, d] = qvel_next[w, d]
@@ -79,30 +78,13 @@ def rk_stage(
 
 @taped
 def rk_advance(
-    jnt_type: wp.array(dtype=int),
-    jnt_qposadr: wp.array(dtype=int),
-    jnt_dofadr: wp.array(dtype=int),
-    actuator_actadr: wp.array(dtype=int),
-    actuator_dyntype: wp.array(dtype=int),
-    actuator_actlimited: wp.array(dtype=int),
-    actuator_actrange: wp.array2d(dtype=real),
-    actuator_on: wp.array2d(dtype=int),
-    actuator_dynprm: wp.array3d(dtype=real),
+    joints: Joints,
+    activations: Activations,
     timestep: real,
     qpos: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
-    rk_velocity_1: wp.array2d(dtype=real),
-    rk_velocity_2: wp.array2d(dtype=real),
-    rk_velocity_3: wp.array2d(dtype=real),
-    qacc_0: wp.array2d(dtype=real),
-    qacc_1: wp.array2d(dtype=real),
-    qacc_2: wp.array2d(dtype=real),
-    qacc_3: wp.array2d(dtype=real),
-    act_dot_0: wp.array2d(dtype=real),
-    act_dot_1: wp.array2d(dtype=real),
-    act_dot_2: wp.array2d(dtype=real),
-    act_dot_3: wp.array2d(dtype=real),
+    stages: RungeKuttaStages,
     rk_velocity_mean: wp.array2d(dtype=real),
     act_dot_mean: wp.array2d(dtype=real),
     qpos_next: wp.array2d(dtype=real),
@@ -112,23 +94,20 @@ def rk_advance(
     """Weighted mean (1, 2, 2, 1) / 6 of the four stages, then one step along it."""
     w = wp.tid()
     for i in range(qvel.shape[1]):
-        rk_velocity_mean[w, i] = SIXTH * (qvel[w, i] + rk_velocity_3[w, i]) + THIRD * (
-            rk_velocity_1[w, i] + rk_velocity_2[w, i]
+        rk_velocity_mean[w, i] = SIXTH * (qvel[w, i] + stages.rk_velocity_3[w, i]) + THIRD * (
+            stages.rk_velocity_1[w, i] + stages.rk_velocity_2[w, i]
         )
         qvel_next[w, i] = qvel[w, i] + timestep * (
-            SIXTH * (qacc_0[w, i] + qacc_3[w, i]) + THIRD * (qacc_1[w, i] + qacc_2[w, i])
+            SIXTH * (stages.qacc_0[w, i] + stages.qacc_3[w, i]) + THIRD * (stages.qacc_1[w, i] + stages.qacc_2[w, i])
         )
     for i in range(act.shape[1]):
-        act_dot_mean[w, i] = SIXTH * (act_dot_0[w, i] + act_dot_3[w, i]) + THIRD * (act_dot_1[w, i] + act_dot_2[w, i])
-    integrate_joint_positions(w, jnt_type, jnt_qposadr, jnt_dofadr, qpos, rk_velocity_mean, timestep, qpos_next)
+        act_dot_mean[w, i] = SIXTH * (stages.act_dot_0[w, i] + stages.act_dot_3[w, i]) + THIRD * (
+            stages.act_dot_1[w, i] + stages.act_dot_2[w, i]
+        )
+    integrate_joint_positions(w, joints, qpos, rk_velocity_mean, timestep, qpos_next)
     advance_activations(
         w,
-        actuator_actadr,
-        actuator_dyntype,
-        actuator_actlimited,
-        actuator_actrange,
-        actuator_on,
-        actuator_dynprm,
+        activations,
         timestep,
         act,
         act_dot_mean,

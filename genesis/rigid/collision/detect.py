@@ -23,6 +23,7 @@ from genesis.rigid.collision.round import (
     collide_sphere_cylinder,
     collide_sphere_sphere,
 )
+from genesis.rigid.groups import CollisionPairs, Hulls, Shapes
 from genesis.types import mat33, real, untaped, vec3
 
 # mjtGeom
@@ -52,25 +53,15 @@ def bounding_radius(kind: int, size: vec3, mesh_radius: real) -> real:
 
 
 @wp.func
-def may_touch(
-    w: int,
-    p: int,
-    cpair_geom: wp.array2d(dtype=int),
-    cgeom_type: wp.array(dtype=int),
-    cpair_margin: wp.array(dtype=real),
-    cpair_gap: wp.array(dtype=real),
-    cgeom_radius: wp.array2d(dtype=real),
-    geom_xpos: wp.array2d(dtype=vec3),
-    geom_xmat: wp.array2d(dtype=mat33),
-) -> bool:
+def may_touch(w: int, p: int, pairs: CollisionPairs, shapes: Shapes, cgeom_radius: wp.array2d(dtype=real)) -> bool:
     """Whether the bounding spheres of a pair, or a plane and a sphere, are within its margin."""
-    g = cpair_geom[p, 0]
-    h = cpair_geom[p, 1]
-    reach = cgeom_radius[w, h] + cpair_margin[p] + cpair_gap[p]
-    between = geom_xpos[w, h] - geom_xpos[w, g]
+    g = pairs.cpair_geom[p, 0]
+    h = pairs.cpair_geom[p, 1]
+    reach = cgeom_radius[w, h] + pairs.cpair_margin[p] + pairs.cpair_gap[p]
+    between = shapes.geom_xpos[w, h] - shapes.geom_xpos[w, g]
     near = False
-    if cgeom_type[g] == PLANE:
-        mat = geom_xmat[w, g]
+    if shapes.cgeom_type[g] == PLANE:
+        mat = shapes.geom_xmat[w, g]
         near = between[0] * mat[0, 2] + between[1] * mat[1, 2] + between[2] * mat[2, 2] <= reach
     else:
         reach += cgeom_radius[w, g]
@@ -80,20 +71,10 @@ def may_touch(
 
 @untaped
 def broad_phase(
-    cpair_geom: wp.array2d(dtype=int),
-    cgeom_type: wp.array(dtype=int),
-    cgeom_plane: wp.array(dtype=int),
-    cgeom_bounded: wp.array(dtype=int),
-    cpair_of: wp.array2d(dtype=int),
-    cpair_next: wp.array(dtype=int),
-    cpair_margin: wp.array(dtype=real),
-    cpair_gap: wp.array(dtype=real),
-    cgeom_rbound: wp.array(dtype=real),
+    pairs: CollisionPairs,
+    shapes: Shapes,
     all_pairs: int,
     largest_margin: real,
-    geom_size: wp.array2d(dtype=vec3),
-    geom_xpos: wp.array2d(dtype=vec3),
-    geom_xmat: wp.array2d(dtype=mat33),
     cgeom_radius: wp.array2d(dtype=real),
     sweep_order: wp.array2d(dtype=int),
     candidate_count: wp.array2d(dtype=int),
@@ -105,63 +86,59 @@ def broad_phase(
     order of the last call, so that it costs little where little has moved), swept, and planes meet every shape.
     """
     w = wp.tid()
-    for g in range(cgeom_type.shape[0]):
-        cgeom_radius[w, g] = bounding_radius(cgeom_type[g], geom_size[w, g], cgeom_rbound[g])
+    for g in range(shapes.cgeom_type.shape[0]):
+        cgeom_radius[w, g] = bounding_radius(shapes.cgeom_type[g], shapes.geom_size[w, g], shapes.cgeom_rbound[g])
     count = int(0)
     if all_pairs == 1:
-        for p in range(cpair_geom.shape[0]):
-            if may_touch(w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat):
+        for p in range(pairs.cpair_geom.shape[0]):
+            if may_touch(w, p, pairs, shapes, cgeom_radius):
                 candidate[w, count] = p
                 count += 1
     else:
-        n = cgeom_bounded.shape[0]
-        # ``sweep_order`` holds 1 + position in cgeom_bounded; zero before the first call
+        n = shapes.cgeom_bounded.shape[0]
+        # ``sweep_order`` holds 1 + position in shapes.cgeom_bounded; zero before the first call
         if sweep_order[w, 0] == 0:
             for k in range(n):
                 sweep_order[w, k] = k + 1
         for k in range(1, n):
             moved = sweep_order[w, k]
-            g = cgeom_bounded[moved - 1]
-            start = geom_xpos[w, g][0] - cgeom_radius[w, g]
+            g = shapes.cgeom_bounded[moved - 1]
+            start = shapes.geom_xpos[w, g][0] - cgeom_radius[w, g]
             place = int(k)
             sifting = int(1)
             while sifting == 1:
                 sifting = 0
                 if place > 0:
-                    h = cgeom_bounded[sweep_order[w, place - 1] - 1]
-                    if geom_xpos[w, h][0] - cgeom_radius[w, h] > start:
+                    h = shapes.cgeom_bounded[sweep_order[w, place - 1] - 1]
+                    if shapes.geom_xpos[w, h][0] - cgeom_radius[w, h] > start:
                         sweep_order[w, place] = sweep_order[w, place - 1]
                         place -= 1
                         sifting = 1
             sweep_order[w, place] = moved
         for k in range(n):
-            g = cgeom_bounded[sweep_order[w, k] - 1]
-            end = geom_xpos[w, g][0] + cgeom_radius[w, g] + largest_margin
+            g = shapes.cgeom_bounded[sweep_order[w, k] - 1]
+            end = shapes.geom_xpos[w, g][0] + cgeom_radius[w, g] + largest_margin
             other = int(k + 1)
             while other < n:
-                h = cgeom_bounded[sweep_order[w, other] - 1]
+                h = shapes.cgeom_bounded[sweep_order[w, other] - 1]
                 other += 1
-                if geom_xpos[w, h][0] - cgeom_radius[w, h] > end:
+                if shapes.geom_xpos[w, h][0] - cgeom_radius[w, h] > end:
                     other = n
                 else:
-                    p = cpair_of[g, h]
+                    p = pairs.cpair_of[g, h]
                     while p >= 0:
-                        if may_touch(
-                            w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat
-                        ):
+                        if may_touch(w, p, pairs, shapes, cgeom_radius):
                             candidate[w, count] = p
                             count += 1
-                        p = cpair_next[p]
-        for a in range(cgeom_plane.shape[0]):
+                        p = pairs.cpair_next[p]
+        for a in range(shapes.cgeom_plane.shape[0]):
             for b in range(n):
-                p = cpair_of[cgeom_plane[a], cgeom_bounded[b]]
+                p = pairs.cpair_of[shapes.cgeom_plane[a], shapes.cgeom_bounded[b]]
                 while p >= 0:
-                    if may_touch(
-                        w, p, cpair_geom, cgeom_type, cpair_margin, cpair_gap, cgeom_radius, geom_xpos, geom_xmat
-                    ):
+                    if may_touch(w, p, pairs, shapes, cgeom_radius):
                         candidate[w, count] = p
                         count += 1
-                    p = cpair_next[p]
+                    p = pairs.cpair_next[p]
         # ascending, so that contacts do not change places when shapes pass each other; shell sort
         gap = count // 2
         while gap > 0:
@@ -183,17 +160,8 @@ def broad_phase(
 
 @untaped
 def narrow_phase(
-    cpair_geom: wp.array2d(dtype=int),
-    cpair_kind: wp.array(dtype=int),
-    cgeom_vertadr: wp.array(dtype=int),
-    cgeom_vertnum: wp.array(dtype=int),
-    cgeom_polyadr: wp.array(dtype=int),
-    cgeom_hulladr: wp.array(dtype=int),
-    mesh_hull: wp.array(dtype=int),
-    cpair_margin: wp.array(dtype=real),
-    cpair_gap: wp.array(dtype=real),
-    mesh_vert: wp.array2d(dtype=real),
-    mesh_polynormal: wp.array2d(dtype=real),
+    pairs: CollisionPairs,
+    hulls: Hulls,
     geom_size: wp.array2d(dtype=vec3),
     geom_xpos: wp.array2d(dtype=vec3),
     geom_xmat: wp.array2d(dtype=mat33),
@@ -209,10 +177,10 @@ def narrow_phase(
     ncon[w, 0] = 0
     for k in range(candidate_count[w, 0]):
         p = candidate[w, k]
-        kind = cpair_kind[p]
-        g = cpair_geom[p, 0]
-        h = cpair_geom[p, 1]
-        margin = cpair_margin[p] + cpair_gap[p]
+        kind = pairs.cpair_kind[p]
+        g = pairs.cpair_geom[p, 0]
+        h = pairs.cpair_geom[p, 1]
+        margin = pairs.cpair_margin[p] + pairs.cpair_gap[p]
         pos1 = geom_xpos[w, g]
         pos2 = geom_xpos[w, h]
         mat1 = geom_xmat[w, g]
@@ -230,10 +198,7 @@ def narrow_phase(
         elif kind == kinds.PLANE_BOX:
             collide_plane_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         elif kind == kinds.PLANE_MESH:
-            collide_plane_mesh(
-                w, p, margin, pos1, mat1, pos2, mat2, cgeom_vertadr[h], cgeom_vertnum[h], cgeom_polyadr[h],
-                cgeom_hulladr[h], mesh_vert, mesh_polynormal, mesh_hull, ncon, con_pair, con_feature,
-            )  # fmt: skip
+            collide_plane_mesh(w, p, h, margin, pos1, mat1, pos2, mat2, hulls, ncon, con_pair, con_feature)
         elif kind == kinds.SPHERE_SPHERE:
             collide_sphere_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
         elif kind == kinds.SPHERE_CAPSULE:

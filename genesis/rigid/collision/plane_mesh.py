@@ -27,6 +27,7 @@ import math
 import warp as wp
 
 from genesis.rigid.collision.slots import add_contact
+from genesis.rigid.groups import Hulls
 from genesis.types import mat33, real, vec3
 
 # A direction counts as leaning to a side if its component is larger than this, the tangent of 22.5 degrees.
@@ -192,43 +193,45 @@ def _corner_of(vertex: int, polygon: int, mesh_hull: wp.array(dtype=int)):
 def collide_plane_mesh(
     w: int,
     pair: int,
+    mesh: int,
     margin: real,
     pos1: vec3,
     mat1: mat33,
     pos2: vec3,
     mat2: mat33,
-    vertadr: int,
-    vertnum: int,
-    polyadr: int,
-    hulladr: int,
-    mesh_vert: wp.array2d(dtype=real),
-    mesh_polynormal: wp.array2d(dtype=real),
-    mesh_hull: wp.array(dtype=int),
+    hulls: Hulls,
     ncon: wp.array2d(dtype=int),
     con_pair: wp.array2d(dtype=int),
     con_feature: wp.array3d(dtype=int),
 ):
-    """Add the contacts, none to four, of a plane with a convex mesh, the deepest first (MuJoCo: mjc_PlaneConvex)."""
+    """Add the contacts, none to four, of a plane with a convex mesh, the deepest first (MuJoCo: mjc_PlaneConvex).
+
+    ``mesh``: number of its shape.
+    """
+    vertadr = hulls.cgeom_vertadr[mesh]
+    hulladr = hulls.cgeom_hulladr[mesh]
     normal = vec3(mat1[0, 2], mat1[1, 2], mat1[2, 2])
     down = wp.transpose(mat2) * (-normal)
-    deepest = _deepest(down, vertadr, vertnum, hulladr, mesh_vert, mesh_hull)
+    deepest = _deepest(down, vertadr, hulls.cgeom_vertnum[mesh], hulladr, hulls.mesh_vert, hulls.mesh_hull)
     size1 = vec3(real(0.0), real(0.0), real(0.0))  # a plane has no end in collisions
-    dist, _pos, _normal, _tangent = plane_mesh(vertadr + deepest, pos1, mat1, size1, pos2, mat2, mesh_vert)
+    dist, _pos, _normal, _tangent = plane_mesh(vertadr + deepest, pos1, mat1, size1, pos2, mat2, hulls.mesh_vert)
     if dist <= margin:
         add_contact(w, pair, vertadr + deepest, 0, 0, 0, ncon, con_pair, con_feature)
-        polygon = _facing_polygon(down, deepest, polyadr, hulladr, mesh_polynormal, mesh_hull)
+        polygon = _facing_polygon(
+            down, deepest, hulls.cgeom_polyadr[mesh], hulladr, hulls.mesh_polynormal, hulls.mesh_hull
+        )
         if polygon >= 0:
-            count = mesh_hull[polygon + 1]
-            a = _corner_of(deepest, polygon, mesh_hull)
+            count = hulls.mesh_hull[polygon + 1]
+            a = _corner_of(deepest, polygon, hulls.mesh_hull)
             b = a + 1
             c = a + 2
             d = a + 3
             if count > 4:
-                b, c, d = _wide_quad(a, polygon, vertadr, mesh_vert, mesh_hull)
+                b, c, d = _wide_quad(a, polygon, vertadr, hulls.mesh_vert, hulls.mesh_hull)
             origin = wp.dot(normal, pos2 - pos1)
             for k in range(1, wp.min(count, 4)):
                 corner = wp.where(k == 1, b, wp.where(k == 2, c, d))
-                row = vertadr + mesh_hull[polygon + 2 + corner % count]
-                dist, _pos, _normal, _tangent = plane_mesh(row, pos1, mat1, size1, pos2, mat2, mesh_vert)
+                row = vertadr + hulls.mesh_hull[polygon + 2 + corner % count]
+                dist, _pos, _normal, _tangent = plane_mesh(row, pos1, mat1, size1, pos2, mat2, hulls.mesh_vert)
                 if dist <= margin and dist <= origin:
                     add_contact(w, pair, row, 0, 0, 0, ncon, con_pair, con_feature)

@@ -12,6 +12,7 @@ import warp as wp
 
 from genesis.model.rows import EQUALITY, Block, RowKind, Slots, Structure
 from genesis.rigid.constraint.equality import equalities, equality_parameters
+from genesis.rigid.constraint.groups import RowValues
 from genesis.types import real, taped
 
 
@@ -79,8 +80,7 @@ def joint_equalities(
     joint_equality_id: wp.array(dtype=int),
     joint_equality_pair: wp.array2d(dtype=int),
     joint_equality_row: wp.array(dtype=int),
-    efc_dof: wp.array(dtype=int),
-    efc_dof_adr: wp.array(dtype=int),
+    rows: RowValues,
     jnt_qposadr: wp.array(dtype=int),
     jnt_dofadr: wp.array(dtype=int),
     qpos0: wp.array(dtype=real),
@@ -88,43 +88,38 @@ def joint_equalities(
     eq_data: wp.array3d(dtype=real),
     dof_invweight0: wp.array2d(dtype=real),
     qpos: wp.array2d(dtype=real),
-    efc_J: wp.array2d(dtype=real),
-    efc_pos: wp.array2d(dtype=real),
-    efc_bias: wp.array2d(dtype=real),
-    efc_diag: wp.array2d(dtype=real),
-    efc_active: wp.array2d(dtype=int),
 ):
     """Of hinges and slides."""
     w = wp.tid()
     for k in range(joint_equality_id.shape[0]):
         i = joint_equality_id[k]
         row = joint_equality_row[k]
-        efc_active[w, row] = eq_active[w, i]
+        rows.efc_active[w, row] = eq_active[w, i]
         if eq_active[w, i] == 1:
             j = joint_equality_pair[k, 0]
             other = joint_equality_pair[k, 1]
             q = jnt_qposadr[j]
             d = jnt_dofadr[j]
             own = qpos[w, q] - qpos0[q]
-            e = efc_dof_adr[row]
-            efc_bias[w, row] = real(0.0)
+            e = rows.efc_dof_adr[row]
+            rows.efc_bias[w, row] = real(0.0)
             if other < 0:
-                efc_J[w, e] = real(1.0)
-                efc_pos[w, row] = own - eq_data[w, i, 0]
-                efc_diag[w, row] = dof_invweight0[w, d]
+                rows.efc_J[w, e] = real(1.0)
+                rows.efc_pos[w, row] = own - eq_data[w, i, 0]
+                rows.efc_diag[w, row] = dof_invweight0[w, d]
             else:
                 q2 = jnt_qposadr[other]
                 d2 = jnt_dofadr[other]
                 x = qpos[w, q2] - qpos0[q2]
                 slope = polynomial_slope(eq_data, w, i, x)
-                if efc_dof[e] == d:
-                    efc_J[w, e] = real(1.0)
-                    efc_J[w, e + 1] = -slope
+                if rows.efc_dof[e] == d:
+                    rows.efc_J[w, e] = real(1.0)
+                    rows.efc_J[w, e + 1] = -slope
                 else:
-                    efc_J[w, e] = -slope
-                    efc_J[w, e + 1] = real(1.0)
-                efc_pos[w, row] = own - polynomial(eq_data, w, i, x)
-                efc_diag[w, row] = dof_invweight0[w, d] + dof_invweight0[w, d2]
+                    rows.efc_J[w, e] = -slope
+                    rows.efc_J[w, e + 1] = real(1.0)
+                rows.efc_pos[w, row] = own - polynomial(eq_data, w, i, x)
+                rows.efc_diag[w, row] = dof_invweight0[w, d] + dof_invweight0[w, d2]
 
 
 @taped
@@ -134,7 +129,7 @@ def tendon_equalities(
     tendon_equality_row: wp.array(dtype=int),
     tendon_equality_place: wp.array(dtype=int),
     tendon_equality_place_adr: wp.array(dtype=int),
-    efc_dof_adr: wp.array(dtype=int),
+    rows: RowValues,
     ten_dof_adr: wp.array(dtype=int),
     tendon_length0: wp.array(dtype=real),
     eq_active: wp.array2d(dtype=int),
@@ -142,40 +137,37 @@ def tendon_equalities(
     tendon_invweight0: wp.array2d(dtype=real),
     ten_length: wp.array2d(dtype=real),
     ten_J: wp.array2d(dtype=real),
-    efc_J: wp.array2d(dtype=real),
-    efc_pos: wp.array2d(dtype=real),
-    efc_bias: wp.array2d(dtype=real),
-    efc_diag: wp.array2d(dtype=real),
-    efc_active: wp.array2d(dtype=int),
 ):
     """Of tendons."""
     w = wp.tid()
     for k in range(tendon_equality_id.shape[0]):
         i = tendon_equality_id[k]
         row = tendon_equality_row[k]
-        efc_active[w, row] = eq_active[w, i]
+        rows.efc_active[w, row] = eq_active[w, i]
         if eq_active[w, i] == 1:
             t = tendon_equality_pair[k, 0]
             other = tendon_equality_pair[k, 1]
             own = ten_length[w, t] - tendon_length0[t]
-            start = efc_dof_adr[row]
-            efc_bias[w, row] = real(0.0)
-            for e in range(start, efc_dof_adr[row + 1]):
-                efc_J[w, e] = real(0.0)
+            start = rows.efc_dof_adr[row]
+            rows.efc_bias[w, row] = real(0.0)
+            for e in range(start, rows.efc_dof_adr[row + 1]):
+                rows.efc_J[w, e] = real(0.0)
             first = tendon_equality_place_adr[2 * k]
             second = tendon_equality_place_adr[2 * k + 1]
             for e in range(second - first):
-                efc_J[w, start + tendon_equality_place[first + e]] += ten_J[w, ten_dof_adr[t] + e]
+                rows.efc_J[w, start + tendon_equality_place[first + e]] += ten_J[w, ten_dof_adr[t] + e]
             if other < 0:
-                efc_pos[w, row] = own - eq_data[w, i, 0]
-                efc_diag[w, row] = tendon_invweight0[w, t]
+                rows.efc_pos[w, row] = own - eq_data[w, i, 0]
+                rows.efc_diag[w, row] = tendon_invweight0[w, t]
             else:
                 x = ten_length[w, other] - tendon_length0[other]
                 slope = polynomial_slope(eq_data, w, i, x)
                 for e in range(tendon_equality_place_adr[2 * k + 2] - second):
-                    efc_J[w, start + tendon_equality_place[second + e]] += -slope * ten_J[w, ten_dof_adr[other] + e]
-                efc_pos[w, row] = own - polynomial(eq_data, w, i, x)
-                efc_diag[w, row] = tendon_invweight0[w, t] + tendon_invweight0[w, other]
+                    rows.efc_J[w, start + tendon_equality_place[second + e]] += (
+                        -slope * ten_J[w, ten_dof_adr[other] + e]
+                    )
+                rows.efc_pos[w, row] = own - polynomial(eq_data, w, i, x)
+                rows.efc_diag[w, row] = tendon_invweight0[w, t] + tendon_invweight0[w, other]
 
 
 JOINT_KIND = RowKind("joint_equality", describe_joints, (joint_equalities,), "eq_solref", "eq_solimp")
