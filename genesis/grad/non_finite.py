@@ -17,7 +17,7 @@ import warp as wp
 
 from genesis.grad import names
 from genesis.model.arrays import Model
-from genesis.rigid.binding import Binder
+from genesis.rigid.binding import Act, Binder, adjoint_walk
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.dynamics import Dynamics
 from genesis.rigid.graph import GraphDynamics
@@ -101,19 +101,16 @@ class _Tracer(GraphDynamics):
         self._state().copy_(state)
         self._theta_grad.zero_()
         block.grad.zero_()
-        segments = self._binder.segments(True)
-        for segment in segments:
-            self._forward(segment)
         self._after(gradient=True).copy_(grad)
         work, end = block.start(space.first_work_field), block.start(space.first_observed_field)
-        for k, segment in reversed(list(enumerate(segments))):
-            if k < len(segments) - 1:
-                self._forward(segment)
+        for act, launch in adjoint_walk(self._binder.segments(True)):
+            if act is Act.ZERO_WORK:
                 self._zero(block.grad, work, end)
-            space.contacts.grad.zero_()
-            for launch in reversed(segment):
-                self._launch(launch.adjoint())
-                if (found := self._first_not_finite()) is not None:
+            elif act is Act.ZERO_CONTACTS:
+                space.contacts.grad.zero_()
+            elif launch is not None:
+                self._launch(launch.forward() if act is Act.FORWARD else launch.adjoint())
+                if act is Act.ADJOINT and (found := self._first_not_finite()) is not None:
                     return launch.stage.name, *found
         return None
 

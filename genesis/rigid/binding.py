@@ -5,7 +5,8 @@ needs is in slots of its own. The adjoint runs all segments forward, then each o
 it forward once more where a later segment has overwritten the work fields.
 """
 
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,37 @@ class Launch:
         by_hand = [(k, a, False) for k, a in zip(stage.adjoint_kernels, self.adjoint_arguments, strict=True)]
         pairs = reversed(list(zip(stage.kernels, self.arguments, strict=True)))
         return [*by_hand, *((k, a, True) for k, a in pairs if k in stage.taped_kernels)]
+
+
+class Act(enum.Enum):
+    """What is done in the adjoint of a step; see `adjoint_walk`."""
+
+    FORWARD = enum.auto()
+    ADJOINT = enum.auto()
+    ZERO_WORK = enum.auto()
+    ZERO_CONTACTS = enum.auto()
+
+
+def adjoint_walk(segments: list[list[Launch]]) -> Iterator[tuple[Act, Launch | None]]:
+    """The adjoint of a step, in the order in which whoever runs it has to do it: programs of the CPU, graphs, and the
+    search for a gradient that is not finite.
+
+    At the start the gradients of the slots are zero but for that of the result, and so are those of the work fields.
+    All segments run forward; then each one's adjoint, from the last, after the segment has run once more where a later
+    one has overwritten the work fields. ZERO_WORK and ZERO_CONTACTS: the gradients of the work fields, or of what
+    belongs to contacts, become zero.
+    """
+    for segment in segments:
+        for launch in segment:
+            yield Act.FORWARD, launch
+    for k, segment in reversed(list(enumerate(segments))):
+        if k < len(segments) - 1:
+            for launch in segment:
+                yield Act.FORWARD, launch
+            yield Act.ZERO_WORK, None
+        yield Act.ZERO_CONTACTS, None
+        for launch in reversed(segment):
+            yield Act.ADJOINT, launch
 
 
 class Binder:

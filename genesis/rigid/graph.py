@@ -15,7 +15,7 @@ from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.model.arrays import Model
 from genesis.rigid import step
-from genesis.rigid.binding import Binder, Launch
+from genesis.rigid.binding import Act, Binder, Launch, adjoint_walk
 from genesis.rigid.command import CONTROL_FIELDS, SWITCHES, Command
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.dynamics import Control, Dynamics, Gradients, Totals
@@ -141,15 +141,13 @@ class GraphDynamics(Dynamics):
         block, contacts = self.space.block, self.space.contacts
         work, end = block.start(self.space.first_work_field), block.start(self.space.first_observed_field)
         self._zero(block.grad, 0, end)
-        segments = self._binder.segments(True)
-        for segment in segments:
-            self._forward(segment)
-        for k, segment in reversed(list(enumerate(segments))):
-            if k < len(segments) - 1:
-                self._forward(segment)
+        for act, launch in adjoint_walk(self._binder.segments(True)):
+            if act is Act.ZERO_WORK:
                 self._zero(block.grad, work, end)
-            self._zero(contacts.grad)
-            self._adjoint(segment)
+            elif act is Act.ZERO_CONTACTS:
+                self._zero(contacts.grad)
+            elif launch is not None:
+                self._launch(launch.forward() if act is Act.FORWARD else launch.adjoint())
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 

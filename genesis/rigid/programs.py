@@ -11,7 +11,7 @@ import torch
 import warp as wp
 
 from genesis.model.arrays import Model
-from genesis.rigid.binding import Binder, Launch
+from genesis.rigid.binding import Act, Binder, Launch, adjoint_walk
 from genesis.rigid.command import CONTROL_FIELDS, SWITCHES
 from genesis.rigid.door import Base, address
 from genesis.rigid.native import (
@@ -267,14 +267,13 @@ class CpuExecutor:
             zero(At("theta_grad"), self._model.ntheta * item),
             copy(self._solution(), At("solution"), self._solution_bytes()),
         ]
-        for segment in segments:
-            body += _forward(segment)
-        for k, segment in reversed(list(enumerate(segments))):
-            if k < len(segments) - 1:
-                body += [*_forward(segment), zero(work, end - work)]
-            if self._model.has_contacts:
-                body.append(_zero_contacts(self.space))
-            body += _adjoint(segment)
+        for act, launch in adjoint_walk(segments):
+            if act is Act.ZERO_WORK:
+                body.append(zero(work, end - work))
+            elif act is Act.ZERO_CONTACTS:
+                body += [_zero_contacts(space)] if self._model.has_contacts else []
+            elif launch is not None:
+                body += _forward([launch]) if act is Act.FORWARD else _adjoint([launch])
         body += [*self._parameter_gradients(), clip(first, At("clip"), self._state_size)]
         after = [copy(At("state_grad"), first, state_bytes), *self._tell_convergence(), *self._check_gradients()]
         bases = {
