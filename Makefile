@@ -61,6 +61,7 @@ lint: $(INSTALLED)
 
 stubs: $(INSTALLED)
 	$(BIN)/python -m genesis.entities.catalogue_texts
+	$(BIN)/python -m genesis.rigid.pipeline.stage_table
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

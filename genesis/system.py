@@ -19,9 +19,10 @@ from genesis.entities.place import world_of
 from genesis.entities.rolling import ACTUATORS, MODES, field_of
 from genesis.errors import GenesisException
 from genesis.grad import bridge, rollout
+from genesis.rigid import jacobian
 from genesis.rigid.command import POSE_FIELDS, Command, Switches
 from genesis.rigid.door import native, refuse_transforms
-from genesis.rigid.workspace import control_sizes
+from genesis.rigid.pipeline.workspace import control_sizes
 from genesis.scene import Scene
 from genesis.trajectory import Trajectory
 from genesis.world.arguments import plain_tensors, read_tensor, refuse_wrapped, require_finite
@@ -280,7 +281,7 @@ class System:
 
         full = {} if u is None else {(self._field, 0): self._full(u)}
         command = Command(self._switches(u is not None), self._poses | full)
-        found = self._dynamics.jacobians(theta, command, x.contiguous(), self._field, parameters)
+        found = jacobian.of_step(self._dynamics, theta, command, x.contiguous(), self._field, parameters)
         for point, needed in found.crowded.items():
             bridge.require_slots(self._dynamics, {rows([point])[0]: needed})
         if found.diverged:

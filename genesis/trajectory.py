@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
     from genesis.grad.tensor import Tensor
     from genesis.rigid.command import Command
-    from genesis.rigid.dynamics import Dynamics
+    from genesis.rigid.executors.dynamics import Dynamics
     from genesis.world.world import World
 
 

@@ -80,7 +80,13 @@ def load_kernels(device, kernels: Iterable[wp.Kernel] | None = None) -> None:
 
 
 def _title(module) -> str:
-    return module.name.removeprefix("genesis.").removeprefix("rigid.").replace(".", " ").replace("_", " ")
+    return (
+        module.name.removeprefix("genesis.")
+        .removeprefix("rigid.")
+        .removeprefix("kernels.")
+        .replace(".", " ")
+        .replace("_", " ")
+    )
 
 
 def _cores() -> int:

@@ -115,7 +115,7 @@ def test_setters_refuse_such_a_state(tmp_path):
 
 
 def test_the_executor_of_gpus_says_the_same():
-    from genesis.rigid.graph import GraphDynamics
+    from genesis.rigid.executors.graph import GraphDynamics
 
     for integrator in ("Euler", "RK4"):
         source = SLIDER.format(integrator=integrator)

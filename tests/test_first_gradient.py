@@ -13,8 +13,9 @@ import pytest
 import warp as wp
 
 from genesis import types
-from genesis.rigid import free_body, integrate, runge_kutta, solve, step
-from genesis.rigid.collision import geometry
+from genesis.rigid.kernels import free_body, integrate, runge_kutta, solve
+from genesis.rigid.kernels.collision import geometry
+from genesis.rigid.pipeline import step
 from tests import models, scenes
 
 FALLING_BOX = '<mujoco><worldbody><geom type="plane" size="1 1 1"/>{}</worldbody></mujoco>'.format(

@@ -7,7 +7,7 @@ import torch
 
 import genesis as gs
 from genesis.errors import GenesisException
-from genesis.rigid.graph import GraphDynamics
+from genesis.rigid.executors.graph import GraphDynamics
 from genesis.system import System
 from tests import models
 

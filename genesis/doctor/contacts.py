@@ -11,7 +11,7 @@ from genesis.grad import names
 from genesis.model.arrays import Model
 from genesis.model.rows import EQUALITY, FRICTION, LIMIT
 from genesis.rigid.command import Command
-from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.executors.dynamics import Dynamics
 
 # What a contact does: no force (it is within its margin only, or pulled away), its friction holds, or it slides.
 NO_FORCE, STICKS, SLIDES = "carries no force", "sticks", "slides"
@@ -88,7 +88,7 @@ def _add_contacts(result: Activity, model: Model, found: dict[str, np.ndarray]) 
 
 
 def _zone(model: Model, y: np.ndarray, friction: np.ndarray) -> str:
-    """Of a contact with the residual `y`, as `genesis.rigid.constraint.potential` has it."""
+    """Of a contact with the residual `y`, as `genesis.rigid.kernels.constraint.potential` has it."""
     if len(y) == 1:
         return STICKS if y[0] < 0.0 else NO_FORCE
     if not model.elliptic:

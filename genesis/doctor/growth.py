@@ -10,7 +10,7 @@ import torch
 from genesis.doctor.recording import Step
 from genesis.doctor.report import Growth
 from genesis.grad import bridge
-from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.executors.dynamics import Dynamics
 from genesis.rigid.tangent import Tangent
 
 _LEAST_STEPS = 10  # below, a slope says nothing

@@ -15,7 +15,7 @@ from genesis.doctor import contacts as check_contacts
 from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.rigid.command import Command
-from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.executors.dynamics import Dynamics
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -16,7 +16,7 @@ from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.rigid.door import has_tangent, is_wrapped, refuse_transforms
-from genesis.rigid.dynamics import Dynamics, Gradients
+from genesis.rigid.executors.dynamics import Dynamics, Gradients
 
 if TYPE_CHECKING:
     from genesis.grad.non_finite import Origin
@@ -315,8 +315,8 @@ def observe(
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
     (N, nconmax, 9), con_force (N, nconmax, maxcondim), and without gradient ncon (N,), con_pair (N, nconmax); see
-    :mod:`genesis.rigid.step` for what each is. ``spent`` is called when a backward pass goes through the node, which
-    frees what the node has saved.
+    :mod:`genesis.rigid.pipeline.step` for what each is, ten_energy (N, ntendon, 2) among them. ``spent`` is called when
+    a backward pass goes through the node, which frees what the node has saved.
     """
     refuse_transforms("a state getter")
     fields = tuple(_FIELD_OF.get(name, name) for name in names)

@@ -17,11 +17,11 @@ import warp as wp
 
 from genesis.grad import names
 from genesis.model.arrays import Model
-from genesis.rigid.binding import Act, Binder, adjoint_walk
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.dynamics import Dynamics
-from genesis.rigid.graph import GraphDynamics
-from genesis.rigid.workspace import Block, Workspace, switch_sizes
+from genesis.rigid.executors.dynamics import Dynamics
+from genesis.rigid.executors.graph import GraphDynamics
+from genesis.rigid.pipeline.binding import Act, Binder, adjoint_walk
+from genesis.rigid.pipeline.workspace import Block, Workspace, switch_sizes
 
 # Fields whose rows belong to parts of one kind.
 _OF_FRAME = ("xpos", "xquat", "cvel", "cacc_bias", "cacc_joint")
@@ -43,8 +43,8 @@ class Origin:
 
     Attributes:
         env: of the scene
-        stage: name of the stage (`genesis.rigid.step`) whose adjoint left it; None: it arrived so, from what uses the
-            step's result
+        stage: name of the stage (`genesis.rigid.pipeline.step`) whose adjoint left it; None: it arrived so, from what
+            uses the step's result
         field: the array that holds it
         place: joint, link, actuator or pair of geoms that it belongs to, in words; empty if none
         step: number of the step; None if not known

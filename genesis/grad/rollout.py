@@ -22,7 +22,7 @@ from genesis.errors import GenesisException
 from genesis.grad import bridge
 from genesis.rigid.command import Command
 from genesis.rigid.door import refuse_transforms
-from genesis.rigid.dynamics import Dynamics
+from genesis.rigid.executors.dynamics import Dynamics
 
 _UNITS = {"": 1} | {
     prefix + i: base ** (k + 1) for k, prefix in enumerate("kmgt") for i, base in (("", 10**3), ("i", 2**10))

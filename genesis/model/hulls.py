@@ -13,7 +13,7 @@ HILLCLIMB_MIN = 10
 class Hull:
     """Vertices (n, 3) [m] and outward polygon normals (p, 3) in the geom's frame, and how they hang together.
 
-    The table's layout is described in :mod:`genesis.rigid.collision.plane_mesh`.
+    The table's layout is described in :mod:`genesis.rigid.kernels.collision.plane_mesh`.
     """
 
     vertices: np.ndarray

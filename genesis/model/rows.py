@@ -81,7 +81,7 @@ class RowKind:
     Attributes:
         name: of the kind; kernels find the first row of each of its elements in the index array ``<name>_row``
         describe: its slots in a model
-        kernels: that write J, position, inverse inertia, ... of its rows (see `genesis.rigid.constraint.kinds`)
+        kernels: that write J, position, inverse inertia, ... of its rows (see `genesis.rigid.kernels.constraint.kinds`)
         solref, solimp: names of the parameters with the softness of its blocks, (n, 2) and (n, 5)
     """
 

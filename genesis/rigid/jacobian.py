@@ -15,7 +15,6 @@ Steps of several segments (RK4, substeps) take one whole adjoint for each row of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,13 +22,11 @@ import torch
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
 from genesis.rigid.command import Command, Switches
+from genesis.rigid.executors.cpu import CpuDynamics
+from genesis.rigid.executors.dynamics import Dynamics
+from genesis.rigid.executors.native import Program
+from genesis.rigid.executors.programs import CpuExecutor
 from genesis.rigid.outcome import crowded_rows
-
-if TYPE_CHECKING:
-    from genesis.rigid.cpu import CpuDynamics
-    from genesis.rigid.dynamics import Dynamics
-    from genesis.rigid.native import Program
-    from genesis.rigid.programs import CpuExecutor
 
 # Of numbers: points are taken so many at a time that what is computed on the way fits in it, and in the cache.
 _LARGEST_BUFFER = 2**19
@@ -56,7 +53,22 @@ class Jacobians:
     diverged: list[int]
 
 
-def on_cpu(
+def of_step(
+    dynamics: Dynamics,
+    theta: torch.Tensor,
+    command: Command,
+    state: torch.Tensor,
+    field: str,
+    parameters: torch.Tensor | None = None,
+) -> Jacobians:
+    """Of a step from each row of ``state``, by state, by the control field ``field`` and by ``parameters`` (ntheta, p),
+    combinations of the parameters. On the CPU at any number of points, with ``theta`` and the blocks of ``command`` of
+    1 or as many rows; elsewhere at as many as there are envs."""
+    compute = _on_cpu if isinstance(dynamics, CpuDynamics) else _of_rows
+    return compute(dynamics, theta, command, state, field, parameters)  # type: ignore[arg-type]
+
+
+def _on_cpu(
     dynamics: CpuDynamics,
     theta: torch.Tensor,
     command: Command,
@@ -182,9 +194,9 @@ def _of_advance(
 
 def _one_point(dynamics: CpuDynamics, field: str) -> OnePoint:
     executor = dynamics.executors[0]
-    known = dynamics.one_point.get(field)
-    if known is None or known.executor is not executor:
-        known = dynamics.one_point[field] = OnePoint(dynamics, executor, field)
+    known = dynamics.kept.get(field)
+    if not isinstance(known, OnePoint) or known.executor is not executor:
+        known = dynamics.kept[field] = OnePoint(dynamics, executor, field)
     return known
 
 
@@ -332,7 +344,7 @@ def _combined(by_theta: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
     return by_theta.index_select(-1, used) @ parameters[used]
 
 
-def of_rows(
+def _of_rows(
     dynamics: Dynamics,
     theta: torch.Tensor,
     command: Command,

@@ -25,7 +25,7 @@ from genesis import files, runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.rigid.command import Switches
-from genesis.rigid.workspace import WELD_WIDTH, control_sizes
+from genesis.rigid.pipeline.workspace import WELD_WIDTH, control_sizes
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS

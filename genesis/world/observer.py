@@ -14,7 +14,7 @@ from genesis.world.arguments import plain_tensors
 
 if TYPE_CHECKING:
     from genesis.rigid.command import Command
-    from genesis.rigid.dynamics import Dynamics
+    from genesis.rigid.executors.dynamics import Dynamics
     from genesis.world.commands import CommandBuffer
     from genesis.world.theta import Theta
 

@@ -21,13 +21,13 @@ from genesis.grad import bridge, rollout
 from genesis.grad.tensor import Label, Tensor
 from genesis.model.arrays import Model
 from genesis.model.compose import Composed, EntitySpec, compose
-from genesis.rigid import inverse_weights
+from genesis.rigid import inverse_weights, jacobian
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.constraint import kinds
-from genesis.rigid.cpu import CpuDynamics
 from genesis.rigid.door import refuse_transforms
-from genesis.rigid.graph import GraphDynamics
-from genesis.rigid.workspace import switch_sizes
+from genesis.rigid.executors.cpu import CpuDynamics
+from genesis.rigid.executors.graph import GraphDynamics
+from genesis.rigid.kernels.constraint import kinds
+from genesis.rigid.pipeline.workspace import switch_sizes
 from genesis.world.arguments import Selection, kept, plain_tensors, scatter, select_range
 from genesis.world.commands import Blocks, CommandBuffer
 from genesis.world.layout import dof_layout
@@ -36,7 +36,7 @@ from genesis.world.theta import Theta
 
 if TYPE_CHECKING:
     from genesis.options import RigidOptions, SimOptions
-    from genesis.rigid.dynamics import Dynamics
+    from genesis.rigid.executors.dynamics import Dynamics
 
 
 class World:
@@ -178,7 +178,7 @@ class World:
         """
         dynamics = self.dynamics
         with torch.no_grad(), plain_tensors(), dynamics.lock:
-            found = dynamics.jacobians(self.theta.packed(), self.commands.command, self.read_state(), field)
+            found = jacobian.of_step(dynamics, self.theta.packed(), self.commands.command, self.read_state(), field)
             bridge.require_slots(dynamics, found.crowded)
             if found.diverged:
                 raise bridge.diverged(found.diverged, "the step that was linearised")

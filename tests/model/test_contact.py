@@ -9,7 +9,7 @@ import genesis as gs
 from genesis.model import contact
 from genesis.model.arrays import Model
 from genesis.model.compose import EntitySpec, compose
-from genesis.rigid.constraint.kinds import KINDS
+from genesis.rigid.kernels.constraint.kinds import KINDS
 from tests.scenes import PANDA
 
 EXACT = 1e-14  # the same few additions in another order

@@ -7,8 +7,8 @@ import torch
 from genesis.grad import bridge
 from genesis.model.arrays import Model
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.constraint.kinds import KINDS
-from genesis.rigid.cpu import CpuDynamics
+from genesis.rigid.executors.cpu import CpuDynamics
+from genesis.rigid.kernels.constraint.kinds import KINDS
 
 EULER = int(mujoco.mjtIntegrator.mjINT_EULER)
 IMPLICITFAST = int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)

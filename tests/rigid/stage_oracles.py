@@ -6,7 +6,7 @@ import copy
 import mujoco
 import numpy as np
 
-from genesis.rigid.constraint.kinds import KINDS
+from genesis.rigid.kernels.constraint.kinds import KINDS
 
 # Fields without a counterpart in MuJoCo; all but scratch must hold numbers where they are read.
 INTERNAL = {

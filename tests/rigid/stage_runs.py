@@ -8,10 +8,10 @@ import torch
 
 from genesis.grad.non_finite import _Tracer
 from genesis.model.arrays import Model
-from genesis.rigid import step
-from genesis.rigid.binding import Launch
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.constraint.kinds import KINDS
+from genesis.rigid.kernels.constraint.kinds import KINDS
+from genesis.rigid.pipeline import step
+from genesis.rigid.pipeline.binding import Launch
 
 POISON = -7  # of integers; that of numbers is NaN
 # Written before it is read, or read before it is written over, from one evaluation to the next.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from genesis.rigid.constraint.kinds import KINDS
+from genesis.rigid.kernels.constraint.kinds import KINDS
 from tests import constraint_models
 from tests.rigid.engine import Engine, compile_model
 

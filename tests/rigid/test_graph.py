@@ -10,7 +10,7 @@ import torch
 
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.graph import GraphDynamics
+from genesis.rigid.executors.graph import GraphDynamics
 from tests import models
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
 
@@ -98,7 +98,7 @@ def test_buffers_longer_than_an_array_of_warp_are_zeroed_in_pieces(monkeypatch):
     engine, graphs, states = pair("ant", EULER, 1, "cpu")
     command = engine.command(dof_force=torch.ones(N, engine.model.nv, dtype=torch.float64))
     expected = results(graphs, engine.theta, command, states, "cpu", 2)
-    monkeypatch.setattr("genesis.rigid.graph._LONGEST", 1000)
+    monkeypatch.setattr("genesis.rigid.executors.graph._LONGEST", 1000)
     graphs._forget_programs()
     found = results(graphs, engine.theta, command, states, "cpu", 2)
     for one, other in zip(expected, found, strict=True):

@@ -12,11 +12,25 @@ import warp as wp
 import genesis
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.rigid import native, step
-from genesis.rigid.binding import Binder
 from genesis.rigid.door import LARGEST_STRIDE, Base, NativeError, address, placed, require_strides
 from genesis.rigid.door import native as as_native
-from genesis.rigid.native import At, Kernel, Moving, Op, Operation, Program, add, check, copy, count_finite, tally, zero
+from genesis.rigid.executors import native
+from genesis.rigid.executors.native import (
+    At,
+    Kernel,
+    Moving,
+    Op,
+    Operation,
+    Program,
+    add,
+    check,
+    copy,
+    count_finite,
+    tally,
+    zero,
+)
+from genesis.rigid.pipeline import step
+from genesis.rigid.pipeline.binding import Binder
 from genesis.types import real
 from tests import models
 from tests.rigid.engine import EULER, Engine, compile_model
@@ -123,7 +137,7 @@ def test_nothing_else_asks_a_tensor_for_its_address():
             if isinstance(node, ast.Attribute) and node.attr in ("data_ptr", "__array_interface__", "untyped_storage"):
                 asks.add(str(path.relative_to(root)))
     # The second is the same check in a hurry, of what is one row and one step.
-    assert asks == {"rigid/door.py", "rigid/native.py"}
+    assert asks == {"rigid/door.py", "rigid/executors/native.py"}
 
 
 def test_strides_that_warp_cannot_hold_are_refused_by_name():
@@ -273,7 +287,7 @@ conftest.pytest_configure()
 import ctypes
 from genesis import types
 from genesis.errors import GenesisException
-from genesis.rigid import native
+from genesis.rigid.executors import native
 types.load_kernels("cpu", [native.native_loop])
 {change}
 try:
@@ -318,7 +332,7 @@ def test_nothing_is_changed_and_the_probe_agrees(run_python):
 
 FAR_KERNEL = """
 import warp as wp
-from genesis.rigid import sparse
+from genesis.rigid.kernels import sparse
 from genesis.types import real, untaped
 
 

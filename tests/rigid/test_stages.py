@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from genesis.rigid import step
-from genesis.rigid.constraint.kinds import KINDS, OUTPUTS
+from genesis.rigid.kernels.constraint.kinds import KINDS, OUTPUTS
+from genesis.rigid.pipeline import step
 from tests import constraint_models, models
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
 from tests.rigid.stage_oracles import INTERNAL, ORACLES, SCRATCH
@@ -182,3 +182,10 @@ def test_factors_do_not_overwrite_their_matrix():
     run.forward()
     torch.testing.assert_close(run.view("qH"), before, rtol=0, atol=0)
     assert set(KEPT) <= set(step.INT_FIELDS)
+
+
+def test_the_table_of_stages_in_the_docs_is_up_to_date():
+    from genesis.rigid.pipeline import stage_table
+
+    present = stage_table.PAGE.read_text(encoding="utf-8")
+    assert stage_table.page(present) == present, "run `make stubs`"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from genesis.rigid.collision.box_box import FRACTION, box_box, collide_box_box
+from genesis.rigid.kernels.collision.box_box import FRACTION, box_box, collide_box_box
 from genesis.types import mat33, real, vec3
 from tests.differences import directional_derivative
 

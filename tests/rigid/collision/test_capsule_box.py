@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from genesis.rigid.collision.capsule_box import CORNER, CROSSING, EDGE, END, capsule_box, collide_capsule_box
+from genesis.rigid.kernels.collision.capsule_box import CORNER, CROSSING, EDGE, END, capsule_box, collide_capsule_box
 from genesis.types import mat33, real, vec3
 from tests.differences import directional_derivative
 

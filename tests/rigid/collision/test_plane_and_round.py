@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from genesis.rigid.collision import plane, round
+from genesis.rigid.kernels.collision import plane, round
 from genesis.types import mat33, real, vec3
 
 # Forward: both sides round differently; quantities are of order one.

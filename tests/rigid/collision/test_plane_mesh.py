@@ -11,7 +11,7 @@ import trimesh
 import warp as wp
 
 from genesis.model import hulls
-from genesis.rigid.collision.plane_mesh import collide_plane_mesh, plane_mesh
+from genesis.rigid.kernels.collision.plane_mesh import collide_plane_mesh, plane_mesh
 from genesis.types import mat33, real, vec3
 from tests.differences import directional_derivative
 

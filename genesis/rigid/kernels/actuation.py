@@ -1,0 +1,352 @@
+"""Actuation: commands to joints (PD, force), and the actuators of a model file (MuJoCo: mj_transmission,
+mj_fwdActuation).
+
+Both also yield the derivative of their force with respect to velocity, which the implicit integrators need.
+"""
+
+import warp as wp
+
+from genesis.math.spatial import (
+    quat_conj,
+    quat_from_euler,
+    quat_log,
+    quat_mul,
+    quat_normalize,
+    quat_rotate,
+    quat_sub,
+    spatial,
+)
+from genesis.rigid.kernels.groups import Activations, ActuatorForces, ActuatorLaw, Moments, Sites
+from genesis.rigid.kernels.kinematics import BALL, FREE, read_quat, read_vec3
+from genesis.types import real, taped, vec3, vec4, vec6
+
+# Modes of a dof's command.
+MODE_IDLE = wp.constant(0)
+MODE_FORCE = wp.constant(1)
+MODE_POSITION = wp.constant(2)
+MODE_VELOCITY = wp.constant(3)
+MODE_POSITION_VELOCITY = wp.constant(4)
+
+# genesis.model.arrays.TRN_*, mjtDyn, mjtGain and mjtBias as the kernels see them.
+TRN_LINEAR = wp.constant(0)
+TRN_BALL = wp.constant(1)
+TRN_BALL_IN_PARENT = wp.constant(2)
+TRN_FREE = wp.constant(3)
+TRN_FREE_IN_PARENT = wp.constant(4)
+DYN_NONE = wp.constant(0)
+DYN_INTEGRATOR = wp.constant(1)
+DYN_FILTEREXACT = wp.constant(3)
+GAIN_AFFINE = wp.constant(1)
+BIAS_AFFINE = wp.constant(1)
+MIN_TAU = real(1.0e-15)  # mjMINVAL: time constants below it count as this
+
+
+@wp.func
+def clip(x: real, low: real, high: real) -> real:
+    """Clamp with the derivative of the clip: one inside and on the range, zero outside."""
+    y = x
+    if x < low:
+        y = low
+    if x > high:
+        y = high
+    return y
+
+
+@taped
+def position_error(
+    jnt_type: wp.array(dtype=int),
+    jnt_qposadr: wp.array(dtype=int),
+    jnt_dofadr: wp.array(dtype=int),
+    dof_position: wp.array2d(dtype=real),
+    qpos: wp.array2d(dtype=real),
+    dof_error: wp.array2d(dtype=real),
+):
+    """Distance of each dof from its position target; rotations: the rotation vector to it, in the link's frame."""
+    w = wp.tid()
+    for j in range(jnt_type.shape[0]):
+        q = jnt_qposadr[j]
+        d = jnt_dofadr[j]
+        turn = -1
+        if jnt_type[j] == FREE:
+            for k in range(3):
+                dof_error[w, d + k] = dof_position[w, d + k] - qpos[w, q + k]
+            turn = 3
+        elif jnt_type[j] == BALL:
+            turn = 0
+        else:
+            dof_error[w, d] = dof_position[w, d] - qpos[w, q]
+        if turn >= 0:
+            target = quat_from_euler(read_vec3(dof_position, w, d + turn))
+            error = quat_sub(target, quat_normalize(read_quat(qpos, w, q + turn)))
+            for k in range(3):
+                dof_error[w, d + turn + k] = error[k]
+
+
+@taped
+def command(
+    ctrl_mode: wp.array2d(dtype=int),
+    dof_kp: wp.array2d(dtype=real),
+    dof_kv: wp.array2d(dtype=real),
+    dof_force_range: wp.array3d(dtype=real),
+    dof_force: wp.array2d(dtype=real),
+    dof_velocity: wp.array2d(dtype=real),
+    dof_error: wp.array2d(dtype=real),
+    qvel: wp.array2d(dtype=real),
+    qfrc_command: wp.array2d(dtype=real),
+    dcommand_dvel: wp.array2d(dtype=real),
+):
+    """Force of the command in force on each dof, clipped to its force range, and its derivative by velocity."""
+    w = wp.tid()
+    for i in range(qvel.shape[1]):
+        mode = ctrl_mode[w, i]
+        force = real(0.0)
+        slope = real(0.0)
+        if mode == MODE_FORCE:
+            force = dof_force[w, i]
+        elif mode == MODE_POSITION:
+            force = dof_kp[w, i] * dof_error[w, i] - dof_kv[w, i] * qvel[w, i]
+            slope = -dof_kv[w, i]
+        elif mode == MODE_VELOCITY:
+            force = dof_kv[w, i] * (dof_velocity[w, i] - qvel[w, i])
+            slope = -dof_kv[w, i]
+        elif mode == MODE_POSITION_VELOCITY:
+            force = dof_kp[w, i] * dof_error[w, i] + dof_kv[w, i] * (dof_velocity[w, i] - qvel[w, i])
+            slope = -dof_kv[w, i]
+        low = dof_force_range[w, i, 0]
+        high = dof_force_range[w, i, 1]
+        qfrc_command[w, i] = clip(force, low, high)
+        # a saturated command does not depend on the velocity (MuJoCo: mjd_actuator_vel)
+        if force <= low or force >= high:
+            dcommand_dvel[w, i] = real(0.0)
+        else:
+            dcommand_dvel[w, i] = slope
+
+
+@taped
+def transmission(
+    actuator_trnkind: wp.array(dtype=int),
+    sites: Sites,
+    moment_dof: wp.array(dtype=int),
+    moment_dof_adr: wp.array(dtype=int),
+    moment_qpos: wp.array(dtype=int),
+    moment_coef: wp.array(dtype=real),
+    actuator_gear: wp.array3d(dtype=real),
+    qpos: wp.array2d(dtype=real),
+    xpos: wp.array2d(dtype=vec3),
+    xquat: wp.array2d(dtype=vec4),
+    xref: wp.array2d(dtype=vec3),
+    cdof: wp.array2d(dtype=vec6),
+    actuator_length: wp.array2d(dtype=real),
+    actuator_moment: wp.array2d(dtype=real),
+):
+    """Length of each actuator, and its moment: the derivative of the length by motion (MuJoCo: mj_transmission)."""
+    w = wp.tid()
+    for u in range(actuator_trnkind.shape[0]):
+        kind = actuator_trnkind[u]
+        start = moment_dof_adr[u]
+        end = moment_dof_adr[u + 1]
+        push = vec3(actuator_gear[w, u, 0], actuator_gear[w, u, 1], actuator_gear[w, u, 2])
+        turn = vec3(actuator_gear[w, u, 3], actuator_gear[w, u, 4], actuator_gear[w, u, 5])
+        actuator_length[w, u] = real(0.0)
+        if kind == TRN_LINEAR:
+            for e in range(start, end):
+                actuator_moment[w, e] = push[0] * moment_coef[e]
+                actuator_length[w, u] += push[0] * moment_coef[e] * qpos[w, moment_qpos[e]]
+        elif kind == TRN_BALL or kind == TRN_BALL_IN_PARENT:
+            quat = quat_normalize(read_quat(qpos, w, moment_qpos[start]))
+            axis = push
+            if kind == TRN_BALL_IN_PARENT:
+                axis = quat_rotate(quat_conj(quat), push)
+            actuator_length[w, u] += wp.dot(quat_log(quat), axis)
+            for k in range(3):
+                actuator_moment[w, start + k] = axis[k]
+        elif kind == TRN_FREE or kind == TRN_FREE_IN_PARENT:
+            torque = turn
+            if kind == TRN_FREE_IN_PARENT:
+                torque = quat_rotate(quat_conj(quat_normalize(read_quat(qpos, w, moment_qpos[start] + 3))), turn)
+            for k in range(3):
+                actuator_moment[w, start + k] = push[k]
+                actuator_moment[w, start + 3 + k] = torque[k]
+        else:
+            site = sites.actuator_site[u, 0]
+            reference = sites.actuator_site[u, 1]
+            body = sites.site_bodyid[site]
+            place = xpos[w, body] + quat_rotate(
+                xquat[w, body], vec3(sites.site_pos[site, 0], sites.site_pos[site, 1], sites.site_pos[site, 2])
+            )
+            turned = quat_mul(
+                xquat[w, body],
+                vec4(
+                    sites.site_quat[site, 0],
+                    sites.site_quat[site, 1],
+                    sites.site_quat[site, 2],
+                    sites.site_quat[site, 3],
+                ),
+            )
+            frame = turned
+            origin = place
+            ref_point = xref[w, body]
+            if reference >= 0:
+                other = sites.site_bodyid[reference]
+                origin = xpos[w, other] + quat_rotate(
+                    xquat[w, other],
+                    vec3(sites.site_pos[reference, 0], sites.site_pos[reference, 1], sites.site_pos[reference, 2]),
+                )
+                frame = quat_mul(
+                    xquat[w, other],
+                    vec4(
+                        sites.site_quat[reference, 0],
+                        sites.site_quat[reference, 1],
+                        sites.site_quat[reference, 2],
+                        sites.site_quat[reference, 3],
+                    ),
+                )
+                ref_point = xref[w, other]
+                between = quat_rotate(quat_conj(frame), place - origin)
+                actuator_length[w, u] += wp.dot(push, between) + wp.dot(turn, quat_sub(turned, frame))
+            # wrench on the site, in the world; its opposite on the reference, each at its own point
+            force = quat_rotate(frame, push)
+            torque = quat_rotate(frame, turn)
+            on_site = spatial(torque + wp.cross(place - xref[w, body], force), force)
+            on_reference = spatial(torque + wp.cross(origin - ref_point, force), force)
+            for e in range(start, end):
+                if moment_coef[e] > real(0.0):
+                    actuator_moment[w, e] = wp.dot(cdof[w, moment_dof[e]], on_site)
+                else:
+                    actuator_moment[w, e] = -wp.dot(cdof[w, moment_dof[e]], on_reference)
+
+
+@wp.func
+def next_activation(
+    act: real, act_dot: real, dyntype: int, tau: real, limited: int, low: real, high: real, h: real
+) -> real:
+    """Activation after a time ``h`` (MuJoCo: nextActivation); a filterexact is integrated in closed form."""
+    y = act + h * act_dot
+    if dyntype == DYN_FILTEREXACT:
+        t = wp.max(tau, MIN_TAU)
+        y = act + act_dot * t * (real(1.0) - wp.exp(-h / t))
+    if limited == 1:
+        y = clip(y, low, high)
+    return y
+
+
+@wp.func
+def limited_force(
+    u: int,
+    actuator_forcelimited: wp.array(dtype=int),
+    actuator_forcerange: wp.array2d(dtype=real),
+    force: real,
+    slope: real,
+):
+    """The force clipped to the actuator's range, and its derivative by velocity: none where it is clipped."""
+    clipped = force
+    left = slope
+    if actuator_forcelimited[u] == 1:
+        low = actuator_forcerange[u, 0]
+        high = actuator_forcerange[u, 1]
+        if force <= low or force >= high:
+            left = real(0.0)
+        clipped = clip(force, low, high)
+    return clipped, left
+
+
+@taped
+def actuator_forces(
+    law: ActuatorLaw,
+    activations: Activations,
+    moments: Moments,
+    timestep: real,
+    ctrl: wp.array2d(dtype=real),
+    act: wp.array2d(dtype=real),
+    qvel: wp.array2d(dtype=real),
+    out: ActuatorForces,
+):
+    """force = gain * (ctrl or act) + bias, clipped; act_dot; joint forces moment' * force (MuJoCo: mj_fwdActuation).
+
+    An actuator that was never commanded is off: no force, no activation dynamics. Where the sum of the forces on a
+    tendon is beyond what the tendon bears (``tendon_actfrcrange``), each of them is scaled down.
+    """
+    w = wp.tid()
+    for i in range(qvel.shape[1]):
+        out.qfrc_actuator_raw[w, i] = real(0.0)
+    for t in range(out.ten_actuator_force.shape[1]):
+        out.ten_actuator_force[w, t] = real(0.0)
+    for u in range(law.actuator_enabled.shape[0]):
+        out.actuator_velocity[w, u] = real(0.0)
+        for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+            out.actuator_velocity[w, u] += moments.actuator_moment[w, e] * qvel[w, moments.moment_dof[e]]
+        adr = activations.actuator_actadr[u]
+        dyntype = activations.actuator_dyntype[u]
+        if law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
+            signal = ctrl[w, u]
+            if law.actuator_ctrllimited[u] == 1:
+                signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
+            source = signal
+            if adr >= 0:
+                rate = signal
+                if dyntype != DYN_INTEGRATOR:
+                    rate = (signal - act[w, adr]) / wp.max(activations.actuator_dynprm[w, u, 0], MIN_TAU)
+                out.act_dot[w, adr] = rate
+                source = act[w, adr]
+                if law.actuator_actearly[u] == 1:
+                    source = next_activation(
+                        act[w, adr],
+                        rate,
+                        dyntype,
+                        activations.actuator_dynprm[w, u, 0],
+                        activations.actuator_actlimited[u],
+                        activations.actuator_actrange[u, 0],
+                        activations.actuator_actrange[u, 1],
+                        timestep,
+                    )
+            length = moments.actuator_length[w, u]
+            rate_of_length = out.actuator_velocity[w, u]
+            gain = law.actuator_gainprm[w, u, 0]
+            slope = real(0.0)
+            if law.actuator_gaintype[u] == GAIN_AFFINE:
+                gain = gain + law.actuator_gainprm[w, u, 1] * length + law.actuator_gainprm[w, u, 2] * rate_of_length
+                slope = law.actuator_gainprm[w, u, 2] * source
+            force = gain * source
+            if law.actuator_biastype[u] == BIAS_AFFINE:
+                force = (
+                    force
+                    + law.actuator_biasprm[w, u, 0]
+                    + law.actuator_biasprm[w, u, 1] * length
+                    + law.actuator_biasprm[w, u, 2] * rate_of_length
+                )
+                slope = slope + law.actuator_biasprm[w, u, 2]
+            if law.actuator_limited_tendon[u] >= 0:
+                out.actuator_force_raw[w, u] = force
+                out.dforce_dvel_raw[w, u] = slope
+                out.ten_actuator_force[w, law.actuator_limited_tendon[u]] += force
+            else:
+                limited, free_slope = limited_force(u, law.actuator_forcelimited, law.actuator_forcerange, force, slope)
+                out.actuator_force[w, u] = limited
+                out.dforce_dvel[w, u] = free_slope
+                for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+                    out.qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * limited
+        else:
+            out.actuator_force[w, u] = real(0.0)
+            out.dforce_dvel[w, u] = real(0.0)
+            if adr >= 0:
+                out.act_dot[w, adr] = real(0.0)
+    for u in range(law.actuator_enabled.shape[0]):
+        if law.actuator_limited_tendon[u] >= 0 and law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
+            t = law.actuator_limited_tendon[u]
+            total = out.ten_actuator_force[w, t]
+            share = real(1.0)
+            if total < law.tendon_actfrcrange[t, 0] and total != real(0.0):
+                share = law.tendon_actfrcrange[t, 0] / total
+            if total > law.tendon_actfrcrange[t, 1] and total != real(0.0):
+                share = law.tendon_actfrcrange[t, 1] / total
+            scaled, scaled_slope = limited_force(
+                u,
+                law.actuator_forcelimited,
+                law.actuator_forcerange,
+                share * out.actuator_force_raw[w, u],
+                out.dforce_dvel_raw[w, u],
+            )
+            out.actuator_force[w, u] = scaled
+            out.dforce_dvel[w, u] = scaled_slope
+            for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
+                out.qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * scaled

@@ -1,0 +1,217 @@
+"""Which contacts there are: a broad phase over the shapes, and the narrow phase of each pair that it leaves.
+
+Discrete, hence without gradient: the geometry of what is found is evaluated by a kernel of its own.
+"""
+
+import warp as wp
+
+from genesis.rigid.kernels.collision import kinds
+from genesis.rigid.kernels.collision.box_box import collide_box_box
+from genesis.rigid.kernels.collision.capsule_box import collide_capsule_box
+from genesis.rigid.kernels.collision.plane import (
+    collide_plane_box,
+    collide_plane_capsule,
+    collide_plane_cylinder,
+    collide_plane_ellipsoid,
+    collide_plane_sphere,
+)
+from genesis.rigid.kernels.collision.plane_mesh import collide_plane_mesh
+from genesis.rigid.kernels.collision.round import (
+    collide_capsule_capsule,
+    collide_sphere_box,
+    collide_sphere_capsule,
+    collide_sphere_cylinder,
+    collide_sphere_sphere,
+)
+from genesis.rigid.kernels.groups import CollisionPairs, Hulls, Shapes
+from genesis.types import mat33, real, untaped, vec3
+
+# mjtGeom
+PLANE = wp.constant(0)
+SPHERE = wp.constant(2)
+CAPSULE = wp.constant(3)
+ELLIPSOID = wp.constant(4)
+CYLINDER = wp.constant(5)
+BOX = wp.constant(6)
+
+
+@wp.func
+def bounding_radius(kind: int, size: vec3, mesh_radius: real) -> real:
+    """Radius [m] of a sphere around the shape's centre that holds it; follows a shape whose size is a parameter."""
+    radius = mesh_radius
+    if kind == SPHERE:
+        radius = size[0]
+    elif kind == CAPSULE:
+        radius = size[0] + size[1]
+    elif kind == ELLIPSOID:
+        radius = wp.max(size[0], wp.max(size[1], size[2]))
+    elif kind == CYLINDER:
+        radius = wp.sqrt(size[0] * size[0] + size[1] * size[1])
+    elif kind == BOX:
+        radius = wp.length(size)
+    return radius
+
+
+@wp.func
+def may_touch(w: int, p: int, pairs: CollisionPairs, shapes: Shapes, cgeom_radius: wp.array2d(dtype=real)) -> bool:
+    """Whether the bounding spheres of a pair, or a plane and a sphere, are within its margin."""
+    g = pairs.cpair_geom[p, 0]
+    h = pairs.cpair_geom[p, 1]
+    reach = cgeom_radius[w, h] + pairs.cpair_margin[p] + pairs.cpair_gap[p]
+    between = shapes.geom_xpos[w, h] - shapes.geom_xpos[w, g]
+    near = False
+    if shapes.cgeom_type[g] == PLANE:
+        mat = shapes.geom_xmat[w, g]
+        near = between[0] * mat[0, 2] + between[1] * mat[1, 2] + between[2] * mat[2, 2] <= reach
+    else:
+        reach += cgeom_radius[w, g]
+        near = wp.dot(between, between) <= reach * reach
+    return near
+
+
+@untaped
+def broad_phase(
+    pairs: CollisionPairs,
+    shapes: Shapes,
+    all_pairs: int,
+    largest_margin: real,
+    cgeom_radius: wp.array2d(dtype=real),
+    sweep_order: wp.array2d(dtype=int),
+    candidate_count: wp.array2d(dtype=int),
+    candidate: wp.array2d(dtype=int),
+):
+    """Pairs whose bounding spheres overlap, in ascending order.
+
+    ``all_pairs``: with few pairs each is looked at. Otherwise the shapes are sorted along x (by insertion, from the
+    order of the last call, so that it costs little where little has moved), swept, and planes meet every shape.
+    """
+    w = wp.tid()
+    for g in range(shapes.cgeom_type.shape[0]):
+        cgeom_radius[w, g] = bounding_radius(shapes.cgeom_type[g], shapes.geom_size[w, g], shapes.cgeom_rbound[g])
+    count = int(0)
+    if all_pairs == 1:
+        for p in range(pairs.cpair_geom.shape[0]):
+            if may_touch(w, p, pairs, shapes, cgeom_radius):
+                candidate[w, count] = p
+                count += 1
+    else:
+        n = shapes.cgeom_bounded.shape[0]
+        # ``sweep_order`` holds 1 + position in shapes.cgeom_bounded; zero before the first call
+        if sweep_order[w, 0] == 0:
+            for k in range(n):
+                sweep_order[w, k] = k + 1
+        for k in range(1, n):
+            moved = sweep_order[w, k]
+            g = shapes.cgeom_bounded[moved - 1]
+            start = shapes.geom_xpos[w, g][0] - cgeom_radius[w, g]
+            place = int(k)
+            sifting = int(1)
+            while sifting == 1:
+                sifting = 0
+                if place > 0:
+                    h = shapes.cgeom_bounded[sweep_order[w, place - 1] - 1]
+                    if shapes.geom_xpos[w, h][0] - cgeom_radius[w, h] > start:
+                        sweep_order[w, place] = sweep_order[w, place - 1]
+                        place -= 1
+                        sifting = 1
+            sweep_order[w, place] = moved
+        for k in range(n):
+            g = shapes.cgeom_bounded[sweep_order[w, k] - 1]
+            end = shapes.geom_xpos[w, g][0] + cgeom_radius[w, g] + largest_margin
+            other = int(k + 1)
+            while other < n:
+                h = shapes.cgeom_bounded[sweep_order[w, other] - 1]
+                other += 1
+                if shapes.geom_xpos[w, h][0] - cgeom_radius[w, h] > end:
+                    other = n
+                else:
+                    p = pairs.cpair_of[g, h]
+                    while p >= 0:
+                        if may_touch(w, p, pairs, shapes, cgeom_radius):
+                            candidate[w, count] = p
+                            count += 1
+                        p = pairs.cpair_next[p]
+        for a in range(shapes.cgeom_plane.shape[0]):
+            for b in range(n):
+                p = pairs.cpair_of[shapes.cgeom_plane[a], shapes.cgeom_bounded[b]]
+                while p >= 0:
+                    if may_touch(w, p, pairs, shapes, cgeom_radius):
+                        candidate[w, count] = p
+                        count += 1
+                    p = pairs.cpair_next[p]
+        # ascending, so that contacts do not change places when shapes pass each other; shell sort
+        gap = count // 2
+        while gap > 0:
+            for k in range(gap, count):
+                p = candidate[w, k]
+                place = int(k)
+                sifting = int(1)
+                while sifting == 1:
+                    sifting = 0
+                    if place >= gap:
+                        if candidate[w, place - gap] > p:
+                            candidate[w, place] = candidate[w, place - gap]
+                            place -= gap
+                            sifting = 1
+                candidate[w, place] = p
+            gap = gap // 2
+    candidate_count[w, 0] = count
+
+
+@untaped
+def narrow_phase(
+    pairs: CollisionPairs,
+    hulls: Hulls,
+    geom_size: wp.array2d(dtype=vec3),
+    geom_xpos: wp.array2d(dtype=vec3),
+    geom_xmat: wp.array2d(dtype=mat33),
+    candidate_count: wp.array2d(dtype=int),
+    candidate: wp.array2d(dtype=int),
+    ncon_needed: wp.array2d(dtype=int),
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    """Contacts of the candidates: pair and features of each. ``ncon``: (needed, kept)."""
+    w = wp.tid()
+    ncon[w, 0] = 0
+    for k in range(candidate_count[w, 0]):
+        p = candidate[w, k]
+        kind = pairs.cpair_kind[p]
+        g = pairs.cpair_geom[p, 0]
+        h = pairs.cpair_geom[p, 1]
+        margin = pairs.cpair_margin[p] + pairs.cpair_gap[p]
+        pos1 = geom_xpos[w, g]
+        pos2 = geom_xpos[w, h]
+        mat1 = geom_xmat[w, g]
+        mat2 = geom_xmat[w, h]
+        size1 = geom_size[w, g]
+        size2 = geom_size[w, h]
+        if kind == kinds.PLANE_SPHERE:
+            collide_plane_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.PLANE_CAPSULE:
+            collide_plane_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.PLANE_ELLIPSOID:
+            collide_plane_ellipsoid(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.PLANE_CYLINDER:
+            collide_plane_cylinder(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.PLANE_BOX:
+            collide_plane_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.PLANE_MESH:
+            collide_plane_mesh(w, p, h, margin, pos1, mat1, pos2, mat2, hulls, ncon, con_pair, con_feature)
+        elif kind == kinds.SPHERE_SPHERE:
+            collide_sphere_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.SPHERE_CAPSULE:
+            collide_sphere_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.SPHERE_CYLINDER:
+            collide_sphere_cylinder(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.SPHERE_BOX:
+            collide_sphere_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.CAPSULE_CAPSULE:
+            collide_capsule_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.CAPSULE_BOX:
+            collide_capsule_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+        elif kind == kinds.BOX_BOX:
+            collide_box_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    ncon_needed[w, 0] = wp.max(ncon_needed[w, 0], ncon[w, 0])
+    ncon[w, 1] = wp.min(ncon[w, 0], con_pair.shape[1])

@@ -1,0 +1,156 @@
+"""Arguments that kernels and their functions take together; see :mod:`genesis.rigid.kernels.constraint.groups`."""
+
+import warp as wp
+
+from genesis.types import mat33, real, vec3, vec4
+
+
+@wp.struct
+class Joints:
+    """What kind the joints are, and where their positions and dofs are."""
+
+    jnt_type: wp.array(dtype=int)
+    jnt_qposadr: wp.array(dtype=int)
+    jnt_dofadr: wp.array(dtype=int)
+
+
+@wp.struct
+class Frames:
+    """The tree of frames, in the order in which they are placed."""
+
+    frame_order: wp.array(dtype=int)
+    frame_parent: wp.array(dtype=int)
+    frame_body: wp.array(dtype=int)
+    frame_jnt: wp.array(dtype=int)
+    frame_first: wp.array(dtype=int)
+
+
+@wp.struct
+class Offsets:
+    """Where bodies and joints sit, and what they are called by: parameters of kinematics."""
+
+    qpos0: wp.array(dtype=real)
+    body_mocapid: wp.array(dtype=int)
+    body_pos: wp.array2d(dtype=vec3)
+    body_quat: wp.array2d(dtype=vec4)
+    jnt_pos: wp.array2d(dtype=vec3)
+    jnt_axis: wp.array2d(dtype=vec3)
+
+
+@wp.struct
+class Activations:
+    """How the actuators' activations move."""
+
+    actuator_actadr: wp.array(dtype=int)
+    actuator_dyntype: wp.array(dtype=int)
+    actuator_actlimited: wp.array(dtype=int)
+    actuator_actrange: wp.array2d(dtype=real)
+    actuator_on: wp.array2d(dtype=int)
+    actuator_dynprm: wp.array3d(dtype=real)
+
+
+@wp.struct
+class ActuatorLaw:
+    """How an actuator's force follows from its input, and where it ends."""
+
+    actuator_enabled: wp.array(dtype=int)
+    actuator_gaintype: wp.array(dtype=int)
+    actuator_biastype: wp.array(dtype=int)
+    actuator_actearly: wp.array(dtype=int)
+    actuator_ctrllimited: wp.array(dtype=int)
+    actuator_ctrlrange: wp.array2d(dtype=real)
+    actuator_forcelimited: wp.array(dtype=int)
+    actuator_forcerange: wp.array2d(dtype=real)
+    actuator_limited_tendon: wp.array(dtype=int)
+    tendon_actfrcrange: wp.array2d(dtype=real)
+    actuator_gainprm: wp.array3d(dtype=real)
+    actuator_biasprm: wp.array3d(dtype=real)
+
+
+@wp.struct
+class Moments:
+    """What the actuators pull: length and its rate, and the dofs of each moment."""
+
+    moment_dof: wp.array(dtype=int)
+    moment_dof_adr: wp.array(dtype=int)
+    actuator_length: wp.array2d(dtype=real)
+    actuator_moment: wp.array2d(dtype=real)
+
+
+@wp.struct
+class ActuatorForces:
+    """What the actuators do; the first three only of those on a tendon whose force is limited."""
+
+    actuator_force_raw: wp.array2d(dtype=real)
+    dforce_dvel_raw: wp.array2d(dtype=real)
+    ten_actuator_force: wp.array2d(dtype=real)
+    actuator_velocity: wp.array2d(dtype=real)
+    act_dot: wp.array2d(dtype=real)
+    actuator_force: wp.array2d(dtype=real)
+    dforce_dvel: wp.array2d(dtype=real)
+    qfrc_actuator_raw: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Sites:
+    """Where sites are, and which of them actuators act on."""
+
+    actuator_site: wp.array2d(dtype=int)
+    site_bodyid: wp.array(dtype=int)
+    site_pos: wp.array2d(dtype=real)
+    site_quat: wp.array2d(dtype=real)
+
+
+@wp.struct
+class RungeKuttaStages:
+    """What the four evaluations of a step of RK4 have found."""
+
+    rk_velocity_1: wp.array2d(dtype=real)
+    rk_velocity_2: wp.array2d(dtype=real)
+    rk_velocity_3: wp.array2d(dtype=real)
+    qacc_0: wp.array2d(dtype=real)
+    qacc_1: wp.array2d(dtype=real)
+    qacc_2: wp.array2d(dtype=real)
+    qacc_3: wp.array2d(dtype=real)
+    act_dot_0: wp.array2d(dtype=real)
+    act_dot_1: wp.array2d(dtype=real)
+    act_dot_2: wp.array2d(dtype=real)
+    act_dot_3: wp.array2d(dtype=real)
+
+
+@wp.struct
+class CollisionPairs:
+    """The pairs of shapes that can touch."""
+
+    cpair_geom: wp.array2d(dtype=int)
+    cpair_kind: wp.array(dtype=int)
+    cpair_of: wp.array2d(dtype=int)
+    cpair_next: wp.array(dtype=int)
+    cpair_margin: wp.array(dtype=real)
+    cpair_gap: wp.array(dtype=real)
+
+
+@wp.struct
+class Shapes:
+    """The shapes: what they are, how large, and where."""
+
+    cgeom_type: wp.array(dtype=int)
+    cgeom_plane: wp.array(dtype=int)
+    cgeom_bounded: wp.array(dtype=int)
+    cgeom_rbound: wp.array(dtype=real)
+    geom_size: wp.array2d(dtype=vec3)
+    geom_xpos: wp.array2d(dtype=vec3)
+    geom_xmat: wp.array2d(dtype=mat33)
+
+
+@wp.struct
+class Hulls:
+    """The convex hulls of meshes; see `genesis.model.hulls`."""
+
+    cgeom_vertadr: wp.array(dtype=int)
+    cgeom_vertnum: wp.array(dtype=int)
+    cgeom_polyadr: wp.array(dtype=int)
+    cgeom_hulladr: wp.array(dtype=int)
+    mesh_hull: wp.array(dtype=int)
+    mesh_vert: wp.array2d(dtype=real)
+    mesh_polynormal: wp.array2d(dtype=real)

@@ -1,0 +1,418 @@
+"""The pipeline as data: which stages make a step, what each reads and writes, and how its adjoint is made.
+
+Forward walks a tuple of stages, the adjoint walks it backwards, so no stage can be missing from the gradient.
+A kernel's arguments are bound by name: to a field of the work space, an index or constant array of the model, a
+parameter, a control, or a scalar.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import mujoco
+import warp as wp
+from warp._src.codegen import Struct
+
+from genesis.model.arrays import Model
+from genesis.model.rows import RowKind
+from genesis.rigid.kernels import (
+    actuation,
+    bias,
+    free_body,
+    inertia,
+    integrate,
+    kinematics,
+    observe,
+    passive,
+    runge_kutta,
+    solve,
+    tendon,
+)
+from genesis.rigid.kernels.collision import detect, geometry
+from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, reference, solver
+from genesis.types import mat33, real, vec3, vec4, vec6, vec10
+
+
+@dataclass(frozen=True)
+class Field:
+    """A work array per env: element type and shape, the latter as a function of the model.
+
+    Attributes:
+        per_contact: one element of this shape per contact slot; what belongs to a contact lies together
+        differentiable: False for scratch space, which has no gradient array
+    """
+
+    dtype: type
+    shape: Callable[[Model], tuple[int, ...]]
+    per_contact: bool = False
+    differentiable: bool = True
+
+
+FIELDS: dict[str, Field] = {
+    # kinematics: poses of frames and links, anchors and axes of joints, in the world [m]
+    "xpos": Field(vec3, lambda m: (m.nframe,)),
+    "xquat": Field(vec4, lambda m: (m.nframe,)),
+    "xanchor": Field(vec3, lambda m: (m.njnt,)),
+    "xaxis": Field(vec3, lambda m: (m.njnt,)),
+    "xref": Field(vec3, lambda m: (m.nbody,)),
+    "xipos": Field(vec3, lambda m: (m.nbody,)),
+    # spatial quantities about xref, world axes
+    "cinert": Field(vec10, lambda m: (m.nbody,)),
+    "crb": Field(vec10, lambda m: (m.nbody,)),
+    "cdof": Field(vec6, lambda m: (m.nv,)),
+    "cvel": Field(vec6, lambda m: (m.nframe,)),
+    "cacc_bias": Field(vec6, lambda m: (m.nframe,)),
+    "cfrc": Field(vec6, lambda m: (m.nbody,)),
+    "cfrc_gravcomp": Field(vec6, lambda m: (m.nbody,)),
+    # joint space
+    "qM": Field(real, lambda m: (m.nM,)),
+    "qfrc_bias": Field(real, lambda m: (m.nv,)),
+    "qfrc_gravcomp": Field(real, lambda m: (m.nv,)),
+    "qfrc_passive": Field(real, lambda m: (m.nv,)),
+    "qfrc_command": Field(real, lambda m: (m.nv,)),
+    "qfrc_actuator_raw": Field(real, lambda m: (m.nv,)),
+    "qfrc_smooth": Field(real, lambda m: (m.nv,)),
+    "qfrc_constraint": Field(real, lambda m: (m.nv,)),
+    "qfrc_total": Field(real, lambda m: (m.nv,)),
+    "qacc": Field(real, lambda m: (m.nv,)),
+    "spring_extension": Field(real, lambda m: (m.nv,)),
+    "dof_error": Field(real, lambda m: (m.nv,)),
+    "dcommand_dvel": Field(real, lambda m: (m.nv,)),
+    # tendons: length, its rate, J; how far beyond the spring's range
+    "ten_length": Field(real, lambda m: (m.ntendon,)),
+    "ten_velocity": Field(real, lambda m: (m.ntendon,)),
+    "ten_J": Field(real, lambda m: (m.nten_J,)),
+    "ten_extension": Field(real, lambda m: (m.ntendon,)),
+    "qfrc_tendon": Field(real, lambda m: (m.nv,)),
+    "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
+    # actuators
+    "actuator_force_raw": Field(real, lambda m: (m.nu,)),
+    "dforce_dvel_raw": Field(real, lambda m: (m.nu,)),
+    "actuator_length": Field(real, lambda m: (m.nu,)),
+    "actuator_velocity": Field(real, lambda m: (m.nu,)),
+    "actuator_moment": Field(real, lambda m: (m.nmoment,)),
+    "actuator_force": Field(real, lambda m: (m.nu,)),
+    "dforce_dvel": Field(real, lambda m: (m.nu,)),
+    "act_dot": Field(real, lambda m: (m.na,)),
+    # the table of constraint rows (genesis.model.rows): J, violation, dJ/dt qvel, inverse inertia, friction loss
+    "efc_J": Field(real, lambda m: (m.rows.nJ,)),
+    "efc_pos": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_bias": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_diag": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_loss": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_aref": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_D": Field(real, lambda m: (m.rows.nefc,)),
+    "efc_force": Field(real, lambda m: (m.rows.nefc,)),
+    # collision, and contacts in their frame: normal, tangents, and rotations about these
+    "geom_xpos": Field(vec3, lambda m: (m.ncg,)),
+    "geom_xmat": Field(mat33, lambda m: (m.ncg,)),
+    "con_dist": Field(real, lambda m: (), per_contact=True),
+    "con_pos": Field(vec3, lambda m: (), per_contact=True),
+    "con_frame": Field(mat33, lambda m: (), per_contact=True),
+    "con_J": Field(real, lambda m: (m.maxcondim, m.maxchain), per_contact=True),
+    "con_friction": Field(real, lambda m: (5,), per_contact=True),
+    "con_aref": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_D": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    "con_force": Field(real, lambda m: (m.maxcondim,), per_contact=True),
+    # the solver's own
+    "cgeom_radius": Field(real, lambda m: (m.ncg,), differentiable=False),
+    "qacc_smooth": Field(real, lambda m: (m.nv,), differentiable=False),
+    "qMLD": Field(real, lambda m: (m.nM,), differentiable=False),
+    "qMLDiagInv": Field(real, lambda m: (m.nv,), differentiable=False),
+    "Ma": Field(real, lambda m: (m.nv,), differentiable=False),
+    "Mv": Field(real, lambda m: (m.nv,), differentiable=False),
+    "search": Field(real, lambda m: (m.nv,), differentiable=False),
+    "efc_y": Field(real, lambda m: (m.rows.nefc,), differentiable=False),
+    "efc_v": Field(real, lambda m: (m.rows.nefc,), differentiable=False),
+    "con_y": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
+    "con_v": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
+    "placed": Field(real, lambda m: (m.nv,), differentiable=False),
+    "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
+    # linear systems
+    "qH": Field(real, lambda m: (m.nM,)),
+    "qLD": Field(real, lambda m: (m.nM,), differentiable=False),
+    "qLDiagInv": Field(real, lambda m: (m.nv,), differentiable=False),
+    "z": Field(real, lambda m: (m.nv,), differentiable=False),
+    "free_matrix": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),)),
+    "free_lu": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),), differentiable=False),
+    # observations
+    "xvel": Field(vec6, lambda m: (m.nbody,)),
+    "xacc": Field(vec6, lambda m: (m.nbody,)),
+    "cacc_joint": Field(vec6, lambda m: (m.nframe,)),
+    "qM_dense": Field(real, lambda m: (m.nv, m.nv)),
+    "xjac": Field(real, lambda m: (6 * m.nbody, m.nv)),
+    "body_energy": Field(real, lambda m: (m.nbody, 2)),
+    "dof_energy": Field(real, lambda m: (m.nv, 2)),
+    "ten_energy": Field(real, lambda m: (m.ntendon, 2)),
+}
+
+# Fields of frames of which the first rows are those of the bodies: an observation holds these only.
+OF_BODIES = ("xpos", "xquat")
+
+# Discrete work arrays, without gradient.
+INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
+    "dof_unsaturated": lambda m: (m.nv,),
+    "efc_active": lambda m: (m.rows.nefc,),
+    "efc_list": lambda m: (m.rows.nefc,),  # the active rows
+    "efc_count": lambda m: (1,),  # and how many they are
+    "sweep_order": lambda m: (m.ncg,),
+    "candidate_count": lambda m: (1,),
+    "candidate": lambda m: (m.ncpair,),
+    "ncon_needed": lambda m: (1,),  # largest of the first since it was last zeroed
+    "ncon": lambda m: (2,),  # contacts found, and those among them that have a slot
+    "con_pair": lambda m: (m.nconmax,),
+    "con_feature": lambda m: (m.nconmax, 4),
+    "con_active": lambda m: (m.nconmax,),
+    "any_constraint": lambda m: (1,),
+    "tree_seen": lambda m: (m.ntree,),
+    "tree_queue": lambda m: (m.ntree,),
+    "dof_place": lambda m: (m.nv,),
+    "row_start": lambda m: (m.nv,),
+    "solver_niter": lambda m: (1,),
+    "solver_unconverged": lambda m: (1,),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One quantity of the step.
+
+    Attributes:
+        name: of the quantity
+        kernels: launched in order, one thread per env
+        outputs: fields it writes
+        adjoint: "tape" (generated by Warp from ``kernels``), "by hand" (``adjoint_kernels``; at a solution by the
+            implicit function theorem) or "none" (the outputs do not depend on anything, or only discretely)
+        adjoint_kernels: for "by hand"; they name the gradient of a field ``adj_<field>``
+        needed: whether a model has the stage at all; the outputs of a stage it lacks are zero
+    """
+
+    name: str
+    kernels: tuple
+    outputs: tuple[str, ...]
+    adjoint: str = "tape"
+    adjoint_kernels: tuple = ()
+    needed: Callable[[Model], bool] = lambda model: True
+
+    @property
+    def taped_kernels(self) -> tuple:
+        """Those whose adjoint Warp has generated."""
+        return {"tape": self.kernels, "by hand": (), "none": ()}[self.adjoint]
+
+    def inputs(self) -> set[str]:
+        return {name for kernel in self.kernels for name in arguments_of(kernel)} - set(self.outputs)
+
+
+def arguments_of(kernel: wp.Kernel) -> list[str]:
+    """Names of a kernel's arguments, those of a group each by its own."""
+    found: list[str] = []
+    for arg in kernel.adj.args:
+        found += arg.type.vars if isinstance(arg.type, Struct) else [arg.label]
+    return found
+
+
+def _has_actuator_gravcomp(model: Model) -> bool:
+    return bool(model.indices["dof_actgravcomp"].any())
+
+
+def _has_free_blocks(model: Model) -> bool:
+    return model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST and len(model.indices["free_dofadr"]) > 0
+
+
+def _has_tendons(model: Model) -> bool:
+    return model.ntendon > 0
+
+
+def _has_implicit_tendons(model: Model) -> bool:
+    return model.ntendon > 0 and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+
+
+def _has_actuators(model: Model) -> bool:
+    return model.nu > 0
+
+
+def _is_constrained(model: Model) -> bool:
+    return model.constrained
+
+
+def _has_contacts(model: Model) -> bool:
+    return model.has_contacts
+
+
+def _has_rows(model: Model) -> bool:
+    return model.constrained and model.rows.nefc > 0
+
+
+FOUND = (
+    *("cgeom_radius", "sweep_order", "candidate_count", "candidate"),
+    *("ncon_needed", "ncon", "con_pair", "con_feature"),
+)
+REFERENCES = ("efc_aref", "efc_D", "efc_list", "efc_count")
+CONTACT_ROWS = ("con_J", "con_friction", "con_aref", "con_D", "con_active")
+SOLUTION = (
+    *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start"),
+    *("qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
+    *("qacc_constrained", "Ma", "search", "Mv", "efc_y", "efc_v", "con_y", "con_v", "placed", "H"),
+    *("con_force", "efc_force", "qfrc_constraint"),
+)
+
+_SMOOTH: tuple[Stage, ...] = (
+    Stage("kinematics", (kinematics.kinematics,), ("xpos", "xquat", "xanchor", "xaxis")),
+    Stage("reference point", (kinematics.reference_point,), ("xref",), adjoint="none"),
+    Stage("spatial quantities", (inertia.spatial_quantities,), ("xipos", "cinert", "cdof")),
+    Stage("mass matrix", (inertia.mass_matrix,), ("crb", "qM")),
+    Stage("tendons", (tendon.fixed_tendons,), ("ten_length", "ten_velocity", "ten_J"), needed=_has_tendons),
+    Stage("tendon inertia", (tendon.tendon_inertia,), ("qM",), needed=_has_tendons),
+    Stage("velocity", (bias.velocity,), ("cvel", "cacc_bias")),
+    Stage("bias force", (bias.bias,), ("cfrc", "qfrc_bias")),
+    Stage(
+        "gravity compensation",
+        (bias.gravity_compensation,),
+        ("cfrc_gravcomp", "qfrc_gravcomp"),
+        needed=_has_actuator_gravcomp,
+    ),
+    Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
+    Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
+    Stage("position error", (actuation.position_error,), ("dof_error",)),
+    Stage("command", (actuation.command,), ("qfrc_command", "dcommand_dvel")),
+    Stage(
+        "transmission",
+        (actuation.transmission,),
+        ("actuator_length", "actuator_moment"),
+        needed=_has_actuators,
+    ),
+    Stage(
+        "actuator force",
+        (actuation.actuator_forces,),
+        (
+            *("actuator_velocity", "act_dot", "actuator_force_raw", "dforce_dvel_raw"),
+            *("ten_actuator_force", "actuator_force", "dforce_dvel", "qfrc_actuator_raw"),
+        ),
+        needed=_has_actuators,
+    ),
+    Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
+)
+_CONSTRAINED: tuple[Stage, ...] = (
+    Stage(
+        "row references",
+        (reference.row_references,),
+        REFERENCES,
+        adjoint="by hand",
+        adjoint_kernels=(reference.row_references_adjoint,),
+        needed=_has_rows,
+    ),
+    Stage("geom poses", (geometry.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
+    Stage(
+        "collision",
+        (detect.broad_phase, detect.narrow_phase),
+        FOUND,
+        adjoint="none",
+        needed=_has_contacts,
+    ),
+    Stage("contact geometry", (geometry.contact_geometry,), ("con_dist", "con_pos", "con_frame"), needed=_has_contacts),
+    Stage(
+        "contact rows",
+        (contact_rows.contact_rows,),
+        CONTACT_ROWS,
+        adjoint="by hand",
+        adjoint_kernels=(contact_rows.contact_rows_adjoint,),
+        needed=_has_contacts,
+    ),
+    Stage(
+        "constraint solution",
+        (
+            envelope.constraint_envelope,
+            solver.smooth_acceleration,
+            solver.constraint_solve,
+            force.constraint_force,
+        ),
+        SOLUTION,
+        adjoint="by hand",
+        adjoint_kernels=(force.constraint_adjoint,),
+        needed=_is_constrained,
+    ),
+    Stage("total force", (force.total_force,), ("qfrc_total",)),
+    Stage("effective mass matrix", (solve.effective_mass_matrix,), ("qH",)),
+    Stage("tendon damping", (tendon.tendon_implicit_damping,), ("qH",), needed=_has_implicit_tendons),
+    Stage(
+        "acceleration",
+        (solve.factor, solve.solve),
+        ("qLD", "qLDiagInv", "qacc"),
+        adjoint="by hand",
+        adjoint_kernels=(solve.solve_adjoint,),
+    ),
+)
+
+
+def row_stages(table: Sequence[RowKind]) -> tuple[Stage, ...]:
+    """One stage for each kind of constraint rows: it fills the slots of its own."""
+    return tuple(
+        Stage(
+            f"rows: {kind.name.replace('_', ' ')}",
+            kind.kernels,
+            kinds.OUTPUTS,
+            needed=lambda model, name=kind.name: model.constrained and model.rows.count[name] > 0,  # type: ignore[misc]
+        )
+        for kind in table
+    )
+
+
+def forward(table: Sequence[RowKind]) -> tuple[Stage, ...]:
+    """Forward dynamics, (qpos, qvel, act, controls, theta) -> (qacc, act_dot), with these kinds of constraint rows."""
+    return (*_SMOOTH, *row_stages(table), *_CONSTRAINED)
+
+
+# Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.
+FREE_BODIES: tuple[Stage, ...] = (
+    Stage("free body matrix", (free_body.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
+    Stage(
+        "free body acceleration",
+        (free_body.free_body_solve,),
+        ("free_lu", "qacc"),
+        adjoint="by hand",
+        adjoint_kernels=(free_body.free_body_solve_adjoint,),
+        needed=_has_free_blocks,
+    ),
+)
+
+ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
+RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
+RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
+
+OBSERVE: tuple[Stage, ...] = (
+    Stage("link velocity", (observe.link_velocity,), ("xvel",)),
+    Stage("link acceleration", (observe.link_acceleration,), ("cacc_joint", "xacc")),
+    Stage("dense mass matrix", (observe.dense_mass_matrix,), ("qM_dense",)),
+    Stage("link Jacobian", (observe.link_jacobian,), ("xjac",)),
+    Stage("energy", (observe.energy,), ("body_energy", "dof_energy")),
+    Stage("tendon energy", (tendon.tendon_energy,), ("ten_energy",), needed=_has_tendons),
+)
+
+
+def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
+    """The stages that the fields ``names`` depend on, in order."""
+    wanted = set(names)
+    chosen = []
+    for stage in reversed((*forward(model.kinds), *OBSERVE)):
+        if wanted & set(stage.outputs):
+            wanted |= stage.inputs()
+            if stage.needed(model):
+                chosen.append(stage)
+    return tuple(reversed(chosen))
+
+
+def has_gradient(name: str, model: Model) -> bool:
+    """Whether the floating-point array that kernels call so is differentiable: neither constant nor scratch space."""
+    return name not in model.constants and (name not in FIELDS or FIELDS[name].differentiable)
+
+
+# Files that take longest to compile, in this order; each of the others takes a second or two.
+_SLOWEST = (solver.constraint_solve, geometry.contact_geometry, contact_rows.contact_rows, detect.narrow_phase)
+
+
+def kernels_of(model: Model) -> list[wp.Kernel]:
+    """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
+    stages = [stage for stage in (*forward(model.kinds), *FREE_BODIES) if stage.needed(model)]
+    stages += [RK_STAGE, RK_ADVANCE] if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else [ADVANCE]
+    stages += OBSERVE
+    kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
+    return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]
