@@ -10,10 +10,22 @@ import genesis as gs
 from genesis.system import System
 from tests.entities.worlds import WALKER, world
 
-# Limits, friction loss, a ball joint, a pair, four kinds of shapes in contact; and four actuators, one with activation.
+# Limits, friction loss, a ball joint, a pair, four kinds of shapes in contact; four actuators, one with activation; a
+# tendon with all that it can have and an actuator's force in range; equalities that give way.
 ROBOT = WALKER.replace(
     "<contact>",
-    """<actuator>
+    """<tendon>
+  <fixed name="cable" limited="true" range="-.1 .05" springlength="-.01 .02" stiffness="20" damping=".3" armature=".02"
+    frictionloss=".1"><joint joint="lift" coef=".8"/><joint joint="knee" coef=".5"/></fixed>
+  <fixed name="band" stiffness="2"><joint joint="knee" coef="1"/></fixed>
+</tendon>
+<equality>
+  <joint name="gear" joint1="knee" joint2="lift" polycoef=".1 .5 .2 0 0" solref=".3 1"/>
+  <tendon name="both" tendon1="cable" tendon2="band" polycoef="0 .7 0 0 0" solref=".4 1"/>
+  <connect name="pin" body1="arm" body2="leg" anchor=".01 .02 .05" solref=".3 1.2"/>
+  <weld name="glue" body1="arm" body2="trunk" solref=".5 1" torquescale=".5"/>
+</equality>
+<actuator>
   <motor name="push" joint="knee" gear="2"/>
   <position name="hold" joint="lift" kp="5" kv=".5" forcerange="-20 30"/>
   <general name="slow" joint="knee" dyntype="filter" dynprm=".1" gainprm="3" ctrllimited="true" ctrlrange="-1 1"/>
@@ -23,6 +35,7 @@ ROBOT = WALKER.replace(
 )
 QPOS = (-0.004, 0.2, 0.9465, 0.1, 0.3, 0.05)  # slide, hinge beyond its range, ball turned by more than 30 degrees
 QVEL = (-0.1, 0.5, 0.2, -0.1, 0.3)
+CARRIER = '<mujoco><worldbody><body name="carrier" mocap="true" pos="1 .3 .4"/></worldbody></mujoco>'
 BALL_QPOS, BALL_QVEL = (1.0, 0.0, 0.098, 1.0, 0.1, 0.2, 0.3), (0.3, 0.1, -0.1, 1.0, 2.0, 0.5)
 N_ROWS = 3  # of the systems
 KINDS = ("one", "three", "smooth")
@@ -38,6 +51,7 @@ class World:
         name: "one": n_envs 0, in contact; "three": n_envs 3, in contact; "smooth": n_envs 3, without constraints
         robot: has actuators
         free: has a free joint
+        carrier: a mocap body to which `free` is welded, None in "smooth"
         system: of `N_ROWS` rows, controlled by actuators
         other: a scene of another kind
     """
@@ -48,6 +62,7 @@ class World:
     free: object
     system: System
     other: gs.Scene
+    carrier: object = None
     references: dict = field(default_factory=dict)
 
     @property
@@ -71,18 +86,23 @@ class World:
 
 
 def touching(n_envs, *, requires_grad=True):
-    """(scene, floor, robot, ball), built, everything in contact."""
+    """(scene, robot, ball, carrier), built, everything in contact, the ball welded to the carrier."""
     scene = gs.Scene(
         sim_options=gs.options.SimOptions(dt=0.004, requires_grad=requires_grad),
         rigid_options=gs.options.RigidOptions(integrator=gs.integrator.implicitfast),
     )
     file = Path(_folder.name) / "robot.xml"
     file.write_text(ROBOT)
-    floor = scene.add_entity(gs.morphs.Plane(contype=1, conaffinity=3), name="floor")
+    scene.add_entity(gs.morphs.Plane(contype=1, conaffinity=3), name="floor")
     robot = scene.add_entity(gs.morphs.MJCF(file=file), name="robot")
     ball = scene.add_entity(gs.morphs.Sphere(radius=0.1, pos=(1, 0, 0.098), contype=1, conaffinity=1), name="ball")
+    file = Path(_folder.name) / "carrier.xml"
+    file.write_text(CARRIER)
+    carrier = scene.add_entity(gs.morphs.MJCF(file=file), name="carrier")
     scene.build(n_envs=n_envs)
-    return scene, floor, robot, ball
+    scene.rigid_solver.add_weld_constraint(carrier.base_link, ball.base_link)
+    scene.rigid_solver.set_weld_sol_params((0.3, 1.0, 0.9, 0.95, 0.001, 0.5, 2.0))
+    return scene, robot, ball, carrier
 
 
 def make(name):
@@ -95,8 +115,8 @@ def make(name):
             found.robot.set_dofs_velocity(found.rows((0.3, -0.1, 0.2)))
             found.free.set_dofs_velocity(found.rows(torch.linspace(-0.5, 0.4, 10)))
     else:
-        scene, _, robot, free = touching(0 if name == "one" else 3)
-        found = World(name, scene, robot, free, System(scene, N_ROWS, "actuators"), world()[0])
+        scene, robot, free, carrier = touching(0 if name == "one" else 3)
+        found = World(name, scene, robot, free, System(scene, N_ROWS, "actuators"), world()[0], carrier)
         with torch.no_grad():
             put_into_contact(found)
     with torch.no_grad():
@@ -123,6 +143,7 @@ def snapshot(scene):
         "theta": scene.world.theta.packed(),
         "mode": command.switches.mode,
         "actuators_on": command.switches.actuators_on,
+        "eq_active": command.switches.eq_active,
         "solution": scene.world.solution,
         **{f"command {key}": value for key, value in command.blocks.items()},
     }

@@ -164,7 +164,9 @@ PARAMETERS = (
     "dofs_kp dofs_kv dofs_stiffness dofs_damping dofs_armature links_mass links_COM links_inertia links_offset_pos "
     "links_offset_quat links_gravity_compensation joints_axis joints_anchor actuators_gain actuators_bias "
     "actuators_gear actuators_time_constant mass dofs_frictionloss dofs_sol_params joints_sol_params friction "
-    "friction_torsional friction_rolling sol_params geoms_size geoms_offset_pos geoms_offset_quat"
+    "friction_torsional friction_rolling sol_params geoms_size geoms_offset_pos geoms_offset_quat tendons_stiffness "
+    "tendons_damping tendons_armature tendons_frictionloss tendons_friction_sol_params tendons_limit_sol_params "
+    "tendons_invweight equalities_data equalities_sol_params dofs_invweight links_invweight"
 ).split()
 OF_CONSTRAINTS = PARAMETERS[PARAMETERS.index("dofs_frictionloss") :]
 
@@ -181,11 +183,11 @@ def range_case(which: int, method: str, value: float, *idx: Any) -> Case:
     """A setter of (lower, upper), one of them given."""
 
     def call(w, given):
-        both = [-50.0, 50.0] if which == 2 else [given, 50.0] if which == 0 else [-50.0, given]
+        both = [given, 50.0] if which == 0 else [-50.0, given]
         getattr(w.robot, method)(*both, *idx)
 
     def of(w):
-        count = len(idx[0]) if idx else w.robot.n_dofs
+        count = len(idx[0]) if idx else w.robot.n_tendons if "tendons" in method else w.robot.n_dofs
         return value + at(w, count, 0.01)
 
     return then_steps(call, of)
@@ -220,7 +222,17 @@ for _name in ("mass", "COM", "inertia"):
     CASES[f"link.set_{_name}"] = part(lambda w: w.robot.links[1], _name)
 for _name in ("friction", "sol_params", "size", "offset_pos", "offset_quat"):
     CONSTRAINED[f"geom.set_{_name}"] = part(lambda w: w.robot.touching_geoms[1], _name)
-for _name in ("geoms_friction", "sol_params", "pairs_friction", "pairs_sol_params", "pairs_solref_friction"):
+for _name in ("spring_range", "limit"):
+    CONSTRAINED[f"set_tendons_{_name}, lower"] = range_case(0, f"set_tendons_{_name}", -0.05, [0])
+    CONSTRAINED[f"set_tendons_{_name}, upper"] = range_case(1, f"set_tendons_{_name}", 0.01, [0])
+for _name in (
+    "geoms_friction",
+    "sol_params",
+    "pairs_friction",
+    "pairs_sol_params",
+    "pairs_solref_friction",
+    "weld_sol_params",
+):
     CONSTRAINED[f"rigid_solver.set_{_name}"] = part(lambda w: w.scene.rigid_solver, _name)
 CONSTRAINED |= {
     "joint.set_sol_params": Case(
@@ -237,6 +249,13 @@ CONSTRAINED |= {
         lambda w: w.rows(0.1),
     ),
     "link.set_friction": then_steps(lambda w, given: w.robot.links[1].set_friction(given), lambda w: w.rows(0.5)),
+    "set_equalities_active": entity(
+        "robot", "set_equalities_active", lambda w: (at(w, w.robot.n_equalities) > 0).double()
+    ),
+    "set_pos of a mocap body": entity("carrier", "set_pos", lambda w: plain(w.carrier.get_pos()) + at(w, 3, 0.01)),
+    "set_quat of a mocap body": entity("carrier", "set_quat", unit),
+    "link.set_pos of a mocap body": part(lambda w: w.carrier.base_link, "pos"),
+    "link.set_quat of a mocap body": then_steps(lambda w, given: w.carrier.base_link.set_quat(given), unit),
     "set_friction_ratio": then_steps(
         lambda w, given: w.robot.set_friction_ratio(given), lambda w: 1 + at(w, w.robot.n_links, 0.1)
     ),

@@ -112,8 +112,9 @@ class Controller(EntityBase):
         envs = place.select_envs(method, envs_idx, unique=True)
         given = active.to(runtime.tc_float) if isinstance(active, torch.Tensor) else np.asarray(active, dtype=float)
         value = place.read(method, "active", given, (chosen.count,), envs, scalar=True)
-        if bool(((value != 0) & (value != 1)).any()):
-            raise GenesisException(f"{owner}: `active` holds {value.flatten()[0].item():g}; expected True or False.")
+        wrong = value[(value != 0) & (value != 1)]
+        if len(wrong):
+            raise GenesisException(f"{owner}: `active` holds {wrong[0].item():g}; expected True or False.")
         columns = torch.as_tensor(place.starts["equalities"] + chosen.positions())
         place.world.commands.set_equalities(columns, value.detach().to(torch.int32), envs)
         place.world.observer.clear()

@@ -148,13 +148,13 @@ def _set_base(
 def place_mocap(
     place: Place, body: int, method: str, argument: str, value: torch.Tensor, envs: Selection | None
 ) -> None:
-    """Put a mocap body where `value` says: its "pos", (3,) or (envs, 3), or its "quat"."""
+    """Put a mocap body where a copy of `value` says: its "pos", (3,) or (envs, 3), or its "quat"."""
     if argument == "quat":
         parameter = PARAMETERS["links_offset_quat"]
         place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the mocap link")
     start = 7 * int(place.world.model.indices["body_mocapid"][body]) + (3 if argument == "quat" else 0)
     rest = place.world.dynamics.at_rest("mocap")[start : start + value.shape[-1]]
-    place.world.commands.place_mocap(start, rest, envs, value)
+    place.world.commands.place_mocap(start, rest, envs, value.clone())
     place.world.observer.clear()
 
 

@@ -28,9 +28,9 @@ class Place:
 
 def place(name, n_envs, other, requires_grad=True):
     """Build it; its state is that to which `world.start` returns."""
-    scene, _, robot, ball = touching(n_envs, requires_grad=requires_grad)
+    scene, robot, ball, carrier = touching(n_envs, requires_grad=requires_grad)
     system = System(scene, 3, "actuators")
-    world = World(name, scene, robot, ball, system, other)
+    world = World(name, scene, robot, ball, system, other, carrier)
     put_into_contact(world)
     with torch.no_grad():
         robot.control_actuators(0.1)
@@ -60,6 +60,8 @@ def restart(p):
         "floor": w.scene.entities[0],
         "robot": robot,
         "ball": w.free,
+        "carrier": w.carrier,
+        "carrier link": w.carrier.links[0],
         "link": robot.links[1],
         "ball link": w.free.links[0],
         "hinge": robot.joints[1],
@@ -123,6 +125,8 @@ SIZES = {
     "joints_idx_local": "n_joints",
     "geoms_idx_local": "n_geoms",
     "actuators_idx_local": "n_actuators",
+    "tendons_idx_local": "n_tendons",
+    "equalities_idx_local": "n_equalities",
     "geoms_idx": "n_geoms",
     "joints_idx": "n_joints",
     "links_idx": "n_links",
@@ -168,6 +172,12 @@ def good(rng, p, label, method, argument):
     if argument in simple:
         value = simple[argument]()
         return repr(value) if argument != "path" else "a path", value
+    if argument in ("link1_idx", "link2_idx"):
+        # Two that are welded at first, and any others.
+        at_first = w.carrier.base_link if argument == "link1_idx" else w.free.base_link
+        return "a link's number", rng.choice((at_first, at_first.idx, rng.choice(scene.rigid_solver.links)))
+    if argument == "active":
+        return "switches", torch.tensor([rng.random() < 0.5 for _ in range(one.n_equalities)])
     if argument == "link":
         return "a link", robot.links[1]
     if argument in ("entity", "with_entity"):
