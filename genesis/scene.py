@@ -295,7 +295,7 @@ class Scene:
     def get_state(self) -> SimState:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
         world = self._built("get_state")
-        state = SimState(self, world, world.read_state(), world.theta.packed(), world.cur_step)
+        state = SimState(self, world, world.read_state(), world.theta.packed(), world.commands.idle, world.cur_step)
         if torch.is_grad_enabled():
             return state
         with plain_tensors():

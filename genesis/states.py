@@ -12,6 +12,7 @@ from genesis.errors import GenesisException
 if TYPE_CHECKING:
     from genesis import Scene
     from genesis.grad.tensor import Tensor
+    from genesis.rigid.command import Command
     from genesis.world.world import World
 
 
@@ -42,11 +43,12 @@ class RigidEntityState:
 class RigidSolverState:
     """State of all rigid bodies of a scene, with gradient; what derives from qpos is computed when asked for."""
 
-    def __init__(self, scene: Scene, world: World, packed: torch.Tensor, theta: torch.Tensor) -> None:
+    def __init__(self, scene: Scene, world: World, packed: torch.Tensor, theta: torch.Tensor, poses: Command) -> None:
         self._scene = scene
         self._world = world
         self._packed = packed
         self._theta = theta
+        self._poses = poses  # of the mocap bodies
 
     @property
     def qpos(self) -> Tensor:
@@ -76,14 +78,15 @@ class RigidSolverState:
 
     def detach(self) -> RigidSolverState:
         """The same numbers without graph."""
-        return RigidSolverState(self._scene, self._world, self._packed.detach(), self._theta.detach())
+        poses = self._poses.detached()
+        return RigidSolverState(self._scene, self._world, self._packed.detach(), self._theta.detach(), poses)
 
     def _columns(self, start: int, count: int) -> Tensor:
         return self._world.wrap(torch.narrow_copy(self._packed, 1, start, count))
 
     def _observed(self) -> tuple[torch.Tensor, ...]:
         # Not kept: a backward pass through them would leave a freed graph behind.
-        return self._world.observe_at(("xpos", "xquat"), self._packed, self._theta)
+        return self._world.observe_at(("xpos", "xquat"), self._packed, self._theta, self._poses)
 
 
 class SimState:
@@ -96,15 +99,18 @@ class SimState:
         solvers_state: one state per solver of `scene.solvers`; the rigid solver's is the first
     """
 
-    def __init__(self, scene: Scene, world: World, packed: torch.Tensor, theta: torch.Tensor, cur_step: int) -> None:
+    def __init__(
+        self, scene: Scene, world: World, packed: torch.Tensor, theta: torch.Tensor, poses: Command, cur_step: int
+    ) -> None:
         self._scene = scene
         self._world = world
         self._packed = packed
         self._theta = theta
+        self._poses = poses
         self.fingerprint = world.fingerprint
         self.n_envs = world.n_envs
         self.cur_step = cur_step
-        self.solvers_state = [RigidSolverState(scene, world, packed, theta)]
+        self.solvers_state = [RigidSolverState(scene, world, packed, theta, poses)]
 
     def __repr__(self) -> str:
         grad = ", with gradient" if self._packed.requires_grad else ""
@@ -117,7 +123,8 @@ class SimState:
 
     def detach(self) -> SimState:
         """The same numbers without graph."""
-        return SimState(self._scene, self._world, self._packed.detach(), self._theta.detach(), self.cur_step)
+        packed, theta, poses = self._packed.detach(), self._theta.detach(), self._poses.detached()
+        return SimState(self._scene, self._world, packed, theta, poses, self.cur_step)
 
 
 def packed_state(state: Any, world: World, owner: str) -> torch.Tensor:

@@ -56,6 +56,8 @@ class System:
     A state x is (qpos, qvel, act), nx = nq + nv + na numbers, and a small change of it dx is (dq, dv, dact),
     ndx = 2 nv + na numbers, as `mjd_transitionFD` orders them. Rows are copies of the scene that know nothing of each
     other; there may be more or fewer than the scene has envs, whose state and commands stay as they are.
+    Mocap bodies, welds made at run time and the switches of equality constraints are in all rows what they are in the
+    scene's first env when the system is made.
 
     Args:
         scene: built
@@ -99,7 +101,6 @@ class System:
         self._columns = torch.as_tensor(found, device=runtime.device)
         self._whole = self.nu == self._width and bool((found == np.arange(self._width)).all())
         self._held: torch.Tensor | None = None
-        # What holds, and where mocap bodies are, as in the scene's first env when this is made.
         command = self._world.commands.command
         self._eq_active = command.switches.eq_active[:1]
         self._poses = {
@@ -111,6 +112,13 @@ class System:
 
     def __repr__(self) -> str:
         return f"<System of {self.scene!r}: {self.n_rows} rows, nx {self.nx}, ndx {self.ndx}, nu {self.nu}>"
+
+    def resized(self, n_rows: int) -> System:
+        """The same system with so many rows: the parameters that it holds, mocap bodies, welds and switches as here."""
+        system = System(self.scene, n_rows, self.control, self.entities)
+        system._eq_active, system._poses = self._eq_active, self._poses
+        system.hold(self._held)
+        return system
 
     # -- the scene's --------------------------------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ class ContactProgram:
         for parameter in ENTITY_PARAMETERS.values():
             if parameter.name not in settable or parameter.name in ("dofs_force_range", "links_gravity_compensation"):
                 continue  # they do not bear on contact; see the tests of smooth dynamics
+            if parameter.axis in ("tendons", "equalities"):
+                continue  # see the tests of mechanisms
             value = self._get(parameter.name)
             if value.numel():
                 given = parameters.get(parameter.name)

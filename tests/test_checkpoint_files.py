@@ -13,7 +13,7 @@ import torch
 import genesis as gs
 from genesis.constants import LARGEST_STATE
 from genesis.entities.rolling import MODES
-from genesis.world.catalogue import ENTITY_PARAMETERS, GRAVITY, PAIR_PARAMETERS, PARAMETERS
+from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, PARAMETERS, SCENE_PARAMETERS
 from genesis.world.checkpoint import MAGIC
 from tests.entities.worlds import scatter_state, touching_world, world
 from tests.test_parameters_api import changed, counts, put, values
@@ -198,13 +198,13 @@ def test_parameters_that_no_setter_takes_are_refused(running, saved, tmp_path, n
 
 def test_the_whole_of_theta_is_checked():
     for scene in (touching_world()[0], world()[0]):
-        everything = (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), GRAVITY)
+        everything = (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), *SCENE_PARAMETERS)
         sizes = dict.fromkeys(scene.world.model.theta_fields, 0)
         for parameter in everything:
             left = int(np.prod(parameter.item))
             for field in parameter.fields:
                 shape = scene.world.model.theta_fields[field].shape
-                width = shape[0] if parameter.axis == "scene" else int(np.prod(shape[1:]))
+                width = int(np.prod(shape if parameter.axis == "scene" else shape[1:]))
                 count = min(width - parameter.first, left)
                 sizes[field] += count * (1 if parameter.axis == "scene" else shape[0])
                 left -= count

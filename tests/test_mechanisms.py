@@ -333,8 +333,13 @@ def test_equalities_are_switched_per_env(tmp_path):
     assert (foot[0] - foot[1]).norm() > 0.05
     scene.reset()
     assert robot.get_equalities_active().tolist() == [[True], [True]]
-    for bad in (2, torch.tensor([0.5]), "yes"):
-        with pytest.raises((gs.GenesisException, ValueError)):
+    for bad, message in (
+        (2, "holds 2"),
+        (torch.tensor([0.5]), "holds 0.5"),
+        ("yes", "expected numbers"),
+        ([[1], [0, 1]], "active"),
+    ):
+        with pytest.raises(gs.GenesisException, match=message):
             robot.set_equalities_active(bad)
 
 

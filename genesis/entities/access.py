@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 import torch
 
@@ -171,6 +172,8 @@ def can_set(place: Place, parameter: Entry) -> bool:
     if parameter.field in ("jnt_range", "jnt_solref"):
         return bool(indices["jnt_limited"][ranges.joint_start : ranges.joint_end].any())
     if parameter.requires == FRICTION_LOSS and not indices["frictionloss_on"][0]:
+        return False
+    if parameter.name in INVERSE_WEIGHTS and (place.world.theta.follows or not has_constraints(place.world)):
         return False
     if parameter.requires == TENDON_LIMITS:
         return bool(indices["ten_limited"][ranges.tendon_start : ranges.tendon_end].any())
@@ -438,6 +441,11 @@ def _of_model(world: World, parameter: Entry, numbers: np.ndarray) -> np.ndarray
     columns = np.concatenate([f[numbers].reshape(len(numbers), int(np.prod(f.shape[1:]))) for f in fields], 1)
     size = int(np.prod(parameter.item))
     return columns[:, parameter.first : parameter.first + size].reshape(len(numbers), *parameter.item)
+
+
+def has_constraints(world: World) -> bool:
+    """Whether constraints of any kind are simulated, if there are any."""
+    return not world.model.disabled(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 
 
 def has_limits(world: World) -> bool:

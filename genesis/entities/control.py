@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from genesis import runtime
 from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
@@ -110,8 +109,7 @@ class Controller(EntityBase):
             raise GenesisException(f"{owner}: equality constraints are not simulated in this scene.")
         chosen = place.select(method, "equalities", equalities_idx_local, unique=True)
         envs = place.select_envs(method, envs_idx, unique=True)
-        given = active.to(runtime.tc_float) if isinstance(active, torch.Tensor) else np.asarray(active, dtype=float)
-        value = place.read(method, "active", given, (chosen.count,), envs, scalar=True)
+        value = place.read(method, "active", _as_numbers(active), (chosen.count,), envs, scalar=True)
         wrong = value[(value != 0) & (value != 1)]
         if len(wrong):
             raise GenesisException(f"{owner}: `active` holds {wrong[0].item():g}; expected True or False.")
@@ -224,6 +222,17 @@ def _control(
         place.world.commands.set_all_dofs(mode, start, n_dofs, values)
     else:
         place.world.commands.set_dofs(mode, start, chosen, envs, values)
+
+
+def _as_numbers(switches: Any) -> Any:
+    """Truth values as 0 and 1; anything else as it is."""
+    if isinstance(switches, torch.Tensor):
+        return switches.to(torch.uint8) if switches.dtype is torch.bool else switches
+    try:
+        array = np.asarray(switches)
+    except (ValueError, TypeError, RuntimeError, RecursionError):
+        return switches
+    return array.astype(np.uint8) if array.dtype.kind == "b" else switches
 
 
 def _command_value(

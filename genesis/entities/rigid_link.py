@@ -56,7 +56,7 @@ class RigidLink(LinkAccessors):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether neither it nor anything between it and the world can move."""
+        """Whether neither it nor anything between it and the world has a joint. (A mocap body is put elsewhere.)"""
         if self.joints:
             return False
         return self._parent_idx < 0 or self._entity.links[self.parent_idx_local].is_fixed

@@ -150,7 +150,8 @@ class RigidSolver(SolverAccessors):
 
         The pose of the second in the frame of the first is held from the next step on, in `envs_idx` (None: all), with
         its gradient: what led to the pose at this moment is reached by what follows from the weld. It is soft as
-        `set_weld_sol_params` says, and released by `scene.reset()`.
+        `set_weld_sol_params` says, and released by `scene.reset()`. Two links that are welded already hold their new
+        pose from now on; in the other order they make a second weld.
 
         Raises GenesisException for a link that is not of this scene, a link with itself, two links neither of which
         can move, and where constraints are disabled.
@@ -163,7 +164,7 @@ class RigidSolver(SolverAccessors):
     def delete_weld_constraint(
         self, link1_idx: int | RigidLink, link2_idx: int | RigidLink, envs_idx: Any = None
     ) -> None:
-        """Release two links that `add_weld_constraint` has welded, in `envs_idx` (None: all).
+        """Release two links that `add_weld_constraint` has welded in this order, in `envs_idx` (None: all).
 
         Raises GenesisException where they are not welded in any of these envs.
         """

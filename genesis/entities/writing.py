@@ -12,6 +12,7 @@ from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_to_xyz, xyz_to_quat
+from genesis.model.arrays import MOCAP_WIDTH
 from genesis.world.arguments import Selection, gather, read_flag, require_state, scatter, select, select_range
 from genesis.world.catalogue import PARAMETERS
 from genesis.world.layout import Rotation
@@ -98,8 +99,8 @@ class StateWriter(EntityBase):
     def set_quat(self, quat: Any, envs_idx: Any = None, *, zero_velocity: bool = True) -> None:
         """Set the orientation of the base link (w, x, y, z), world frame, ([n_envs,] 4); any length but zero.
 
-        A free base: its four orientation qs. Any other base: the frame in which it sits in the world, which is the
-        physical parameter `links_offset_quat` of the base link, as for `set_pos`.
+        A free base: its four orientation qs. A mocap base: as `set_pos` puts it. Any other base: the frame in which it
+        sits in the world, which is the physical parameter `links_offset_quat` of the base link, as for `set_pos`.
         """
         _set_base(self._built("set_quat"), "set_quat", "quat", quat, 3, 4, envs_idx, zero_velocity)
 
@@ -125,6 +126,7 @@ def _set_base(
     parameter = PARAMETERS[f"links_offset_{argument}"]
     if place.world.model.indices["body_mocapid"][place.ranges.link_start] >= 0:
         place_mocap(place, place.ranges.link_start, method, argument, value, envs)
+        place.world.set_state(_written(place, envs, None, zero_velocity))
         return
     if place.ranges.is_free:
         if argument == "quat":
@@ -152,7 +154,7 @@ def place_mocap(
     if argument == "quat":
         parameter = PARAMETERS["links_offset_quat"]
         place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the mocap link")
-    start = 7 * int(place.world.model.indices["body_mocapid"][body]) + (3 if argument == "quat" else 0)
+    start = MOCAP_WIDTH * int(place.world.model.indices["body_mocapid"][body]) + (3 if argument == "quat" else 0)
     rest = place.world.dynamics.at_rest("mocap")[start : start + value.shape[-1]]
     place.world.commands.place_mocap(start, rest, envs, value.clone())
     place.world.observer.clear()

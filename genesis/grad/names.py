@@ -94,7 +94,7 @@ def parameter(model: Model, column: int) -> str:
 
 
 def _owner(model: Model, field: str, row: int) -> str:
-    known = _OF_KIND.get(field.split("_", maxsplit=1)[0])
+    known = None if field.startswith("weld_") else _OF_KIND.get(field.split("_", maxsplit=1)[0])
     return f" of {known(model, row)}" if known else ""
 
 

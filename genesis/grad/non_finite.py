@@ -16,7 +16,7 @@ import torch
 import warp as wp
 
 from genesis.grad import names
-from genesis.model.arrays import Model
+from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH, Model
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.executors.dynamics import Dynamics
 from genesis.rigid.executors.graph import GraphDynamics
@@ -31,7 +31,7 @@ _OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "
 _OF_MATRIX = ("qM", "qH", "qLD")
 _OF_ACTUATOR = (
     *("ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
-    *("act", "act_dot", "actuator_moment"),
+    *("actuator_force_raw", "dforce_dvel_raw", "act", "act_dot", "actuator_moment"),
 )
 _OF_GEOM = ("geom_xpos", "geom_xmat")
 _OF_BLOCK = ("free_matrix", "free_lu")
@@ -145,6 +145,14 @@ class _Tracer(GraphDynamics):
             return names.link(model, number)
         if field == "xfrc":
             return names.link(model, number // 6)
+        if field == "mocap":
+            return names.link(model, int(np.flatnonzero(model.indices["body_mocapid"] == number // MOCAP_WIDTH)[0]))
+        if field == "weld":
+            return names.weld(model, number // WELD_WIDTH)
+        if field.startswith("ten_"):
+            if field == "ten_J":
+                number = int(np.searchsorted(model.indices["ten_dof_adr"], number, side="right")) - 1
+            return names.tendon(model, number)
         if field in _OF_JOINT:
             return names.joint(model, number)
         if field in _OF_ROW:

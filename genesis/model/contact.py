@@ -106,8 +106,9 @@ def is_disabled(m: mujoco.MjModel, name: str) -> bool:
 
 
 def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
-    """The pairs of geoms that MuJoCo tests for contact, whether they have a closed form or not, in MuJoCo's order:
-    by pair of bodies, explicit pairs first, then by geoms."""
+    """The pairs of geoms between which MuJoCo may have contact forces, whether they have a closed form or not, in its
+    order: by pair of bodies, explicit pairs first, then by geoms. Of bodies that no dof moves, as the world and mocap
+    bodies, it tests explicit pairs only, and makes no constraint of what it finds: there is none here."""
     if is_disabled(m, "CONTACT"):
         return []
     # As lists: the bindings make a new array at each access.
@@ -134,8 +135,13 @@ def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
             ordered = several and midphase and bvh[low] >= 0 and bvh[high] >= 0
             place = (pair.geom1, pair.geom2) if ordered else (first, second)
             found.append(((low, high, 1, *place), pair))
-    ordered_pairs = [pair for _, pair in sorted(found, key=lambda entry: entry[0])]
-    return [pair for pair in ordered_pairs if (kind[pair.geom1], kind[pair.geom2]) not in _NEVER]
+    moved = (np.asarray(m.body_treeid) >= 0).tolist()
+    return [
+        pair
+        for _, pair in sorted(found, key=lambda entry: entry[0])
+        if (kind[pair.geom1], kind[pair.geom2]) not in _NEVER
+        if moved[body[pair.geom1]] or moved[body[pair.geom2]]
+    ]
 
 
 def _by_type(kind: list[int], first: int, second: int) -> tuple[int, int]:

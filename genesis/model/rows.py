@@ -41,7 +41,7 @@ class Block:
     """Rows that are active together and share a softness, whose impedance goes by the norm of their positions.
 
     Attributes:
-        dofs: that the rows' J touches, ascending; an empty list: nothing can move, and the block is left out
+        dofs: that the rows' J touches, ascending; at least one: what nothing can move is no element of its kind
         law: EQUALITY, FRICTION or LIMIT
         softness: row of the kind's solref and solimp
         dim: number of rows
@@ -160,7 +160,7 @@ class RowTable:
             if kind.solref not in begins:
                 begins[kind.solref] = start
                 start += len(slots.theta[kind.solref])
-        for name in dict.fromkeys(name for kind in kinds for name in (kind.solref,)):
+        for name in dict.fromkeys(kind.solref for kind in kinds):
             self.theta[name] = next(s.theta[name] for s in described.values() if name in s.theta)
         for name in dict.fromkeys(kind.solimp for kind in kinds):
             self.theta[name] = next(s.theta[name] for s in described.values() if name in s.theta)

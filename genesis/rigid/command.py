@@ -48,3 +48,8 @@ class Command:
     switches: Switches
     blocks: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     sequences: frozenset[tuple[str, int]] = frozenset()
+
+    def detached(self) -> Command:
+        """The same without graph."""
+        blocks = {key: block.detach() for key, block in self.blocks.items()}
+        return Command(self.switches, blocks, self.sequences)

@@ -23,6 +23,8 @@ from genesis.model.arrays import Model
 
 # Fields of an observation at qpos0 that the function takes, in its order.
 OBSERVED = ("qM_dense", "xjac", "xpos", "xipos", "ten_J")
+# Fields of theta that hold them.
+FIELDS = ("dof_invweight0", "body_invweight0", "tendon_invweight0")
 _MIN_VALUE = 1.0e-15  # mjMINVAL
 _NO_ROTATION = 2  # of mjModel.body_simple: a body that only slides, along its axes of inertia
 
@@ -85,7 +87,7 @@ def inverse_weights(model: Model, theta: torch.Tensor, observed: list[torch.Tens
 def put(model: Model, theta: torch.Tensor, weights: InverseWeights) -> torch.Tensor:
     """The parameters with these inverse weights in place of theirs."""
     columns, values = [], []
-    for name, value in zip(("dof_invweight0", "body_invweight0", "tendon_invweight0"), weights, strict=True):
+    for name, value in zip(FIELDS, weights, strict=True):
         spec = model.theta_fields[name]
         columns.append(torch.arange(spec.offset, spec.offset + spec.size, device=theta.device))
         values.append(value.flatten(1))

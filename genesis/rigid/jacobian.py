@@ -355,7 +355,7 @@ def _of_rows(
     """The same by the adjoint of a step, row by row of the Jacobian: for any device, at as many points as envs."""
     n, nx, ndx, width = state.shape[0], dynamics.state_size, dynamics.tangent.ndx, dynamics._control_sizes[field]
     full = dynamics._controls(command, 1).get(field)
-    control = _zeros(dynamics, n, width) if full is None else full.values.expand(n, width).contiguous()
+    control = (dynamics.at_rest(field) if full is None else full.values).expand(n, width).contiguous()
     blocks = {key: block for key, block in command.blocks.items() if key[0] != field} | {(field, 0): control}
     command = Command(command.switches, blocks)
     needs = [key[0] == field for key in blocks]

@@ -24,8 +24,9 @@ import torch
 from genesis import files, runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
+from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH
 from genesis.rigid.command import Switches
-from genesis.rigid.pipeline.workspace import WELD_WIDTH, control_sizes
+from genesis.rigid.pipeline.workspace import control_sizes
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
@@ -287,7 +288,7 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> 
         raise _Unfit("the constraint solver's solution holds numbers that are not finite (NaN or infinite).")
     _check_state(world, arrays["state"])
     _check_theta(world, arrays["theta"], arrays["model"][:ntheta].astype(real))
-    return _check_blocks(world, arrays, mode, on, control_sizes(world.model) | {"weld": WELD_WIDTH * n_welds})
+    return _check_blocks(world, arrays, control_sizes(world.model) | {"weld": WELD_WIDTH * n_welds})
 
 
 def _check_state(world: World, state: np.ndarray) -> None:
@@ -338,8 +339,9 @@ def _impossible(parameter: Entry, values: np.ndarray) -> str | None:
 
 
 def _check_blocks(
-    world: World, arrays: dict[str, np.ndarray], mode: np.ndarray, on: np.ndarray, sizes: dict[str, int]
+    world: World, arrays: dict[str, np.ndarray], sizes: dict[str, int]
 ) -> dict[tuple[str, int], np.ndarray]:
+    mode, on, active = (arrays[name] for name in _SWITCHES)
     blocks = {
         _block_key(world, name, values, sizes): values
         for name, values in arrays.items()
@@ -354,13 +356,17 @@ def _check_blocks(
     for (field, start), values in blocks.items():
         if not _is_of_one_entity(world, field, start, start + values.shape[-1]):
             raise _Unfit(f"its command '{field}@{start}' does not fit the scene: it reaches beyond an entity.")
-    read = {"ctrl": on.any(0)}
+        if field == "mocap" and values.shape[-1] == 4:
+            if (np.linalg.norm(np.atleast_2d(values.astype(np.float64)), axis=1) < runtime.EPS).any():
+                raise _Unfit(f"its command '{field}@{start}' is a quaternion of length zero.")
+    welded = active[:, int(world.composed.mj_model.neq) :].any(0)
+    read = {"ctrl": on.any(0), "weld": np.repeat(welded, WELD_WIDTH)}
     for field in DOF_FIELDS:
         modes = [number for number, fields in MODE_FIELDS.items() if field in fields]
         read[field] = np.isin(mode, modes).any(0)
     for field, needed in read.items():
         if (needed & ~covered[field]).any():
-            what = "actuator" if field == "ctrl" else "dof"
+            what = {"ctrl": "actuator", "weld": "number"}.get(field, "dof")
             first = int(np.argmax(needed & ~covered[field]))
             raise _Unfit(f"its commands are not complete: {what} {first} is under a '{field}' that is missing.")
     return blocks
@@ -389,7 +395,7 @@ def _is_of_one_entity(world: World, field: str, start: int, end: int) -> bool:
     if field == "xfrc":
         return start % 6 == end % 6 == 0 and start >= 6  # none of the world
     if field == "mocap":
-        return (start % 7, end - start) in ((0, 3), (3, 4))  # a position or a quaternion
+        return (start % MOCAP_WIDTH, end - start) in ((0, 3), (3, 4))  # a position or a quaternion
     if field == "weld":
         return start % WELD_WIDTH == 0 and end - start == WELD_WIDTH
     if field == "ctrl":

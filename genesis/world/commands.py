@@ -76,8 +76,7 @@ class CommandBuffer:
 
     def detach(self) -> None:
         """Same commands, without graph."""
-        blocks = {key: value.detach() for key, value in self.command.blocks.items()}
-        self.command = Command(self.command.switches, blocks)
+        self.command = self.command.detached()
 
     def restore(self, blocks: Blocks, switches: Switches) -> None:
         """Take over a whole command, as read from a checkpoint."""

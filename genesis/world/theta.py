@@ -23,6 +23,7 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.rigid import inverse_weights
 from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
 from genesis.world.catalogue import Entry
 
@@ -418,8 +419,12 @@ class Theta:
             self._write(_Part(columns, envs, total.clone(), origin, n_masses=len(masses)))
 
     def columns_with_graph(self) -> list[torch.Tensor]:
-        """Columns of theta that were set with a gradient, int64, (m,) for each setting."""
-        return [part.index for part in self._parts if part.value.requires_grad]
+        """Columns of theta that have a gradient, int64, (m,) for each setting, and of those that follow from them."""
+        found = [part.index for part in self._parts if part.value.requires_grad]
+        if found and self.follows:
+            fields = [self._model.theta_fields[name] for name in inverse_weights.FIELDS]
+            found += [torch.arange(f.offset, f.offset + f.size, device=found[0].device) for f in fields]
+        return found
 
     def saved(self) -> tuple[torch.Tensor, list[_Part]]:
         """Every setting with its graph, for `go_back`."""

@@ -243,11 +243,14 @@ class World:
 
     # -- what is read of it -------------------------------------------------------------------------------------------
 
-    def observe_at(self, names: tuple[str, ...], state: torch.Tensor, theta: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Quantities, as `bridge.observe` names and shapes them, of any state (n_worlds, ...), without commands."""
+    def observe_at(
+        self, names: tuple[str, ...], state: torch.Tensor, theta: torch.Tensor, poses: Command
+    ) -> tuple[torch.Tensor, ...]:
+        """Quantities, as `bridge.observe` names and shapes them, of any state (n_worlds, ...), with mocap bodies where
+        `commands.idle` of then had them."""
         record = self.requires_grad and torch.is_grad_enabled()
         with plain_tensors():
-            return bridge.observe(self.dynamics, names, state, theta, self.commands.idle, None, record)
+            return bridge.observe(self.dynamics, names, state, theta, poses, None, record)
 
     def wrap(self, values: torch.Tensor) -> Tensor:
         """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""

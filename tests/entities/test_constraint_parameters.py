@@ -9,7 +9,14 @@ import pytest
 import torch
 
 import genesis as gs
-from genesis.world.catalogue import CONSTRAINT_PARAMETERS, PAIR_PARAMETERS, PARAMETERS
+from genesis.world.catalogue import (
+    CONSTRAINT_PARAMETERS,
+    COUPLING_PARAMETERS,
+    ENTITY_PARAMETERS,
+    PAIR_PARAMETERS,
+    PARAMETERS,
+    SCENE_PARAMETERS,
+)
 from tests.entities.worlds import settle, touching_world, world
 from tests.helpers import check_gradient
 
@@ -85,19 +92,21 @@ def changed(name, value, rng):
 
 def test_every_parameter_has_its_methods_and_documentation():
     scene, _, walker, ball, _ = touching_world()
-    for owner, table in ((walker, CONSTRAINT_PARAMETERS), (scene.rigid_solver, PAIR_PARAMETERS)):
+    tables = ((walker, CONSTRAINT_PARAMETERS), (walker, COUPLING_PARAMETERS), (scene.rigid_solver, PAIR_PARAMETERS))
+    for owner, table in tables:
         for name, parameter in table.items():
             for verb in ("get", "set"):
                 method = getattr(type(owner), f"{verb}_{name}")
                 assert inspect.getdoc(method), method
                 assert "envs_idx" in inspect.signature(method).parameters
             assert parameter.unit
-    fields = {
-        f for p in (*PARAMETERS.values(), *CONSTRAINT_PARAMETERS.values(), *PAIR_PARAMETERS.values()) for f in p.fields
-    }
-    assert fields | {"gravity"} == set(scene.world.model.theta_fields), "every column of theta can be reached"
+    everything = (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), *SCENE_PARAMETERS)
+    fields = {field for parameter in everything for field in parameter.fields}
+    assert fields == set(scene.world.model.theta_fields), "every column of theta can be reached"
     table = {row["name"]: row["shape"] for row in walker.get_parameters()}
-    assert set(table) == {*PARAMETERS, *CONSTRAINT_PARAMETERS, "mass"} - {n for n in PARAMETERS if n[:4] == "actu"}
+    assert set(table) == {*PARAMETERS, *CONSTRAINT_PARAMETERS, "dofs_invweight", "links_invweight", "mass"} - {
+        n for n in PARAMETERS if n[:4] == "actu"
+    }
     for name in CONSTRAINT_PARAMETERS:
         assert table[name] == tuple(values(walker, name).shape)
     of_ball = {row["name"] for row in ball.get_parameters()}

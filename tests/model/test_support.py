@@ -39,7 +39,6 @@ def mocap(text):
 
 
 REFUSED = {
-    "mocap body": (mocap(model()), r"entity 'r': link 'hand': a mocap body: make it an ordinary body"),
     "stiffness polynomial": (model(joint='stiffness="1 2 3"'), r"joint 'h1': a spring that is not linear"),
     "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
     "damping polynomial": (model(joint='damping="1 2 3"'), r"joint 'h1': damping that is not linear"),
@@ -258,6 +257,7 @@ def test_everything_is_named_at_once(mjcf):
 ACCEPTED = {
     "plain": model(),
     "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
+    "mocap body": mocap(model()),
     "gravity compensation": model(body='gravcomp="1"'),
     "equality": model(
         FIXED_TENDON.format("")

@@ -52,7 +52,6 @@ class CpuDynamics(Dynamics):
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0
         self._needed_values = self._needed.numpy()
-        self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
         self.kept: dict[str, object] = {}  # what others keep for as long as the programs are these
         self._finite = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._finite_values = self._finite.numpy()
@@ -65,6 +64,10 @@ class CpuDynamics(Dynamics):
         resized = CpuDynamics(self.model, n_worlds, self.device, self.substeps, None, self._n_threads, self.executors)
         resized.lock = self.lock
         return resized
+
+    def _size_controls(self) -> None:
+        super()._size_controls()
+        self._output_kinds: dict[tuple[str, ...], list[tuple[tuple[int, ...], torch.dtype]]] = {}
 
     def _forget_programs(self) -> None:
         # In place, for all who share them.

@@ -113,6 +113,7 @@ class Dynamics(ABC):
         # Held while a run is under way: the work space is shared by all that use the scene.
         self.lock = threading.RLock()
         self._size_solutions()
+        self._revision = model.revision
         self._needed = torch.zeros(n_worlds, dtype=torch.int32, device=device)
         self._load_kernels()
 
@@ -129,6 +130,7 @@ class Dynamics(ABC):
                 self._size_controls()
                 if not self._programs_are_of_model():
                     self._forget_programs()
+                self._revision = self.model.revision  # not before all of it has gone well
 
     def _programs_are_of_model(self) -> bool:
         """Whether somebody who shares the programs has made them anew already."""
@@ -160,7 +162,6 @@ class Dynamics(ABC):
 
     def _size_solutions(self) -> None:
         # Length of an env's solution of the constraint solver, as far as the model has constraints.
-        self._revision = self.model.revision
         self.solution_size = evaluations(self.model, self.substeps, self.rk4) * self.nv
         self.largest_solution = self.substeps * (RK_STAGES if self.rk4 else 1) * self.nv  # once there are constraints
         self._no_solution = self._empty(self.n_worlds, self.solution_size)
@@ -177,7 +178,7 @@ class Dynamics(ABC):
             number = self.model.weld_number(one, two)
             if number < 0:
                 number = self.model.add_weld(one, two)
-                self.follow_model()
+            self.follow_model()
             return number
 
     def _load_kernels(self) -> None:
@@ -318,7 +319,7 @@ class Dynamics(ABC):
     # -- what the executors share -------------------------------------------------------------------------------------
 
     def _controls(self, command: Command, n_steps: int, n_rows: int | None = None) -> dict[str, Control]:
-        """Each commanded field in full width; what no block covers is zero."""
+        """Each commanded field in full width; what no block covers is `at_rest`."""
         controls: dict[str, Control] = {}
         by_field: dict[str, list[tuple[int, torch.Tensor, bool]]] = {}
         for key, block in command.blocks.items():

@@ -10,6 +10,7 @@ from genesis.math.spatial import (
     quat_normalize,
     quat_rotate,
 )
+from genesis.model.arrays import MOCAP_WIDTH
 from genesis.rigid.kernels.groups import Frames, Joints, Offsets
 from genesis.types import real, taped, untaped, vec3, vec4
 
@@ -62,7 +63,7 @@ def kinematics(
             quat = quat_mul(quat, offsets.body_quat[w, b])
         if j < 0:
             if offsets.body_mocapid[b] >= 0:
-                m = 7 * offsets.body_mocapid[b]
+                m = MOCAP_WIDTH * offsets.body_mocapid[b]
                 pos = read_vec3(mocap, w, m)
                 quat = quat_normalize(read_quat(mocap, w, m + 3))
             xpos[w, f] = pos

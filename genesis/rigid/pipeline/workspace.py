@@ -12,7 +12,7 @@ import torch
 import warp as wp
 
 from genesis import runtime
-from genesis.model.arrays import Model
+from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH, Model
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.pipeline import step
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
@@ -33,8 +33,6 @@ _THETA_DTYPES = {
     "geom_size": vec3,
 }
 RK_STAGES = 4
-# Numbers that a weld made at run time has: anchors on its second and its first body, relative orientation.
-WELD_WIDTH = 10
 
 
 class Block:
@@ -227,7 +225,7 @@ def control_sizes(model: Model) -> dict[str, int]:
         "dof_velocity": model.nv,
         "ctrl": model.nu,
         "xfrc": 6 * model.nbody,
-        "mocap": 7 * model.nmocap,
+        "mocap": MOCAP_WIDTH * model.nmocap,
         "weld": WELD_WIDTH * model.nweld,
     }
 

@@ -337,7 +337,7 @@ class Windows:
         count = self.n_steps + 1
         rows = count * self.n_windows
         if self._many is None:
-            self._many = System(self.recording.scene, rows, self.recording.control, self.recording.entities or None)
+            self._many = self.system.resized(rows)
         u = None
         if self.u is not None:
             # The last state with the last controls, as in every trajectory.

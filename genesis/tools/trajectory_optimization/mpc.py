@@ -37,7 +37,7 @@ class MPC:
     Args:
         scene: the model that plans are made with: built, `n_envs` 0 or 1; its `dt` may be longer than that of the
             robot or of the scene that stands for it. Its present state is where the first plan starts, and its
-            parameters are those of the plans from then on
+            parameters, mocap bodies, welds and switches of equalities are those of the plans from then on
         cost: `gs.tools.ResidualCost` or `gs.tools.Cost`; it is evaluated anew at each tick, so that a target it reads
             from a tensor may move
         n_steps: horizon T

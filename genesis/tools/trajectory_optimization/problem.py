@@ -138,8 +138,7 @@ class Problem:
         """The system with so many rows; each is made once."""
         system = self._systems.get(n_rows)
         if system is None:
-            system = self._systems[n_rows] = System(self.scene, n_rows, self.control, self.entities)
-            system.hold(self.theta)
+            system = self._systems[n_rows] = self.system.resized(n_rows)
         return system
 
     def stepper(self, n_rows: int) -> Stepper:
@@ -219,7 +218,7 @@ class Stepper:
         self._flat = system.nx == system.ndx
         # Made once: the controls of a step are written to where the command reads them.
         self._command = system._command(theta.new_zeros((1, system.n_rows, system.nu)))
-        (self._block,) = self._command.blocks.values()
+        self._block = self._command.blocks[system._field, 0]
         # All of its columns, which need no index; else those of the entities that are controlled.
         self._columns = None if self._block.shape[-1] == system.nu else system._columns
         self._guess = self._dynamics.no_solution()

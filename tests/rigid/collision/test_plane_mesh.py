@@ -12,6 +12,7 @@ import warp as wp
 
 from genesis.model import hulls
 from genesis.rigid.kernels.collision.plane_mesh import collide_plane_mesh, plane_mesh
+from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
 from tests.differences import directional_derivative
 
@@ -158,37 +159,13 @@ def select(
     mat1: wp.array(dtype=mat33),
     pos2: wp.array(dtype=vec3),
     mat2: wp.array(dtype=mat33),
-    vertadr: int,
-    vertnum: int,
-    polyadr: int,
-    hulladr: int,
-    mesh_vert: wp.array2d(dtype=real),
-    mesh_polynormal: wp.array2d(dtype=real),
-    mesh_hull: wp.array(dtype=int),
+    hulls: Hulls,
     ncon: wp.array2d(dtype=int),
     con_pair: wp.array2d(dtype=int),
     con_feature: wp.array3d(dtype=int),
 ):
     w = wp.tid()
-    collide_plane_mesh(
-        w,
-        w,
-        margin,
-        pos1[w],
-        mat1[w],
-        pos2[w],
-        mat2[w],
-        vertadr,
-        vertnum,
-        polyadr,
-        hulladr,
-        mesh_vert,
-        mesh_polynormal,
-        mesh_hull,
-        ncon,
-        con_pair,
-        con_feature,
-    )
+    collide_plane_mesh(w, w, 0, margin, pos1[w], mat1[w], pos2[w], mat2[w], hulls, ncon, con_pair, con_feature)
 
 
 @wp.kernel
@@ -215,12 +192,21 @@ def evaluate(
 
 @cache
 def tables(name):
-    """Addresses of the second mesh and the arrays of both."""
+    """The second mesh as shape 0, behind the first in all arrays."""
     m = compiled(name)
     first, second = hull_table(m, 0), hull_table(m, 1)
     vertices, normals, hull = (np.concatenate([a, b]) for a, b in zip(first, second, strict=True))
-    addresses = [len(first[0]), len(second[0]), len(first[1]), len(first[2])]
-    return addresses, wp.array(vertices, dtype=real), wp.array(normals, dtype=real), wp.array(hull, dtype=int)
+    made = Hulls()
+    for field, value in (
+        ("vertadr", len(first[0])),
+        ("vertnum", len(second[0])),
+        ("polyadr", len(first[1])),
+        ("hulladr", len(first[2])),
+    ):
+        setattr(made, f"cgeom_{field}", wp.array([value], dtype=int))
+    made.mesh_hull = wp.array(hull, dtype=int)
+    made.mesh_vert, made.mesh_polynormal = wp.array(vertices, dtype=real), wp.array(normals, dtype=real)
+    return made
 
 
 def to_warp(poses, grad=False):
@@ -231,14 +217,13 @@ def to_warp(poses, grad=False):
 def contacts_of(name, poses, margin=0.0):
     """The pose and the features of each contact that is selected, in order: (n,) and (n, 4) int."""
     n = len(poses["pos1"])
-    addresses, *arrays = tables(name)
     ncon = wp.zeros((n, 1), dtype=int)
     con_pair = wp.full((n, SLOTS), -1, dtype=int)
     con_feature = wp.zeros((n, SLOTS, 4), dtype=int)
     wp.launch(
         select,
         dim=n,
-        inputs=[margin, *to_warp(poses), *addresses, *arrays, ncon, con_pair, con_feature],
+        inputs=[margin, *to_warp(poses), tables(name), ncon, con_pair, con_feature],
     )
     count = ncon.numpy()[:, 0]
     assert count.max() < SLOTS
@@ -253,7 +238,9 @@ def geometry(name, features, poses, weights=None):
     outputs = [wp.zeros(n, dtype=real, requires_grad=True)]
     outputs += [wp.zeros(n, dtype=vec3, requires_grad=True) for _ in range(3)]
     with wp.Tape() as tape:
-        wp.launch(evaluate, dim=n, inputs=[wp.array(features, dtype=int), *inputs, tables(name)[1]], outputs=outputs)
+        wp.launch(
+            evaluate, dim=n, inputs=[wp.array(features, dtype=int), *inputs, tables(name).mesh_vert], outputs=outputs
+        )
     assert not outputs[3].numpy().any()
     if weights is None:
         return np.concatenate([outputs[0].numpy()[:, None], outputs[1].numpy(), outputs[2].numpy()], axis=1)

@@ -186,36 +186,37 @@ _ADJOINT = """
             const int x = pairs.cpair_explicit.data[pair];
             if (!to_parameters.pair_friction.data)
                 return;
-            for (int k = 0; k < 5; ++k) {
+            for (int k = 0; k < 5; ++k)
                 if (item(parameters.pair_friction, x)[k] >= MIN_MU)
-                    item(to_parameters.pair_friction, x)[k] += by_friction[k];
-                item(to_parameters.pair_solimp, x)[k] += by_solimp[k];
-            }
-            for (int k = 0; k < 2; ++k)
-                item(to_parameters.pair_solref, x)[k] += by_solref[k];
+                    add_to_shared(item(to_parameters.pair_friction, x) + k, by_friction + k, 1);
+            add_to_shared(item(to_parameters.pair_solref, x), by_solref, 2);
+            add_to_shared(item(to_parameters.pair_solimp, x), by_solimp, 5);
             return;
         }
-        const int g = pairs.cpair_geom.data[2 * pair], h = pairs.cpair_geom.data[2 * pair + 1];
-        const REAL mix = pairs.cpair_mix.data[pair];
         if (!to_parameters.geom_friction.data)
             return;
-        for (int k = 0; k < 5; ++k) {
-            const int f = which_friction[k];
-            const REAL a = item(parameters.geom_friction, g)[f], b = item(parameters.geom_friction, h)[f];
-            const REAL share = share_of_larger(mode, a, b);
-            if (share * a + (1 - share) * b >= MIN_MU) {
-                item(to_parameters.geom_friction, g)[f] += share * by_friction[k];
-                item(to_parameters.geom_friction, h)[f] += (1 - share) * by_friction[k];
+        const int geoms[2] = {pairs.cpair_geom.data[2 * pair], pairs.cpair_geom.data[2 * pair + 1]};
+        const REAL mix = pairs.cpair_mix.data[pair];
+        for (int side = 0; side < 2; ++side) {
+            REAL friction[3] = {0, 0, 0}, solref[2], solimp[5];
+            for (int k = 0; k < 5; ++k) {
+                const int f = which_friction[k];
+                const REAL a = item(parameters.geom_friction, geoms[0])[f];
+                const REAL b = item(parameters.geom_friction, geoms[1])[f];
+                const REAL share = share_of_larger(mode, a, b);
+                if (share * a + (1 - share) * b >= MIN_MU)
+                    friction[f] += (side ? 1 - share : share) * by_friction[k];
+                const REAL imp_share = share_of_mixed(mode, mix);
+                solimp[k] = (side ? 1 - imp_share : imp_share) * by_solimp[k];
             }
-            const REAL imp_share = share_of_mixed(mode, mix);
-            item(to_parameters.geom_solimp, g)[k] += imp_share * by_solimp[k];
-            item(to_parameters.geom_solimp, h)[k] += (1 - imp_share) * by_solimp[k];
-        }
-        for (int k = 0; k < 2; ++k) {
-            const REAL *a = item(parameters.geom_solref, g), *b = item(parameters.geom_solref, h);
-            const REAL share = share_of_solref(mode, mix, a, b, k);
-            item(to_parameters.geom_solref, g)[k] += share * by_solref[k];
-            item(to_parameters.geom_solref, h)[k] += (1 - share) * by_solref[k];
+            for (int k = 0; k < 2; ++k) {
+                const REAL *a = item(parameters.geom_solref, geoms[0]), *b = item(parameters.geom_solref, geoms[1]);
+                const REAL share = share_of_solref(mode, mix, a, b, k);
+                solref[k] = (side ? 1 - share : share) * by_solref[k];
+            }
+            add_to_shared(item(to_parameters.geom_friction, geoms[side]), friction, 3);
+            add_to_shared(item(to_parameters.geom_solref, geoms[side]), solref, 2);
+            add_to_shared(item(to_parameters.geom_solimp, geoms[side]), solimp, 5);
         }
     };
     auto run = [&](auto s) {
@@ -285,8 +286,10 @@ _ADJOINT = """
                 by_diag *= slant;
             }
             if (to_parameters.body_invweight0.data)
-                for (int side = 0; side < 2; ++side)
-                    item(to_parameters.body_invweight0, pairs.cpair_body.data[2 * pair + side])[0] += by_diag;
+                for (int side = 0; side < 2; ++side) {
+                    const int body = pairs.cpair_body.data[2 * pair + side];
+                    add_to_shared(item(to_parameters.body_invweight0, body), &by_diag, 1);
+                }
 
             // parameters, and the distance
             REAL by_solref[2] = {0, 0}, by_solimp[5] = {0, 0, 0, 0, 0}, by_own[2] = {0, 0};
@@ -295,9 +298,9 @@ _ADJOINT = """
             REAL by_high = adjoint_of_gains(p.solref, high, by_K, by_B, by_solref);
             if (p.solref_friction) {
                 by_high += adjoint_of_gains(p.solref_friction, high, 0, by_B_friction, by_own);
+                const int own = pairs.cpair_explicit.data[pair];
                 if (to_parameters.pair_solreffriction.data)
-                    for (int k = 0; k < 2; ++k)
-                        item(to_parameters.pair_solreffriction, pairs.cpair_explicit.data[pair])[k] += by_own[k];
+                    add_to_shared(item(to_parameters.pair_solreffriction, own), by_own, 2);
             }
             by_solimp[1] += by_high * inside(p.solimp[1]);
             by_violation += adjoint_of_impedance(p.solimp, violation, by_d, by_solimp);

@@ -13,6 +13,7 @@ import numpy as np
 import warp as wp
 
 from genesis.math.spatial import quat_conj, quat_identity, quat_mul, quat_rotate, rotation, translation
+from genesis.model.arrays import WELD_WIDTH
 from genesis.model.contact import is_disabled
 from genesis.model.rows import EQUALITY, Block, RowKind, Slots, Structure
 from genesis.rigid.kernels.constraint.groups import BodyMotion, RowValues
@@ -244,23 +245,22 @@ def describe_made(model: Structure) -> Slots:
     """Welds made at run time, of pairs of bodies that have been welded before (``weld_pairs``).
 
     The same arrays as those of `describe`, called ``made_weld_...``; made_weld_id (n,): columns of eq_active, behind
-    those of the model file; made_weld_number (n,): which of the pairs. One softness stands for all.
+    those of the model file. One softness stands for all.
     """
-    numbers, elements, signs, starts = [], [], [], []
-    for k, pair in enumerate(model.weld_pairs):
+    elements, signs, starts = [], [], []
+    for pair in model.weld_pairs:
         chains = [set(model.dof_chain(body)) for body in pair]
         dofs = sorted(chains[0] | chains[1])
-        numbers.append(k)
         elements.append([Block(dofs, EQUALITY, 0, 6)])
         starts.append(len(signs))
         signs += [(dof in chains[0], dof in chains[1]) for dof in dofs]
     return Slots(
         elements,
-        [("weld", k) for k in numbers],
+        [("weld", k) for k in range(model.nweld)],
         present=bool(elements),
         indices={
-            "made_weld_id": [int(model.mj_model.neq) + k for k in numbers],
-            "made_weld_body": np.reshape([model.weld_pairs[k] for k in numbers], (-1, 2)),
+            "made_weld_id": [int(model.mj_model.neq) + k for k in range(model.nweld)],
+            "made_weld_body": np.reshape(model.weld_pairs, (-1, 2)),
             "made_weld_sign": np.reshape(signs, (-1, 2)),
             "made_weld_sign_adr": starts,
         },
@@ -288,7 +288,7 @@ def made_welds(
         for r in range(6):
             rows.efc_active[w, row + r] = eq_active[w, i]
         if eq_active[w, i] == 1:
-            c = 10 * k
+            c = WELD_WIDTH * k
             write_body_rows(
                 w,
                 row,

@@ -24,8 +24,7 @@ _NUMBERS = {
 }
 
 # reference(solref, solimp, violation) -> Reference: impedance d, K, B.
-# adjoint_of_reference(solref, solimp, violation, adj_d, adj_K, adj_B, adj_solref, adj_solimp) adds to the last two,
-# unless they are null, and returns the gradient of the violation.
+# Their adjoints add to the gradients of solref and solimp.
 REFERENCE = """
     struct Reference { REAL d, K, B; };
     auto clamped = [](REAL x) {
@@ -78,17 +77,14 @@ REFERENCE = """
             }
         }
         const REAL rise = (high - low) * adj;
-        if (to) {
-            to[0] += adj * (1 - y) * inside(p[0]);
-            to[1] += adj * y * inside(p[1]);
-            to[3] += rise * by_mid * inside(p[3]);
-            if (p[4] >= 1)
-                to[4] += rise * by_power;
-        }
+        to[0] += adj * (1 - y) * inside(p[0]);
+        to[1] += adj * y * inside(p[1]);
+        to[3] += rise * by_mid * inside(p[3]);
+        if (p[4] >= 1)
+            to[4] += rise * by_power;
         if (by_x == 0)
             return (REAL)0;
-        if (to)
-            to[2] -= rise * by_x * x / p[2];
+        to[2] -= rise * by_x * x / p[2];
         return rise * by_x * (violation < 0 ? (REAL)-1 : (REAL)1) / p[2];
     };
     // In standard format (time constant, damping ratio), at least two steps (MuJoCo: flag refsafe).
@@ -128,11 +124,14 @@ REFERENCE = """
             by_high -= adj_B * B / high;
             by0 -= adj_B * B / t * free;
         }
-        if (to) {
-            to[0] += by0;
-            to[1] += by1;
-        }
+        to[0] += by0;
+        to[1] += by1;
         return by_high;
+    };
+    // Gradients of parameters: the envs, which may run at once, can share one row of them.
+    auto add_to_shared = [](REAL* to, const REAL* x, int n) {
+        for (int k = 0; k < n; ++k)
+            wp::atomic_add(to + k, x[k]);
     };
     auto reference = [&](const REAL* r, const REAL* p, REAL violation) {
         const REAL high = clamped(p[1]);
@@ -238,12 +237,13 @@ _ADJOINT = """
                 if (rows.efc_law.data[i] == EQUALITY)
                     adj_bias[i * s] -= g;
             }
-            REAL* to_solref = to_efc_solref.data ? item(to_efc_solref, soft_row) : nullptr;
-            REAL* to_solimp = to_efc_solimp.data ? item(to_efc_solimp, soft_row) : nullptr;
-            const REAL by_high = adjoint_of_gains(r, clamped(p[1]), by_K, by_B, to_solref);
-            if (to_solimp)
-                to_solimp[1] += by_high * inside(p[1]);
-            const REAL by_violation = adjoint_of_impedance(p, violation, by_d, to_solimp);
+            REAL by_solref[2] = {0, 0}, by_solimp[5] = {0, 0, 0, 0, 0};
+            by_solimp[1] = adjoint_of_gains(r, clamped(p[1]), by_K, by_B, by_solref) * inside(p[1]);
+            const REAL by_violation = adjoint_of_impedance(p, violation, by_d, by_solimp);
+            if (to_efc_solref.data) {
+                add_to_shared(item(to_efc_solref, soft_row), by_solref, 2);
+                add_to_shared(item(to_efc_solimp, soft_row), by_solimp, 5);
+            }
             if (dim == 1)
                 adj_pos[first * s] += by_violation;
             else if (violation > 0)

@@ -83,7 +83,8 @@ def line_search(
 ) -> real:
     """Exact minimum along v: Newton on the slope, kept between the last points of either sign (MuJoCo: PrimalSearch).
 
-    v being Newton's step, the first point to try is 1: slope and curvature at 0 lead there.
+    v being Newton's step, the first point to try is 1: slope and curvature at 0 lead there. Where Newton does not come
+    nearer, as when it jumps to and fro over a bend, the interval is halved: a move is at most half the last but one.
 
     ``small_slope``: slope, per length of v, that counts as none.
     """
@@ -92,6 +93,8 @@ def line_search(
     alpha = real(1.0)
     low = real(0.0)
     high = real(-1.0)
+    last_move = real(1.0e30)
+    move_before = real(1.0e30)
     trial = int(1)
     searching = int(1)
     while searching == 1:
@@ -107,9 +110,12 @@ def line_search(
             step = alpha - d1 / d2
             if not wp.isfinite(step):
                 step = alpha
-            if high >= real(0.0) and (step <= low or step >= high):
+            too_far = wp.abs(step - alpha) > HALF * move_before
+            if high >= real(0.0) and (step <= low or step >= high or too_far):
                 step = HALF * (low + high)
-            if wp.abs(step - alpha) <= ROUNDING * wp.abs(alpha):
+            move_before = last_move
+            last_move = wp.abs(step - alpha)
+            if last_move <= ROUNDING * wp.abs(alpha):
                 searching = 0
             alpha = step
             trial += 1

@@ -1,0 +1,186 @@
+"""What else a mocap body, and a weld made at run time, have to do with: contacts, states, systems, tools, files, names."""
+
+from functools import partial
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+
+import genesis as gs
+from genesis.grad.non_finite import _tracer
+from genesis.rigid.inverse_weights import FIELDS
+from genesis.system import System
+from tests.mechanisms import MECHANISMS
+from tests.scenes import build
+from tests.test_states import forge
+
+# The first and the last pair of bodies, and two between, are of what no dof moves; the ball touches hand and floor.
+SUNK = """
+<mujoco><option timestep="0.002" tolerance="1e-12" iterations="100"/><worldbody>
+<geom type="plane" size="5 5 1"/><geom name="rock" size=".1" pos=".15 0 .1"/>
+<body name="hand" mocap="true" pos="0 0 .08"><geom size=".1"/></body>
+<body name="ball" pos="-.15 0 .099"><freejoint/><geom size=".1"/></body>
+<body name="other" mocap="true" pos=".05 0 .08"><geom name="o" size=".1"/></body>
+</worldbody>{}</mujoco>"""
+PAIR = '<contact><pair geom1="rock" geom2="o"/></contact>'
+
+
+@pytest.mark.parametrize("more", ["", PAIR], ids=["by type", "explicit pair"])
+def test_what_no_dof_moves_does_not_collide(more):
+    """A mocap body within floor, static geoms and another mocap body: as MuJoCo, which makes no constraint of it."""
+    scene, robot = build(SUNK.format(more), constraints=True, integrator="Euler", requires_grad=True)
+    m = scene.mj_model
+    data = mujoco.MjData(m)
+    qpos = torch.tensor(m.qpos0.copy(), requires_grad=True)
+    robot.set_qpos(qpos)
+    for _ in range(20):
+        scene.step()
+        mujoco.mj_step(m, data)
+    np.testing.assert_allclose(robot.get_qpos().detach().numpy(), data.qpos, rtol=0, atol=1e-8)
+    names = {g.link.name for g in (robot.geoms[int(k)] for k in robot.get_contacts()["geom_a"].flatten() if k >= 0)}
+    assert "ball" in names | {robot.geoms[int(k)].link.name for k in robot.get_contacts()["geom_b"].flatten() if k >= 0}
+    robot.get_qpos().sum().backward()
+    assert torch.isfinite(qpos.grad).all() and qpos.grad.abs().sum() > 0
+
+
+def mocap_scene(**options):
+    scene, robot = build(MECHANISMS["mocap"], constraints=True, integrator="Euler", **options)
+    return scene, robot, robot.get_link("hand"), robot.get_link("flap")
+
+
+def test_a_state_remembers_where_mocap_bodies_were():
+    scene, _, hand, _ = mocap_scene(requires_grad=True)
+    at = torch.tensor([0.1, 0.2, 0.6], requires_grad=True)
+    hand.set_pos(at)
+    state = scene.get_state()
+    before = state.solvers_state[0].links_pos
+    hand.set_pos([1.0, 1.0, 1.0])
+    after = state.solvers_state[0].links_pos
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    after[hand.idx].sum().backward()
+    assert at.grad.tolist() == [1.0, 1.0, 1.0]
+    assert not state.detach().solvers_state[0].links_pos.requires_grad
+
+
+def test_a_mocap_base_that_is_put_stops_what_hangs_on_it():
+    text = """<mujoco><worldbody><body name="hand" mocap="true"><geom size=".1"/><body pos=".3 0 0"><joint axis="0 1 0"/>
+    <geom size=".1"/></body></body></worldbody></mujoco>"""
+    _, robot = build(text, constraints=True)
+    for method, value in (("set_pos", [0.1, 0.2, 0.3]), ("set_quat", [1.0, 1.0, 0.0, 0.0])):
+        robot.set_dofs_velocity(1.0)
+        getattr(robot, method)(value, zero_velocity=False)
+        assert robot.get_dofs_velocity().tolist() == [1.0]
+        getattr(robot, method)(value)
+        assert robot.get_dofs_velocity().tolist() == [0.0]
+
+
+def test_systems_of_one_problem_have_the_same_mocap_bodies_and_welds():
+    scene, _, hand, flap = mocap_scene()
+    hand.set_pos([0.1, 0.0, 0.6])
+    scene.rigid_solver.add_weld_constraint(hand, flap)
+    system = System(scene, 1)
+    x0, u = system.state(), 0.1 * torch.ones(5, 1, system.nu)
+    expected = system.rollout(x0, u)
+    hand.set_pos([0.5, 0.5, 0.6])
+    scene.rigid_solver.delete_weld_constraint(hand, flap)
+    many = system.resized(3)
+    found = many.rollout(x0.expand(3, -1), u.expand(-1, 3, -1))
+    for row in range(3):
+        torch.testing.assert_close(found[:, row], expected[:, 0], rtol=0, atol=0)
+    assert (System(scene, 1).rollout(x0, u) - expected).abs().max() > 1e-4
+
+
+def test_plans_with_mocap_bodies_and_welds():
+    scene, robot, hand, flap = mocap_scene()
+    hand.set_pos([0.1, 0.0, 0.6])
+    scene.rigid_solver.add_weld_constraint(hand, flap)
+    cost = gs.tools.ResidualCost(lambda motion, u: torch.cat([motion.dofs_velocity(robot)[:-1], 0.1 * u], -1))
+    result = gs.tools.optimize_trajectory(scene, cost, 5, max_iterations=3)
+    assert np.isfinite(result.cost) and result.controls.abs().sum() > 0
+    mpc = gs.tools.MPC(scene, cost, 5, warm_up=1)
+    hand.set_pos([0.3, 0.0, 0.6])  # the plan goes on with where it was
+    mpc.update()
+    after = mpc._problem.system.rollout(mpc.states[0], mpc.controls[:1].view(1, 1, -1))[1, 0]
+    torch.testing.assert_close(mpc.states[1], after, rtol=0, atol=1e-12)
+
+
+def test_inverse_weights_that_follow_are_among_what_has_a_gradient():
+    """What identification differentiates: the path by which a mass is felt as softness, too."""
+    options = {"inverse_weights": "follow"}
+    scene, robot, _, _ = mocap_scene(rigid_options=options, requires_grad=True)
+    assert scene.world.theta.columns_with_graph() == []
+    mass = robot.get_links_mass().detach().sceneless().clone().requires_grad_()
+    robot.set_links_mass(mass)
+    columns = torch.cat(scene.world.theta.columns_with_graph())
+    theta = scene.world.theta.packed()
+    for column in range(theta.shape[1]):
+        (grad,) = torch.autograd.grad(theta[0, column], mass, retain_graph=True, allow_unused=True)
+        if grad is not None and grad.abs().sum() > 0:
+            assert column in columns
+    fields = scene.world.model.theta_fields
+    assert all(fields[name].offset in columns for name in FIELDS if fields[name].size)
+
+
+def test_gradients_are_checked_before_and_after_a_weld_is_made():
+    scene, robot, hand, flap = mocap_scene(requires_grad=True)
+    force = torch.full((robot.n_dofs,), 0.1, requires_grad=True)
+
+    def loss(welded):
+        scene.reset()
+        if welded:
+            scene.rigid_solver.add_weld_constraint(hand, flap)
+        robot.control_dofs_force(force)
+        for _ in range(3):
+            scene.step()
+        return robot.get_qpos().square().sum()
+
+    for welded in (False, True):
+        report = gs.grad.check(partial(loss, welded), {"force": force}, scene)
+        assert report.ok, report
+
+
+def test_a_weld_whose_room_was_not_made_is_made_later(monkeypatch):
+    """What fails on the way to more rows leaves nothing that is taken for made."""
+    scene, _, hand, flap = mocap_scene()
+    dynamics = scene.world.dynamics
+    forget = type(dynamics)._forget_programs
+    monkeypatch.setattr(type(dynamics), "_forget_programs", lambda self: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        scene.rigid_solver.add_weld_constraint(hand, flap)
+    assert scene.rigid_solver.get_weld_constraints() == []
+    monkeypatch.setattr(type(dynamics), "_forget_programs", forget)
+    scene.rigid_solver.add_weld_constraint(hand, flap)
+    scene.step()
+    assert scene.rigid_solver.get_weld_constraints() == [(0, hand.idx, flap.idx)]
+
+
+def test_names_of_what_a_gradient_is_by():
+    scene, _, hand, flap = mocap_scene()
+    scene.rigid_solver.add_weld_constraint(hand, flap)
+    tracer = _tracer(scene.world.dynamics)
+    block = tracer.space.block
+    assert tracer._place(block, "mocap", (5,)) == "link 'mjcf_0/hand'"
+    assert tracer._place(block, "weld", (9,)) == "the weld of link 'mjcf_0/hand' and link 'mjcf_0/flap'"
+    scene, _ = build(MECHANISMS["gripper"], constraints=True)
+    tracer = _tracer(scene.world.dynamics)
+    for field in ("ten_length", "ten_J"):
+        assert tracer._place(tracer.space.block, field, (0,)).startswith("tendon '")
+
+
+FORGED = {
+    "no weld block": (lambda a: [a.pop(name) for name in [*a] if name.startswith("weld@")], "under a 'weld' that is"),
+    "a mocap quaternion of zero": (lambda a: a.update({"mocap@3": np.zeros(4)}), "quaternion of length zero"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_checkpoints_without_a_pose_are_refused(tmp_path, name):
+    scene, _, hand, flap = mocap_scene()
+    scene.rigid_solver.add_weld_constraint(hand, flap)
+    path = tmp_path / "a.checkpoint"
+    scene.save_checkpoint(path)
+    edit, message = FORGED[name]
+    path.write_bytes(forge(path.read_bytes(), lambda header, arrays: edit(arrays)))
+    with pytest.raises(gs.GenesisException, match=message):
+        scene.load_checkpoint(path)
