@@ -13,6 +13,7 @@ from genesis.rigid.inverse_weights import FIELDS
 from genesis.system import System
 from tests.mechanisms import MECHANISMS
 from tests.scenes import build
+from tests.test_mechanisms import welded
 from tests.test_states import forge
 
 # The first and the last pair of bodies, and two between, are of what no dof moves; the ball touches hand and floor.
@@ -126,33 +127,33 @@ def test_gradients_are_checked_before_and_after_a_weld_is_made():
     scene, robot, hand, flap = mocap_scene(requires_grad=True)
     force = torch.full((robot.n_dofs,), 0.1, requires_grad=True)
 
-    def loss(welded):
+    def loss(held):
         scene.reset()
-        if welded:
+        if held:
             scene.rigid_solver.add_weld_constraint(hand, flap)
         robot.control_dofs_force(force)
         for _ in range(3):
             scene.step()
         return robot.get_qpos().square().sum()
 
-    for welded in (False, True):
-        report = gs.grad.check(partial(loss, welded), {"force": force}, scene)
+    for held in (False, True):
+        report = gs.grad.check(partial(loss, held), {"force": force}, scene)
         assert report.ok, report
 
 
 def test_a_weld_whose_room_was_not_made_is_made_later(monkeypatch):
     """What fails on the way to more rows leaves nothing that is taken for made."""
-    scene, _, hand, flap = mocap_scene()
+    scene, robot, hand, flap = mocap_scene()
     dynamics = scene.world.dynamics
     forget = type(dynamics)._forget_programs
     monkeypatch.setattr(type(dynamics), "_forget_programs", lambda self: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(MemoryError):
         scene.rigid_solver.add_weld_constraint(hand, flap)
-    assert scene.rigid_solver.get_weld_constraints() == []
     monkeypatch.setattr(type(dynamics), "_forget_programs", forget)
+    assert welded(scene) == [(0, hand.idx, robot.get_link("tool").idx)]
     scene.rigid_solver.add_weld_constraint(hand, flap)
     scene.step()
-    assert scene.rigid_solver.get_weld_constraints() == [(0, hand.idx, flap.idx)]
+    assert (0, hand.idx, flap.idx) in welded(scene)
 
 
 def test_names_of_what_a_gradient_is_by():
@@ -184,3 +185,50 @@ def test_checkpoints_without_a_pose_are_refused(tmp_path, name):
     path.write_bytes(forge(path.read_bytes(), lambda header, arrays: edit(arrays)))
     with pytest.raises(gs.GenesisException, match=message):
         scene.load_checkpoint(path)
+
+
+def test_welds_are_read_as_genesis_gives_them():
+    """Of envs with different numbers of them, in all four forms; forces as mujoco has them."""
+    scene, robot, hand, flap = mocap_scene(n_envs=2)
+    solver = scene.rigid_solver
+    tool = robot.get_link("tool")
+    robot.set_dofs_velocity(0.1)
+    solver.add_weld_constraint(hand, flap, envs_idx=[1])
+    for pair in ((hand, flap), (flap, hand)):
+        with pytest.raises(gs.GenesisException, match="are welded already"):
+            solver.add_weld_constraint(*pair)
+    for as_tensor in (True, False):
+        for to_torch in (True, False):
+            found = solver.get_weld_constraints(as_tensor, to_torch)
+            if as_tensor:
+                assert found["link_a"].tolist() == [[hand.idx, -1], [hand.idx, hand.idx]]
+                assert found["link_b"].tolist() == [[tool.idx, -1], [tool.idx, flap.idx]]
+                assert found["force"].shape == (2, 2, 6) and not found["force"][0, 1].any()
+            else:
+                assert [x.tolist() for x in found["link_b"]] == [[tool.idx], [tool.idx, flap.idx]]
+                assert [tuple(x.shape) for x in found["force"]] == [(1, 6), (2, 6)]
+    m = scene.mj_model
+    data = mujoco.MjData(m)
+    data.qvel[:] = 0.1
+    mujoco.mj_forward(m, data)
+    force = solver.get_weld_constraints()["force"][0, 0]
+    np.testing.assert_allclose(force.detach().numpy(), data.efc_force[:6], rtol=0, atol=1e-8)
+    solver.delete_weld_constraint(flap, hand)
+    assert welded(scene) == [(0, hand.idx, tool.idx), (1, hand.idx, tool.idx)]
+    robot.set_equalities_active(False)
+    assert welded(scene) == []
+
+
+def test_softness_of_everything_at_once():
+    scene, robot, _, _ = mocap_scene()
+    solver, soft = scene.rigid_solver, torch.tensor([0.03, 1.1, 0.8, 0.9, 0.002, 0.4, 3.0])
+    solver.set_global_sol_params(soft)
+    for found in (robot.get_equalities_sol_params(), solver.get_weld_sol_params(), solver.get_sol_params(eqs_idx=[0])):
+        torch.testing.assert_close(found.sceneless().reshape(-1, 7)[0], soft, rtol=0, atol=0)
+    solver.set_sol_params(soft + torch.tensor([0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]), eqs_idx=0)
+    assert robot.get_equalities_sol_params()[0, 0] == pytest.approx(0.04)
+    assert solver.n_equalities == robot.n_equalities == 1
+    with pytest.raises(gs.GenesisException, match="not several"):
+        solver.get_sol_params(geoms_idx=[0], eqs_idx=[0])
+    with pytest.raises(gs.GenesisException, match="eqs_idx"):
+        solver.get_sol_params(eqs_idx=[1])

@@ -21,12 +21,14 @@ from genesis.model.contact import is_disabled
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
+    ENTITY_PARAMETERS,
     EQUALITY,
     FRICTION_LOSS,
     INVERSE_WEIGHTS,
     LIMITS,
     PAIR_PARAMETERS,
     TENDON_LIMITS,
+    WELD_SOL_PARAMS,
     Entry,
 )
 from genesis.world.checks import check_sizes
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 
 # How many of MuJoCo's three size numbers a shape has; for planes (infinite in contact) and meshes none can be set.
 N_SIZES = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
-# What there is of softness in an entity.
-SOFT = ("sol_params", "joints_sol_params", "dofs_sol_params")
 
 
 # -- of an entity, by its own numbers ---------------------------------------------------------------------------------
@@ -315,11 +315,30 @@ def write_joints_sol_params(
         write_rows(world, parameter, dofs, envs, value, owner, str, source, picked)
 
 
+def write_equalities_sol_params(world: World, owner: str, eqs_idx: Any, given: Any, envs_idx: Any) -> None:
+    """Set the softness of equality constraints of the scene, (7,) or ([envs,] n, 7)."""
+    parameter = ENTITY_PARAMETERS["equalities_sol_params"]
+    rows = select(eqs_idx, int(world.composed.mj_model.neq), "eqs_idx", owner, unique=True).positions()
+    envs = select_envs(world, envs_idx, owner, unique=True)
+    value = one_for_all(world, given, len(rows), envs, owner)
+    world.theta.validate(parameter, value, owner, lambda k: f"equality constraint {rows[k]}")
+    write_rows(world, parameter, rows, envs, value, owner, str, given)
+
+
+def read_equalities_sol_params(world: World, owner: str, eqs_idx: Any, envs_idx: Any) -> Tensor:
+    """Softness of equality constraints of the scene, ([envs,] n, 7)."""
+    parameter = ENTITY_PARAMETERS["equalities_sol_params"]
+    chosen = select(eqs_idx, int(world.composed.mj_model.neq), "eqs_idx", owner, unique=False)
+    envs = select_envs(world, envs_idx, owner, unique=False)
+    return world.label(world.theta.get(parameter, 0, chosen, envs))
+
+
 def write_global_sol_params(world: World, owner: str, given: Any, envs_idx: Any) -> None:
-    """Set the softness of everything: contacts, explicit pairs, limits and friction loss; (7,)."""
+    """Set the softness of all constraints of every kind; (7,) or (envs, 7)."""
     envs = select_envs(world, envs_idx, owner, unique=True)
     value = fit(world, read_tensor(world, given, "sol_params", owner), envs, (7,), "sol_params", owner, scalar=False)
-    everything = (*(CONSTRAINT_PARAMETERS[name] for name in SOFT), PAIR_PARAMETERS["pairs_sol_params"])
+    known = (*ENTITY_PARAMETERS.values(), *PAIR_PARAMETERS.values(), WELD_SOL_PARAMS)
+    everything = [parameter for parameter in known if parameter.name.endswith("sol_params")]
     world.theta.validate(everything[0], value.unsqueeze(-2), owner, lambda _: "the scene")
     for parameter in everything:
         rows = np.arange(world.model.theta_fields[parameter.field].shape[0])

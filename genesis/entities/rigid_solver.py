@@ -8,10 +8,10 @@ from genesis.entities import access
 from genesis.entities.accessors import SolverAccessors
 from genesis.entities.place import world_of
 from genesis.errors import GenesisException
-from genesis.world.arguments import select, select_envs
+from genesis.world.arguments import read_flag, select, select_envs
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, WELD_SOL_PARAMS
 from genesis.world.contacts import contacts_of
-from genesis.world.welds import add_weld, delete_weld, welds
+from genesis.world.welds import add_weld, delete_weld, held_welds
 from genesis.world.wrench import WrenchPoint, apply_wrench
 
 if TYPE_CHECKING:
@@ -98,20 +98,32 @@ class RigidSolver(SolverAccessors):
     # -- parameters of contact, limits and friction loss --------------------------------------------------------------
 
     def set_global_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
-        """Softness of all contacts, limits and friction loss, (timeconst, dampratio, dmin, dmax, width, mid, power)."""
+        """Softness of all constraints, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7).
+
+        Of contacts, limits, friction loss and equality, of joints, tendons and links, and of welds made at run time.
+        """
         owner = "rigid_solver.set_global_sol_params"
         access.write_global_sol_params(world_of(self._scene, owner), owner, sol_params, envs_idx)
 
     def set_sol_params(
-        self, sol_params: Any, geoms_idx: Any = None, envs_idx: Any = None, *, joints_idx: Any = None
+        self,
+        sol_params: Any,
+        geoms_idx: Any = None,
+        envs_idx: Any = None,
+        *,
+        joints_idx: Any = None,
+        eqs_idx: Any = None,
     ) -> None:
-        """Softness of the geoms' contacts, or of the joints' limits and friction loss, (7,) or ([n_envs,] n, 7).
+        """Softness of geoms' contacts, of joints' limits and friction loss, or of equalities, (7,) or ([n_envs,] n, 7).
 
-        Without indices: of all geoms that can touch something. See `RigidEntity.set_sol_params`. Raises
-        GenesisException when both geoms and joints are given.
+        Without indices: of all geoms that can touch something. `eqs_idx`: of the equality constraints of model files.
+        See `RigidEntity.set_sol_params`. Raises GenesisException when more than one kind is given.
         """
         owner = "rigid_solver.set_sol_params"
-        world = self._of_one_kind(owner, geoms_idx, joints_idx)
+        world = self._of_one_kind(owner, geoms_idx, joints_idx, eqs_idx)
+        if eqs_idx is not None:
+            access.write_equalities_sol_params(world, owner, eqs_idx, sol_params, envs_idx)
+            return
         if joints_idx is not None:
             joints = select(joints_idx, self.n_joints, "joints_idx", owner, unique=True).positions()
             access.write_joints_sol_params(world, owner, joints, sol_params, envs_idx)
@@ -121,10 +133,14 @@ class RigidSolver(SolverAccessors):
         value = access.one_for_all(world, sol_params, count, envs, owner)
         access.write_geoms_of_scene(world, _SOL_PARAMS, value, geoms_idx, envs_idx, owner, source=sol_params)
 
-    def get_sol_params(self, geoms_idx: Any = None, envs_idx: Any = None, *, joints_idx: Any = None) -> Tensor:
-        """Softness of the geoms' contacts, or of the joints' limits, ([n_envs,] n, 7); see `set_sol_params`."""
+    def get_sol_params(
+        self, geoms_idx: Any = None, envs_idx: Any = None, *, joints_idx: Any = None, eqs_idx: Any = None
+    ) -> Tensor:
+        """Softness of geoms' contacts, joints' limits, or equalities, ([n_envs,] n, 7); see `set_sol_params`."""
         owner = "rigid_solver.get_sol_params"
-        world = self._of_one_kind(owner, geoms_idx, joints_idx)
+        world = self._of_one_kind(owner, geoms_idx, joints_idx, eqs_idx)
+        if eqs_idx is not None:
+            return access.read_equalities_sol_params(world, owner, eqs_idx, envs_idx)
         if joints_idx is None:
             return access.read_geoms_of_scene(world, _SOL_PARAMS, geoms_idx, envs_idx, owner)
         joints = select(joints_idx, self.n_joints, "joints_idx", owner, unique=False).positions()
@@ -132,15 +148,20 @@ class RigidSolver(SolverAccessors):
         return world.label(access.read_numbers(world, _JOINTS_SOL_PARAMS, joints, envs))
 
     @property
+    def n_equalities(self) -> int:
+        """Number of equality constraints of model files, entity after entity; welds made at run time do not count."""
+        return int(world_of(self._scene, "rigid_solver.n_equalities").composed.mj_model.neq)
+
+    @property
     def n_pairs(self) -> int:
         """Number of contact pairs that model files define explicitly, and the scene simulates."""
         world = world_of(self._scene, "rigid_solver.n_pairs")
         return int(world.model.theta_fields["pair_friction"].shape[0])
 
-    def _of_one_kind(self, owner: str, geoms_idx: Any, joints_idx: Any) -> World:
+    def _of_one_kind(self, owner: str, *idx: Any) -> World:
         world = world_of(self._scene, owner)
-        if geoms_idx is not None and joints_idx is not None:
-            raise GenesisException(f"{owner}: give `geoms_idx` or `joints_idx`, not both.")
+        if sum(one is not None for one in idx) > 1:
+            raise GenesisException(f"{owner}: give one of `geoms_idx`, `joints_idx` and `eqs_idx`, not several.")
         return world
 
     # -- welds --------------------------------------------------------------------------------------------------------
@@ -150,11 +171,10 @@ class RigidSolver(SolverAccessors):
 
         The pose of the second in the frame of the first is held from the next step on, in `envs_idx` (None: all), with
         its gradient: what led to the pose at this moment is reached by what follows from the weld. It is soft as
-        `set_weld_sol_params` says, and released by `scene.reset()`. Two links that are welded already hold their new
-        pose from now on; in the other order they make a second weld.
+        `set_weld_sol_params` says, and released by `scene.reset()`.
 
         Raises GenesisException for a link that is not of this scene, a link with itself, two links neither of which
-        can move, and where constraints are disabled.
+        can move, two that are welded already in one of these envs, and where constraints are disabled.
         """
         owner = "rigid_solver.add_weld_constraint"
         world = world_of(self._scene, owner)
@@ -164,7 +184,7 @@ class RigidSolver(SolverAccessors):
     def delete_weld_constraint(
         self, link1_idx: int | RigidLink, link2_idx: int | RigidLink, envs_idx: Any = None
     ) -> None:
-        """Release two links that `add_weld_constraint` has welded in this order, in `envs_idx` (None: all).
+        """Release two links that `add_weld_constraint` has welded, in `envs_idx` (None: all).
 
         Raises GenesisException where they are not welded in any of these envs.
         """
@@ -173,9 +193,17 @@ class RigidSolver(SolverAccessors):
         one, two = self._link(owner, "link1_idx", link1_idx), self._link(owner, "link2_idx", link2_idx)
         delete_weld(world, owner, one, two, select_envs(world, envs_idx, owner, unique=True))
 
-    def get_weld_constraints(self) -> list[tuple[int, int, int]]:
-        """(env, link1_idx, link2_idx) of each weld made at run time that holds now."""
-        return welds(world_of(self._scene, "rigid_solver.get_weld_constraints"))
+    def get_weld_constraints(self, as_tensor: bool = True, to_torch: bool = True) -> dict[str, Any]:
+        """The welds that hold now, those of model files as well: `link_a`, `link_b` and `force`, of n in each env.
+
+        Links are by their numbers in the scene, `force` (6) is that of the weld's rows [N, N m] at the present state,
+        MuJoCo's efc_force, with gradient. `as_tensor`: (n_envs or 1, n[, 6]) with n the most of any env, links of -1
+        where an env has fewer; else a tuple with the ones of each env. `to_torch`: tensors, else numpy arrays.
+        """
+        owner = "rigid_solver.get_weld_constraints"
+        world = world_of(self._scene, owner)
+        as_tensor, to_torch = read_flag(as_tensor, "as_tensor", owner), read_flag(to_torch, "to_torch", owner)
+        return held_welds(world, as_tensor, to_torch)
 
     def set_weld_sol_params(self, sol_params: Any, envs_idx: Any = None) -> None:
         """Softness of all welds made at run time, (timeconst, dampratio, dmin, dmax, width, mid, power), ([n_envs,] 7).

@@ -24,8 +24,9 @@ ENERGY = ("body_energy", "dof_energy", "ten_energy")
 FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 # The last two without gradient: how many contacts there are (N,), and the pair of each (N, nconmax).
 CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")
+ROWS = ("efc_force",)
 GROUP_OF: dict[str, tuple[str, ...]] = {
-    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT) for name in group},
+    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT, ROWS) for name in group},
     "qM": ("qM",),
     "xjac": ("xjac",),
 }
@@ -74,7 +75,7 @@ class Observer:
         world = self._world
         group = GROUP_OF[name]
         # Only forces and accelerations depend on the command; the others shall not be computed anew after each one.
-        command = world.commands.command if group in (FORCE, CONTACT) else world.commands.idle
+        command = world.commands.command if group in (FORCE, CONTACT, ROWS) else world.commands.idle
         record = world.requires_grad and torch.is_grad_enabled()
         kept = self._kept.get(group)
         if kept is None or kept.command is not command or kept.record is not record:

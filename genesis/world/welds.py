@@ -7,8 +7,9 @@ follow, like a command: what earlier steps were is not touched.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from genesis.errors import GenesisException
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def add_weld(world: World, owner: str, one: int, two: int, envs: Selection | None) -> None:
-    """Weld two links, by their numbers in the scene, as they are now; a weld of the same two is made anew.
+    """Weld two links, by their numbers in the scene, as they are now.
 
-    Raises GenesisException for a link with itself, for two links neither of which can move, and where the scene
-    simulates no equality constraints.
+    Raises GenesisException for a link with itself, for two links neither of which can move, for two that are welded
+    already in one of these envs, and where the scene simulates no equality constraints.
     """
     model, bodies = world.model, (one + 1, two + 1)
     if one == two:
@@ -36,6 +37,11 @@ def add_weld(world: World, owner: str, one: int, two: int, envs: Selection | Non
         )
     if not any(model.dof_chain(body) for body in bodies):
         raise GenesisException(f"{owner}: neither link {one} nor link {two} can move.")
+    if _columns_of(world, one, two, envs):
+        raise GenesisException(
+            f"{owner}: links {one} and {two} are welded already in one of these envs; call delete_weld_constraint() "
+            "first to weld them as they are now."
+        )
     with plain_tensors():
         pos, quat = world.observer.get("xpos"), world.observer.get("xquat")
         first, second = bodies
@@ -50,22 +56,56 @@ def add_weld(world: World, owner: str, one: int, two: int, envs: Selection | Non
 
 def delete_weld(world: World, owner: str, one: int, two: int, envs: Selection | None) -> None:
     """Release two links; raises GenesisException where they are not welded in any of the envs."""
-    number = world.model.weld_number(one + 1, two + 1)
-    column = int(world.composed.mj_model.neq) + number
-    active = world.commands.command.switches.eq_active
-    rows = active if envs is None else active.index_select(0, envs.tensor())
-    if number < 0 or column >= active.shape[1] or not bool(rows[:, column].any()):
+    columns = _columns_of(world, one, two, envs)
+    if not columns:
         raise GenesisException(
             f"{owner}: links {one} and {two} are not welded in these envs; see get_weld_constraints()."
         )
-    world.commands.set_equalities(torch.tensor([column]), torch.zeros(1, dtype=torch.int32), envs)
+    world.commands.set_equalities(torch.tensor(columns), torch.zeros(len(columns), dtype=torch.int32), envs)
     world.observer.clear()
 
 
-def welds(world: World) -> list[tuple[int, int, int]]:
-    """(env, link, link) of each weld made at run time that holds now."""
-    active = world.commands.command.switches.eq_active[:, int(world.composed.mj_model.neq) :]
-    return [
-        (int(env), world.model.weld_pairs[k][0] - 1, world.model.weld_pairs[k][1] - 1)
-        for env, k in torch.nonzero(active).tolist()
-    ]
+def _columns_of(world: World, one: int, two: int, envs: Selection | None) -> list[int]:
+    """Columns of eq_active of the welds made of two links, in whichever order, that hold in any of the envs."""
+    active = world.commands.command.switches.eq_active
+    rows = active if envs is None else active.index_select(0, envs.tensor())
+    numbers = (world.model.weld_number(one + 1, two + 1), world.model.weld_number(two + 1, one + 1))
+    columns = [int(world.composed.mj_model.neq) + number for number in numbers if number >= 0]
+    return [column for column in columns if column < active.shape[1] and bool(rows[:, column].any())]
+
+
+def held_welds(world: World, as_tensor: bool, to_torch: bool) -> dict[str, Any]:
+    """`link_a`, `link_b` and `force` of the welds that hold; see `RigidSolver.get_weld_constraints`."""
+    holds, links, forces = _all_welds(world)
+    each = [torch.nonzero(row).flatten() for row in holds]
+    found: dict[str, tuple[list[torch.Tensor], float]] = {
+        "link_a": ([links[chosen, 0] for chosen in each], -1),
+        "link_b": ([links[chosen, 1] for chosen in each], -1),
+        "force": ([world.label(force[chosen]) for force, chosen in zip(forces, each, strict=True)], 0.0),
+    }
+    result: dict[str, Any] = {}
+    for name, (parts, blank) in found.items():
+        if as_tensor:
+            stacked = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=blank)
+            result[name] = stacked if to_torch else stacked.numpy(force=True)
+        else:
+            result[name] = tuple(part if to_torch else part.numpy(force=True) for part in parts)
+    return result
+
+
+def _all_welds(world: World) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of all welds, those of model files and then those made at run time: whether they hold, (N, n) bool; their two
+    links, (n, 2); and the forces on their six rows [N, N m], (N, n, 6), with gradient (MuJoCo's efc_force)."""
+    indices = world.model.indices
+    active = world.dynamics.full_switches(world.commands.command.switches).eq_active
+    of_file = np.flatnonzero(indices["body_equality_weld"] == 1)
+    column = np.concatenate([indices["body_equality_id"][of_file], indices["made_weld_id"]])
+    row = np.concatenate([indices["body_equality_row"][of_file], indices["made_weld_row"]])
+    body = np.concatenate([indices["body_equality_body"][of_file], indices["made_weld_body"]])
+    holds, links = active[:, column] == 1, torch.as_tensor(body - 1, device=active.device)
+    rows = torch.as_tensor(row[:, None] + np.arange(6), device=active.device)
+    with plain_tensors():
+        if not len(column):
+            return holds, links, world.state.new_zeros((active.shape[0], 0, 6))
+        forces = world.observer.get("efc_force")[:, rows]
+        return holds, links, torch.where(holds.unsqueeze(-1), forces, 0.0)
