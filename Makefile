@@ -50,6 +50,7 @@ examples: $(INSTALLED)
 	$(BIN)/python examples/trajectory_optimization.py
 	$(BIN)/python examples/learn_parameters.py
 	$(BIN)/python examples/push_block.py
+	$(BIN)/python examples/carry_part.py
 	$(BIN)/python examples/stand_up.py
 	$(BIN)/python examples/swing_up.py
 	$(BIN)/python examples/mpc.py

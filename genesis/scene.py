@@ -24,7 +24,7 @@ from genesis.materials import Rigid
 from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.rigid.door import refuse_transforms
-from genesis.states import SimState, packed_state
+from genesis.states import SimState, reset_to
 from genesis.surfaces import Surface
 from genesis.trajectory import Trajectory
 from genesis.world.arguments import fit, plain_tensors, read_tensor, require_finite, select_envs, select_range
@@ -272,8 +272,9 @@ class Scene:
     def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.
 
-        Commands are cleared. Physical parameters stay as they were set. With `envs_idx`, only these envs; the step
-        counter is put to zero when all are.
+        Commands are cleared. Mocap bodies, welds made at run time and the switches of equality constraints belong to
+        the state: they are as they were at `state`, or as the files have them. Physical parameters stay as they were
+        set. With `envs_idx`, only these envs; the step counter is put to zero when all are.
 
         Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, and a bad
         index.
@@ -281,7 +282,11 @@ class Scene:
         world = self._built("reset")
         refuse_transforms("scene.reset()")
         envs = select_envs(world, envs_idx, "scene.reset", unique=True)
-        world.reset(world.start if state is None else packed_state(state, world, "scene.reset"), envs)
+        if state is None:
+            world.reset(world.start, envs)
+        else:
+            target, placement = reset_to(state, world, "scene.reset")
+            world.reset(target, envs, placement)
 
     def detach(self) -> None:
         """Cut the graph here (truncated backpropagation): later losses do not reach earlier steps and commands.
@@ -295,7 +300,8 @@ class Scene:
     def get_state(self) -> SimState:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
         world = self._built("get_state")
-        state = SimState(self, world, world.read_state(), world.theta.packed(), world.commands.idle, world.cur_step)
+        packed, theta, placement = world.read_state(), world.theta.packed(), world.commands.idle
+        state = SimState(self, world, packed, theta, placement, world.model.weld_pairs, world.cur_step)
         if torch.is_grad_enabled():
             return state
         with plain_tensors():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from genesis.errors import GenesisException
+from genesis.rigid.command import Command
+from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
     from genesis import Scene
     from genesis.grad.tensor import Tensor
-    from genesis.rigid.command import Command
     from genesis.world.world import World
 
 
@@ -100,17 +102,25 @@ class SimState:
     """
 
     def __init__(
-        self, scene: Scene, world: World, packed: torch.Tensor, theta: torch.Tensor, poses: Command, cur_step: int
+        self,
+        scene: Scene,
+        world: World,
+        packed: torch.Tensor,
+        theta: torch.Tensor,
+        placement: Command,
+        weld_pairs: Sequence[tuple[int, int]],
+        cur_step: int,
     ) -> None:
         self._scene = scene
         self._world = world
         self._packed = packed
         self._theta = theta
-        self._poses = poses
+        self._placement = placement  # where mocap bodies are, and what holds
+        self._weld_pairs = tuple(weld_pairs)
         self.fingerprint = world.fingerprint
         self.n_envs = world.n_envs
         self.cur_step = cur_step
-        self.solvers_state = [RigidSolverState(scene, world, packed, theta, poses)]
+        self.solvers_state = [RigidSolverState(scene, world, packed, theta, placement)]
 
     def __repr__(self) -> str:
         grad = ", with gradient" if self._packed.requires_grad else ""
@@ -123,12 +133,12 @@ class SimState:
 
     def detach(self) -> SimState:
         """The same numbers without graph."""
-        packed, theta, poses = self._packed.detach(), self._theta.detach(), self._poses.detached()
-        return SimState(self._scene, self._world, packed, theta, poses, self.cur_step)
+        packed, theta, placement = self._packed.detach(), self._theta.detach(), self._placement.detached()
+        return SimState(self._scene, self._world, packed, theta, placement, self._weld_pairs, self.cur_step)
 
 
-def packed_state(state: Any, world: World, owner: str) -> torch.Tensor:
-    """What is packed in `state`, (n_worlds, nq + nv + na), for a world that can take it.
+def reset_to(state: Any, world: World, owner: str) -> tuple[torch.Tensor, Command]:
+    """What is packed in `state`, (n_worlds, nq + nv + na), and what is placed in it, for a world that can take it.
 
     Raises GenesisException for what is no state, or does not fit.
     """
@@ -140,8 +150,11 @@ def packed_state(state: Any, world: World, owner: str) -> torch.Tensor:
         )
     if state.n_envs != world.n_envs:
         raise GenesisException(f"{owner}: `state` has n_envs {state.n_envs}; this scene has {world.n_envs}.")
-    if state._packed.requires_grad and state._world is not world:
+    with_graph = any(x.requires_grad for x in (state._packed, *state._placement.blocks.values()))
+    if with_graph and state._world is not world:
         raise GenesisException(
             f"{owner}: `state` carries the graph of another scene; pass state.detach() to take over its numbers."
         )
-    return state._packed if world.requires_grad else state._packed.detach()
+    if with_graph and not world.requires_grad:
+        state = state.detach()
+    return state._packed, renumbered(world, state._weld_pairs, state._placement)

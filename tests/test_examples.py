@@ -57,6 +57,13 @@ def test_push_block_reaches_the_pose(tmp_path):
     assert yaw < 2.0
 
 
+def test_carry_part_hits_the_target(tmp_path):
+    output = run_example("carry_part.py", tmp_path)
+    misses = [float(x) for x in re.findall(r"misses by +(\S+) mm", output)]
+    assert misses[0] > 300.0
+    assert misses[-1] < 10.0
+
+
 def test_stand_up_stands(tmp_path):
     output = run_example("stand_up.py", tmp_path)
     figures = re.findall(r"height (\S+) m, tilt (\S+) degrees, speed (\S+)", output)

@@ -353,6 +353,26 @@ def test_equalities_are_switched_per_env(tmp_path):
             robot.set_equalities_active(bad)
 
 
+def test_tendons_are_read(tmp_path):
+    scene, robot = made("hand", tmp_path, n_envs=2)
+    m = scene.mj_model
+    qpos = torch.tensor(m.qpos0 + 0.1 * np.arange(m.nq)).expand(2, -1) * torch.tensor([[1.0], [2.0]])
+    leaf = qpos.clone().requires_grad_()
+    robot.set_qpos(leaf)
+    robot.set_dofs_velocity(0.3)
+    data = mujoco.MjData(m)
+    for env in range(2):
+        data.qpos, data.qvel = qpos[env], 0.3
+        mujoco.mj_forward(m, data)
+        np.testing.assert_allclose(robot.get_tendons_length(envs_idx=env)[0].detach(), data.ten_length, atol=1e-14)
+        np.testing.assert_allclose(robot.get_tendons_velocity()[env].detach(), data.ten_velocity, atol=1e-14)
+    (grad,) = torch.autograd.grad(robot.get_tendons_length(-1)[0, 0], leaf)
+    row = np.zeros((m.ntendon, m.nv))
+    mujoco.mju_sparse2dense(row, data.ten_J.ravel(), m.ten_J_rownnz, m.ten_J_rowadr, m.ten_J_colind.ravel())
+    np.testing.assert_allclose(grad[0], row[-1], atol=1e-14)
+    assert not grad[1].any()
+
+
 WRONG = {
     "itself": (lambda s, r: s.add_weld_constraint(2, 2), "cannot be welded to itself"),
     "out of range": (lambda s, r: s.add_weld_constraint(1, 9), "`link2_idx` holds 9"),

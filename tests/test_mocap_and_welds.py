@@ -64,6 +64,68 @@ def test_a_state_remembers_where_mocap_bodies_were():
     assert not state.detach().solvers_state[0].links_pos.requires_grad
 
 
+def placed(scene, robot, hand):
+    """What belongs to a state besides numbers of dofs."""
+    return hand.get_pos().tolist(), welded(scene), robot.get_equalities_active().tolist()
+
+
+@pytest.mark.parametrize("envs_idx", [None, [1]])
+def test_a_state_brings_back_what_was_placed_and_what_held(envs_idx):
+    scene, robot, hand, flap = mocap_scene(n_envs=2)
+    solver, tool = scene.rigid_solver, robot.get_link("tool")
+    hand.set_pos(torch.tensor([[0.1, 0.2, 0.6], [0.1, 0.2, 0.7]]))
+    solver.add_weld_constraint(hand, flap, envs_idx=[1])
+    robot.set_equalities_active(False, envs_idx=[0])
+    state, then = scene.get_state(), placed(scene, robot, hand)
+
+    def go_on():
+        for _ in range(5):
+            scene.step()
+        return robot.get_qpos().detach().sceneless().clone()
+
+    after = go_on()
+    hand.set_pos([1.0, 1.0, 1.0])
+    hand.set_quat([1.0, 1.0, 0.0, 0.0])
+    solver.delete_weld_constraint(hand, flap)
+    solver.add_weld_constraint(tool, flap)
+    robot.set_equalities_active([True], envs_idx=[0])
+    moved = placed(scene, robot, hand)
+    scene.reset(state, envs_idx)
+    if envs_idx is None:
+        assert placed(scene, robot, hand) == then
+        torch.testing.assert_close(go_on(), after, rtol=0, atol=1e-12)
+    else:
+        found = placed(scene, robot, hand)
+        assert found[0] == [moved[0][0], then[0][1]]
+        assert found[1] == [x for x in moved[1] if x[0] == 0] + [x for x in then[1] if x[0] == 1]
+        assert found[2] == [moved[2][0], then[2][1]]
+        torch.testing.assert_close(go_on()[1], after[1], rtol=0, atol=1e-12)
+    other, other_robot, other_hand, _ = mocap_scene(n_envs=2)
+    other.rigid_solver.add_weld_constraint(other_robot.get_link("tool"), other_hand)  # another comes first there
+    other.reset(state.detach())
+    assert placed(other, other_robot, other_hand) == then
+    scene.reset()
+    assert welded(scene) == [(0, hand.idx, tool.idx), (1, hand.idx, tool.idx)]
+    assert hand.get_pos().tolist() == [[0.0, 0.0, 0.5]] * 2
+
+
+def test_the_gradient_of_what_was_placed_goes_through_a_state():
+    scene, robot, hand, _ = mocap_scene(requires_grad=True)
+    at = torch.tensor([0.1, 0.2, 0.6], requires_grad=True)
+    hand.set_pos(at)
+    state = scene.get_state()
+    grads = []
+    for reset in (False, True):
+        if reset:
+            hand.set_pos([0.0, 0.0, 0.0])
+            scene.reset(state)
+        for _ in range(5):
+            scene.step()
+        grads.append(torch.autograd.grad(robot.get_qpos().square().sum(), at)[0])
+    assert grads[0].abs().min() > 0
+    torch.testing.assert_close(grads[1], grads[0], rtol=0, atol=1e-14)
+
+
 def test_a_mocap_base_that_is_put_stops_what_hangs_on_it():
     text = """<mujoco><worldbody><body name="hand" mocap="true"><geom size=".1"/><body pos=".3 0 0"><joint axis="0 1 0"/>
     <geom size=".1"/></body></body></worldbody></mujoco>"""
@@ -232,3 +294,58 @@ def test_softness_of_everything_at_once():
         solver.get_sol_params(geoms_idx=[0], eqs_idx=[0])
     with pytest.raises(gs.GenesisException, match="eqs_idx"):
         solver.get_sol_params(eqs_idx=[1])
+
+
+def test_the_force_of_a_weld_has_a_gradient_after_there_are_more_welds():
+    scene, robot, hand, flap = mocap_scene(requires_grad=True)
+    solver, tool = scene.rigid_solver, robot.get_link("tool")
+    grads = []
+    for more in (False, True):
+        scene.reset()
+        force = torch.full((robot.n_dofs,), 0.2, requires_grad=True)
+        robot.control_dofs_force(force)
+        scene.step()
+        pulled = solver.get_weld_constraints()["force"].square().sum()
+        if more:
+            solver.add_weld_constraint(tool, flap)
+            scene.step()
+        grads.append(torch.autograd.grad(pulled, force)[0])
+    assert grads[0].abs().max() > 1e-3
+    torch.testing.assert_close(grads[1], grads[0], rtol=1e-12, atol=1e-14)
+    assert hand.is_mocap
+
+
+def test_inverse_weights_that_cannot_follow_are_refused_by_the_setter():
+    text = """<mujoco><worldbody><body><joint name="a" axis="0 1 0"/><geom size=".1"/></body></worldbody></mujoco>"""
+    _, robot = build(text, constraints=True, n_envs=3, rigid_options={"inverse_weights": "follow"})
+    before = robot.get_links_mass()
+    with pytest.raises(gs.GenesisException, match=r"set_links_inertia: the inverse .* of env 1: .* joint '.*a' moves"):
+        robot.set_links_inertia(torch.zeros(1, 1, 6), envs_idx=[1])
+    torch.testing.assert_close(robot.get_links_mass(), before, rtol=0, atol=0)
+    _, block = build(
+        '<mujoco><worldbody><body><geom size=".1"/></body></worldbody></mujoco>',
+        constraints=True,
+        n_envs=3,
+        rigid_options={"inverse_weights": "follow"},
+    )
+    block.set_links_mass(torch.ones(3, 1))
+    assert not block.get_links_invweight().any()
+
+
+@pytest.mark.parametrize("power", [500.0, 1100.0, 1e6])
+def test_a_large_power_of_the_impedance(power):
+    """Powers that underflow one by one, whose quotient does not: the least impedance, below the midpoint."""
+    text = """<mujoco><option timestep="0.002"/><worldbody><body pos="0 0 1"><joint name="j" type="slide" axis="0 0 1"/>
+    <geom size=".1"/></body></worldbody><equality><joint joint1="j" polycoef=".0004 0 0 0 0"
+    solimp=".9 .95 .001 .5 {}"/></equality></mujoco>"""
+    scene, robot = build(text.format(power), constraints=True, integrator="Euler", requires_grad=True)
+    leaf = torch.zeros(1, requires_grad=True)
+    robot.set_qpos(leaf)
+    scene.step()
+    robot.get_qpos().sum().backward()
+    m = mujoco.MjModel.from_xml_string(text.format(500))  # MuJoCo's own powers are numbers up to there
+    m.opt.integrator = mujoco.mjtIntegrator.mjINT_EULER
+    data = mujoco.MjData(m)
+    mujoco.mj_step(m, data)
+    assert robot.get_qpos().item() == pytest.approx(data.qpos[0], rel=1e-9)
+    assert 0.9 < leaf.grad.item() < 1

@@ -155,6 +155,20 @@ class StateReader(EntityBase):
             self._built("get_dofs_control_force"), "get_dofs_control_force", "qfrc_command", dofs_idx_local, envs_idx
         )
 
+    # -- tendons ------------------------------------------------------------------------------------------------------
+
+    def get_tendons_length(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Lengths of the tendons [m, rad], ([n_envs,] n_tendons), by `tendon_names` (MuJoCo's ten_length)."""
+        return _read_tendons(
+            self._built("get_tendons_length"), "get_tendons_length", "ten_length", tendons_idx_local, envs_idx
+        )
+
+    def get_tendons_velocity(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How fast they become longer [m/s, rad/s], ([n_envs,] n_tendons) (MuJoCo's ten_velocity)."""
+        return _read_tendons(
+            self._built("get_tendons_velocity"), "get_tendons_velocity", "ten_velocity", tendons_idx_local, envs_idx
+        )
+
     # -- whole entity -------------------------------------------------------------------------------------------------
 
     def get_mass_mat(self, envs_idx: Any = None) -> Tensor:
@@ -289,6 +303,12 @@ def _read_dofs(place: Place, method: str, name: str, dofs_idx_local: Any, envs_i
     chosen = place.select(method, "dofs", dofs_idx_local, unique=False)
     envs = place.select_envs(method, envs_idx, unique=False)
     return place.world.wrap(gather(place.world.observer.get(name), envs, chosen, place.ranges.dof_start))
+
+
+def _read_tendons(place: Place, method: str, name: str, tendons_idx_local: Any, envs_idx: Any) -> Tensor:
+    chosen = place.select(method, "tendons", tendons_idx_local, unique=False)
+    envs = place.select_envs(method, envs_idx, unique=False)
+    return place.world.wrap(gather(place.world.observer.get(name), envs, chosen, place.starts["tendons"]))
 
 
 def _read_energy(place: Place, method: str, kind: int, envs_idx: Any) -> Tensor:

@@ -130,7 +130,7 @@ def _set_base(
         return
     if place.ranges.is_free:
         if argument == "quat":
-            place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "base")
+            place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "base", "quat")
         columns = select_range(place.counts["qs"], first, count)
         place.world.set_state(_written(place, envs, (columns, place.ranges.q_start, value), zero_velocity))
         return
@@ -153,7 +153,9 @@ def place_mocap(
     """Put a mocap body where a copy of `value` says: its "pos", (3,) or (envs, 3), or its "quat"."""
     if argument == "quat":
         parameter = PARAMETERS["links_offset_quat"]
-        place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the mocap link")
+        place.world.theta.validate(
+            parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the mocap link", "quat"
+        )
     start = MOCAP_WIDTH * int(place.world.model.indices["body_mocapid"][body]) + (3 if argument == "quat" else 0)
     rest = place.world.dynamics.at_rest("mocap")[start : start + value.shape[-1]]
     place.world.commands.place_mocap(start, rest, envs, value.clone())

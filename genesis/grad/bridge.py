@@ -99,9 +99,9 @@ class _Observe(torch.autograd.Function):
         command, guess, state, theta = load_saved(ctx)
         with dynamics.lock:
             needs = ctx.needs_input_grad
-            gradients = dynamics.observe_adjoint(
-                ctx.names, theta, command, state, fitting(dynamics, guess), grads, needs[6], needs[7:]
-            )
+            guess = fitting(dynamics, guess)
+            grads = tuple(_of_all_rows(dynamics, name, grad) for name, grad in zip(ctx.names, grads, strict=True))
+            gradients = dynamics.observe_adjoint(ctx.names, theta, command, state, guess, grads, needs[6], needs[7:])
             warn_of_unconverged_solver(dynamics, gradients.unconverged, "a state getter")
 
             def origin() -> Origin | None:
@@ -110,6 +110,13 @@ class _Observe(torch.autograd.Function):
                 return non_finite.in_observation(ctx.names, grads, state.dim() == 3)
 
             return None, None, None, None, None, *input_grads(dynamics, gradients, "a state getter", origin)
+
+
+def _of_all_rows(dynamics: Dynamics, name: str, grad: torch.Tensor | None) -> torch.Tensor | None:
+    """The gradient of a field, zero for rows that the table of constraints had not yet when it was observed."""
+    if grad is None or name != "efc_force":
+        return grad
+    return torch.nn.functional.pad(grad, (0, dynamics.model.rows.nefc - grad.shape[-1]))
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:

@@ -115,7 +115,7 @@ def placed(name: str, base: Base, values: torch.Tensor, axes: str) -> tuple[int,
     shape, strides = values.shape, values.stride()
     width = 1
     for k in range(len(shape) - 1, lead - 1, -1):
-        if strides[k] != width and shape[k] > 1:
+        if strides[k] != width and shape[k] > 1 and values.numel():  # strides of nothing mean nothing
             raise NativeError(f"{_wanted(name, base, axes)}, adjacent in memory, got {_described(values)}.")
         width *= shape[k]
     if width != base.width:

@@ -53,9 +53,13 @@ def inverse_weights(model: Model, theta: torch.Tensor, observed: list[torch.Tens
         )
     factor, failed = torch.linalg.cholesky_ex(mass_matrix)
     if bool(failed.any()):
+        row = int(torch.nonzero(failed)[0])
+        joint = int(m.dof_jntid[int(failed[row]) - 1])
+        env = f" of env {row}" if rows > 1 else ""
         raise GenesisException(
-            "inverse_weights: the mass matrix at the start is not positive: a link or dof that moves has no mass, "
-            "inertia or armature."
+            f'the inverse inertias that follow (RigidOptions(inverse_weights="follow")) do not exist{env}: in the '
+            f"position at the start, what joint {m.jnt(joint).name or joint!r} moves would have no mass, inertia or "
+            "armature."
         )
     inverse = torch.cholesky_inverse(factor)
     spec = model.theta_fields["body_mass"]

@@ -25,11 +25,12 @@ from genesis import files, runtime
 from genesis.constants import LARGEST_STATE
 from genesis.errors import GenesisException
 from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH
-from genesis.rigid.command import Switches
+from genesis.rigid.command import Command, Switches
 from genesis.rigid.pipeline.workspace import control_sizes
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
+from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
     from genesis.world.world import World
@@ -115,8 +116,8 @@ def load_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
     with plain_tensors():
         state, theta, *switches, solution = (_tensor(arrays[name]) for name in _ENTRIES)
         commanded = {key: _tensor(values) for key, values in blocks.items()}
-        switches[-1], commanded = _welds_of(world, pairs, switches[-1], commanded)
-        world.restore(state, theta, Switches(*switches), commanded, solution, header["cur_step"])
+        command = renumbered(world, pairs, Command(Switches(*switches), commanded))
+        world.restore(state, theta, command, solution, header["cur_step"])
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -239,22 +240,6 @@ def _weld_pairs(world: World, path: Any, header: dict[str, Any]) -> list[tuple[i
     if not fits or len({tuple(pair) for pair in given}) != len(given):
         raise GenesisException(f"Checkpoint '{path}' is damaged: its welds are {_shown(given)}.")
     return [(pair[0], pair[1]) for pair in given]
-
-
-def _welds_of(
-    world: World, pairs: list[tuple[int, int]], active: torch.Tensor, blocks: dict[tuple[str, int], torch.Tensor]
-) -> tuple[torch.Tensor, dict[tuple[str, int], torch.Tensor]]:
-    """Switches of equality constraints, and blocks, by the numbers that the welds of `pairs` have in this world."""
-    numbers = [world.dynamics.require_weld(*pair) for pair in pairs]
-    fixed = int(world.composed.mj_model.neq)
-    switched = torch.nn.functional.pad(active[:, :fixed], (0, world.model.nweld))
-    for k, number in enumerate(numbers):
-        switched[:, fixed + number] = active[:, fixed + k]
-    moved = {
-        (field, WELD_WIDTH * numbers[start // WELD_WIDTH] if field == "weld" else start): block
-        for (field, start), block in blocks.items()
-    }
-    return switched, moved
 
 
 def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> dict[tuple[str, int], np.ndarray]:

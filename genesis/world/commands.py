@@ -56,33 +56,47 @@ class CommandBuffer:
         self._actuators_known_on: set[tuple[int, int]] = set()
         self._has_wrench = False
 
-    def clear_envs(self, envs: Selection) -> None:
-        """Dofs and actuators of these envs idle again, their external wrenches gone."""
+    def place_envs(self, envs: Selection, placement: Command | None) -> None:
+        """Dofs and actuators of these envs idle again, their external wrenches gone; what is placed, and what holds, is
+        so as in `placement`, or None: as at build."""
         rows = envs.tensor()
+        there = {} if placement is None else placement.blocks
         blocks: Blocks = {}
-        for (field, start), value in self.command.blocks.items():
-            if field == "xfrc":
+        for key, value in self.command.blocks.items():
+            if key[0] == "xfrc":
                 value = value.expand(self._n_worlds, -1).index_fill(0, rows, 0.0)
-            if field == "mocap":
-                rest = self._mocap_at_rest[start : start + value.shape[-1]]
-                value = value.expand(self._n_worlds, -1).index_copy(0, rows, rest.expand(len(rows), -1))
-            blocks[field, start] = value
+            if key[0] in POSE_FIELDS and key not in there:
+                value = self._in_rows(rows, self._rest(key, value), value)
+            blocks[key] = value
+        for key, value in there.items():
+            blocks[key] = self._in_rows(rows, value, self.command.blocks.get(key, self._rest(key, value)))
         mode, on, active = self.command.switches
-        known = self._at_rest.eq_active
-        active = active.clone()
-        active[rows] = torch.nn.functional.pad(known, (0, active.shape[1] - known.shape[1]))[rows]
+        known = (self._at_rest if placement is None else placement.switches).eq_active
+        width = max(active.shape[1], known.shape[1])
+        active, known = (torch.nn.functional.pad(x, (0, width - x.shape[1])) for x in (active, known))
+        active = active.index_copy(0, rows, known.index_select(0, rows))
         self.command = Command(Switches(mode.index_fill(0, rows, IDLE), on.index_fill(0, rows, 0), active), blocks)
         self._uniform, self._actuators_known_on = {}, set()
+
+    def _in_rows(self, rows: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
+        """A block whose `rows` are those of `new`, (n,) or (N, n), and the others those of `old`."""
+        chosen = new.expand(self._n_worlds, -1).index_select(0, rows)
+        return old.expand(self._n_worlds, -1).index_copy(0, rows, chosen)
+
+    def _rest(self, key: tuple[str, int], like: torch.Tensor) -> torch.Tensor:
+        """What is placed at build: a mocap body as in the file, no weld; (n,)."""
+        width = like.shape[-1]
+        return self._mocap_at_rest[key[1] : key[1] + width] if key[0] == "mocap" else like.new_zeros(width)
 
     def detach(self) -> None:
         """Same commands, without graph."""
         self.command = self.command.detached()
 
-    def restore(self, blocks: Blocks, switches: Switches) -> None:
-        """Take over a whole command, as read from a checkpoint."""
+    def restore(self, command: Command) -> None:
+        """Take over a whole command: of a checkpoint, or what is placed (`idle`) in a state."""
         self.clear()
-        self.command = Command(switches, blocks)
-        self._has_wrench = any(field == "xfrc" for field, _ in blocks)
+        self.command = command
+        self._has_wrench = any(field == "xfrc" for field, _ in command.blocks)
 
     def saved(self) -> tuple[Any, ...]:
         """Everything, for `go_back`."""
@@ -106,12 +120,14 @@ class CommandBuffer:
 
     @property
     def idle(self) -> Command:
-        """No command but those that say where something is: what positions and velocities are observed under."""
-        blocks = self._command.blocks
+        """No command but what says where something is, and what holds: what positions and velocities are observed
+        under, and what belongs to a state."""
+        blocks, active = self._command.blocks, self._command.switches.eq_active
         poses = {key: block for key, block in blocks.items() if key[0] in POSE_FIELDS} if blocks else {}
         known = self._idle.blocks
-        if len(poses) != len(known) or any(known.get(key) is not block for key, block in poses.items()):
-            self._idle = Command(self._at_rest, poses)
+        same = len(poses) == len(known) and all(known.get(key) is block for key, block in poses.items())
+        if not same or self._idle.switches.eq_active is not active:
+            self._idle = Command(self._at_rest._replace(eq_active=active), poses)
         return self._idle
 
     @property

@@ -25,8 +25,9 @@ FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 # The last two without gradient: how many contacts there are (N,), and the pair of each (N, nconmax).
 CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")
 ROWS = ("efc_force",)
+TENDON = ("ten_length", "ten_velocity")
 GROUP_OF: dict[str, tuple[str, ...]] = {
-    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT, ROWS) for name in group},
+    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT, ROWS, TENDON) for name in group},
     "qM": ("qM",),
     "xjac": ("xjac",),
 }

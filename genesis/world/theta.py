@@ -390,18 +390,24 @@ class Theta:
         return _Origin(owner, [(leaf, leaf._version) for leaf in _leaves(given)])
 
     def validate(
-        self, parameter: Entry, value: torch.Tensor, owner: str, element: Callable[[int], str] | None = None
+        self,
+        parameter: Entry,
+        value: torch.Tensor,
+        owner: str,
+        element: Callable[[int], str] | None = None,
+        name: str | None = None,
     ) -> None:
-        """Raise GenesisException, naming the element, for a value that `parameter` cannot have."""
+        """Raise GenesisException, naming the element, for a value that `parameter` (`name`: so called) cannot have."""
+        name = name or parameter.name
         if parameter.finite:
-            require_finite(value, parameter.name, owner)
+            require_finite(value, name, owner)
         found = parameter.check(value.detach().cpu().double().numpy()) if parameter.check and value.numel() else None
         if found is not None:
             where, text = found
             axis = value.ndim - 1 - len(parameter.item)
             env = f" (env {where[0]} of those given)" if axis else ""
             place = element(where[axis]) if element else f"element {where[axis]}"
-            raise GenesisException(f"{owner}: `{parameter.name}` of {place}{env} {text}.")
+            raise GenesisException(f"{owner}: `{name}` of {place}{env} {text}.")
 
     def scale_mass(
         self,
@@ -473,7 +479,8 @@ class Theta:
     def _write(self, part: _Part) -> None:
         """Append `part`, and drop of the others what it supersedes.
 
-        Raises GenesisException, and changes nothing, where too much of what is superseded must be kept.
+        Raises GenesisException, and changes nothing, where too much of what is superseded must be kept, and where
+        numbers that follow do not exist.
         """
         base, parts = self._settled(self._base, _in_use([*self._parts, part], self._n_worlds))
         superseded = sum(one.superseded for one in parts)
@@ -488,8 +495,15 @@ class Theta:
                 "under torch.no_grad(), or x.detach() instead of x, from the first setting on; to be rid of those that "
                 "are kept, set the inertias and then the masses of all links in this way."
             )
+        before = self.saved()
         self._base, self._parts = base, parts
         self._changed()
+        if self.follows:
+            try:
+                self.packed()
+            except GenesisException as error:
+                self.go_back(before)
+                raise GenesisException(f"{part.origin.setter}: {error}") from None
 
     def _settled(self, base: torch.Tensor, parts: list[_Part]) -> tuple[torch.Tensor, list[_Part]]:
         """The same, with superseded parts that a backward pass has gone through as numbers, and numbers in the base."""

@@ -7,6 +7,7 @@ follow, like a command: what earlier steps were is not touched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import torch
 
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_conj, quat_mul, quat_rotate
+from genesis.model.arrays import WELD_WIDTH
 from genesis.model.contact import is_disabled
+from genesis.rigid.command import Command
 from genesis.world.arguments import Selection, plain_tensors
 
 if TYPE_CHECKING:
@@ -72,6 +75,22 @@ def _columns_of(world: World, one: int, two: int, envs: Selection | None) -> lis
     numbers = (world.model.weld_number(one + 1, two + 1), world.model.weld_number(two + 1, one + 1))
     columns = [int(world.composed.mj_model.neq) + number for number in numbers if number >= 0]
     return [column for column in columns if column < active.shape[1] and bool(rows[:, column].any())]
+
+
+def renumbered(world: World, pairs: Sequence[tuple[int, int]], command: Command) -> Command:
+    """A command of a time, or a scene, in which these pairs of bodies were the welds made at run time, by the numbers
+    that they have here; there is room for all of them afterwards."""
+    numbers = [world.dynamics.require_weld(*pair) for pair in pairs]
+    fixed = int(world.composed.mj_model.neq)
+    known = command.switches.eq_active
+    active = torch.nn.functional.pad(known[:, :fixed], (0, world.model.nweld))
+    for k, number in enumerate(numbers[: known.shape[1] - fixed]):
+        active[:, fixed + number] = known[:, fixed + k]
+    blocks = {
+        (field, WELD_WIDTH * numbers[start // WELD_WIDTH] if field == "weld" else start): block
+        for (field, start), block in command.blocks.items()
+    }
+    return Command(command.switches._replace(eq_active=active), blocks)
 
 
 def held_welds(world: World, as_tensor: bool, to_torch: bool) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from genesis.rigid.executors.graph import GraphDynamics
 from genesis.rigid.kernels.constraint import kinds
 from genesis.rigid.pipeline.workspace import switch_sizes
 from genesis.world.arguments import Selection, kept, plain_tensors, scatter, select_range
-from genesis.world.commands import Blocks, CommandBuffer
+from genesis.world.commands import CommandBuffer
 from genesis.world.layout import dof_layout
 from genesis.world.observer import Observer
 from genesis.world.theta import Theta
@@ -197,21 +197,25 @@ class World:
         self.state = kept(state)
         self.observer.clear()
 
-    def reset(self, target: torch.Tensor, envs: Selection | None) -> None:
-        """Put these envs (None: all) to the `target`, (n_worlds, nq + nv + na), under no commands."""
+    def reset(self, target: torch.Tensor, envs: Selection | None, placement: Command | None = None) -> None:
+        """Put these envs (None: all) to the `target`, (n_worlds, nq + nv + na), under no commands; mocap bodies, welds
+        and switches as in `placement` (`commands.idle` at some time), None: as at build."""
         self.theta.warn_of_stale_values()
         self.theta.refresh()
         if envs is None:
             self.cur_step = 0
             self.solution = None
             self.dynamics.forget_lost_contacts()
-            self.commands.clear()
+            if placement is None:
+                self.commands.clear()
+            else:
+                self.commands.restore(placement)
             self.set_state(target)
             return
         if self.solution is not None:
             self.solution = kept(self.solution.index_fill(0, envs.tensor(), 0.0))
         self.dynamics.forget_lost_contacts(envs.tensor())
-        self.commands.clear_envs(envs)
+        self.commands.place_envs(envs, placement)
         columns = select_range(target.shape[1], 0, target.shape[1])
         self.set_state(scatter(self.state, envs, columns, target.index_select(0, envs.tensor())))
 
@@ -226,8 +230,7 @@ class World:
         self,
         state: torch.Tensor,
         theta: torch.Tensor,
-        switches: Switches,
-        blocks: Blocks,
+        command: Command,
         solution: torch.Tensor,
         cur_step: int,
     ) -> None:
@@ -237,7 +240,7 @@ class World:
             self.dynamics.require_constraints()
         self.dynamics.forget_lost_contacts()
         self.solution = solution if solution.shape[-1] == self.dynamics.solution_size else None
-        self.commands.restore(blocks, switches)
+        self.commands.restore(command)
         self.cur_step = cur_step
         self.set_state(state)
 

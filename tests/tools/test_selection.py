@@ -28,6 +28,8 @@ MODEL = """
       </body>
     </body>
   </worldbody>
+  <tendon><fixed name="belt" stiffness="3" damping="0.1" armature="0.02" frictionloss="0.05">
+    <joint joint="shoulder" coef="1"/><joint joint="elbow" coef="-0.5"/></fixed></tendon>
   <actuator>
     <general name="drive" joint="shoulder" gainprm="5" biasprm="0 -5 -1" biastype="affine" dyntype="filter"
     dynprm="0.1"/>

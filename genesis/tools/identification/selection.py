@@ -190,7 +190,7 @@ class Kind:
     """A parameter of entities that can be looked for by name.
 
     Attributes:
-        axis: of its parts: "dofs", "links", "joints", "actuators", "geoms", or "entity"
+        axis: of its parts: "dofs", "links", "joints", "actuators", "geoms", "tendons", or "entity"
         form: how it is varied: "positive", "free", "direction", "rotation", "inertia", "inertial" or "size"
         components: names of the numbers of one part
         meaning: for tables
@@ -230,6 +230,10 @@ KINDS: dict[str, Kind] = {
     "actuators_bias": Kind("actuators", "free", _3, "biasprm of actuators"),
     "actuators_gear": Kind("actuators", "free", tuple(map(str, range(6))), "gears of actuators"),
     "actuators_time_constant": Kind("actuators", "positive", ("0",), "time constants of filters"),
+    "tendons_stiffness": Kind("tendons", "positive", meaning="springs of tendons"),
+    "tendons_damping": Kind("tendons", "positive", meaning="viscous damping of tendons"),
+    "tendons_armature": Kind("tendons", "positive", meaning="inertia of the tendons' motors"),
+    "tendons_frictionloss": Kind("tendons", "positive", meaning="dry friction of tendons"),
     "friction": Kind("geoms", "positive", meaning="sliding friction"),
     "friction_torsional": Kind("geoms", "positive", meaning="torsional friction"),
     "friction_rolling": Kind("geoms", "positive", meaning="rolling friction"),
@@ -240,7 +244,9 @@ KINDS: dict[str, Kind] = {
 }
 # Kinds that set others.
 _SETS = {"mass": ("links_mass", "links_inertia"), "links_inertial": ("links_mass", "links_COM", "links_inertia")}
-_PART = {"dofs": "joint", "joints": "joint", "links": "link", "actuators": "actuator", "geoms": "geom"}
+_PART = {axis: axis.removesuffix("s") for axis in ("joints", "links", "actuators", "geoms", "tendons")} | {
+    "dofs": "joint"
+}
 
 
 @dataclass
@@ -455,6 +461,8 @@ def _part_names(entity: RigidEntity, axis: str) -> list[str]:
         return [joint.name for joint in entity.joints]
     if axis == "actuators":
         return list(entity.actuator_names)
+    if axis == "tendons":
+        return list(entity.tendon_names)
     if axis == "geoms":
         return [geom.name or str(geom.idx_local) for geom in entity.geoms]
     names = []

@@ -46,10 +46,11 @@ REFERENCE = """
         if (!(x > 0))
             return low;
         REAL y = x;
+        // quotients first: powers of each alone underflow
         if (power > 1 && x <= mid)
-            y = raised(x, power) / raised(mid, power - 1);
+            y = x * raised(x / mid, power - 1);
         else if (power > 1)
-            y = 1 - raised(1 - x, power) / raised(1 - mid, power - 1);
+            y = 1 - (1 - x) * raised((1 - x) / (1 - mid), power - 1);
         return low + y * (high - low);
     };
     auto adjoint_of_impedance = [&](const REAL* p, REAL violation, REAL adj, REAL* to) {
@@ -63,13 +64,13 @@ REFERENCE = """
             if (x >= 1) {
                 y = 1;
             } else if (x > 0 && x <= mid) {
-                const REAL below = raised(x, power - 1) / raised(mid, power - 1);
+                const REAL below = raised(x / mid, power - 1);
                 y = x * below;
                 by_x = power * below;
                 by_mid = -(power - 1) * y / mid;
                 by_power = y * wp::log(x / mid);
             } else if (x > 0) {
-                const REAL below = raised(1 - x, power - 1) / raised(1 - mid, power - 1);
+                const REAL below = raised((1 - x) / (1 - mid), power - 1);
                 y = 1 - (1 - x) * below;
                 by_x = power * below;
                 by_mid = -(power - 1) * (1 - y) / (1 - mid);
