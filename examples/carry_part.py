@@ -1,7 +1,7 @@
 """Throw a part to a target: an arm with a suction cup takes it, swings it and lets go; its torques are optimised.
 
-The suction cup is a weld that is made and released while the scene runs. What is held is the pose in which the cup met the
-part, so that the gradient of where the part flies passes through the grasp, the swing and the release.
+The suction cup is a weld that is made and released while the scene runs. What is held is the pose in which the cup met
+the part, so that the gradient of where the part flies passes through the grasp, the swing and the release.
 """
 
 import sys

@@ -16,6 +16,7 @@ from genesis import runtime
 from genesis.eager import keep_eager
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
+from genesis.entities.rigid_link import RigidLink
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.entities.rolling import field_of, read_controls
 from genesis.errors import GenesisException
@@ -209,7 +210,7 @@ class Scene:
 
     def rollout(
         self,
-        controls: Mapping[RigidEntity, Any] | Any = None,
+        controls: Mapping[RigidEntity | RigidLink, Any] | Any = None,
         control: str = "force",
         *,
         n_steps: int | None = None,
@@ -219,7 +220,9 @@ class Scene:
 
         `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_actuators); a
         single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity" or
-        "actuators". None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in force.
+        "actuators". A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
+        (T, [n_envs,] 7). None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in
+        force.
 
         `memory_limit` [bytes, or text as "512MB"]: what may be kept for the backward pass. Without it, and if all
         fits, every state is kept. Else the backward pass computes the steps twice, and the trajectory is not kept; the

@@ -111,25 +111,34 @@ class Trajectory:
         switches = switches._replace(
             mode=torch.zeros_like(switches.mode), actuators_on=torch.zeros_like(switches.actuators_on)
         )
-        idle = Command(switches, {key: block for key, block in given.blocks.items() if key[0] in POSE_FIELDS})
+        poses = {key: block for key, block in given.blocks.items() if key[0] in POSE_FIELDS}
+        idle = Command(switches, poses, given.sequences & poses.keys())
+        if idle.sequences:
+            return self._observe_each("the poses of its links", names, states, idle)
         with plain_tensors():
             return bridge.observe(dynamics, names, states, self._theta, idle, None, torch.is_grad_enabled())
 
     def _observe_acceleration(self) -> torch.Tensor:
-        """(T + 1, N, nbody, 6): every state is a row of its own, for each has its own controls."""
+        """(T + 1, N, nbody, 6)"""
+        states = self._kept("links_acc")
+        return self._observe_each("accelerations", ("xacc",), states, self._command)[0]
+
+    def _observe_each(
+        self, what: str, names: tuple[str, ...], states: torch.Tensor, given: Command
+    ) -> tuple[torch.Tensor, ...]:
+        """The same under controls: every state is a row of its own, for each has its own."""
         from genesis.grad import bridge
         from genesis.rigid.command import Command, Switches
 
-        states = self._kept("links_acc")
         if any(block._version != version for block, version in self._versions):
             raise GenesisException(
-                "trajectory.links_acc: the controls of the rollout have been changed in place since; accelerations "
-                "depend on them. With `memory_limit` they are not copied: pass u.clone(), or read before the change."
+                f"trajectory: the controls of the rollout have been changed in place since; {what} depend on them. "
+                "With `memory_limit` they are not copied: pass u.clone(), or read before the change."
             )
         count, n = states.shape[:2]
         blocks, rows = {}, torch.arange(count, device=states.device).clamp(max=self.n_steps - 1)
-        for key, block in self._command.blocks.items():
-            if key in self._command.sequences:
+        for key, block in given.blocks.items():
+            if key in given.sequences:
                 block = block[rows]
             elif key[0] == "xfrc":  # acts in the first step only
                 first = block.new_zeros((count, *[1] * block.dim()))
@@ -144,19 +153,19 @@ class Trajectory:
         def of_rows(values: torch.Tensor) -> torch.Tensor:
             return values.expand(count, n, -1).reshape(count * n, -1)
 
-        command = Command(Switches(*(of_rows(switch) for switch in self._command.switches)), blocks)
+        command = Command(Switches(*(of_rows(switch) for switch in given.switches)), blocks)
         theta = self._theta if self._theta.shape[0] == 1 else of_rows(self._theta)
         with plain_tensors():
             values = bridge.observe(
                 self._dynamics.resized(count * n),
-                ("xacc",),
+                names,
                 states.reshape(count * n, -1),
                 theta,
                 command,
                 None,
                 torch.is_grad_enabled(),
-            )[0]
-        return values.unflatten(0, (count, n))
+            )
+        return tuple(value.unflatten(0, (count, n)) for value in values)
 
     def _kept(self, method: str) -> torch.Tensor:
         if self._states is None:

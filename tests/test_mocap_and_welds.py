@@ -349,3 +349,66 @@ def test_a_large_power_of_the_impedance(power):
     mujoco.mj_step(m, data)
     assert robot.get_qpos().item() == pytest.approx(data.qpos[0], rel=1e-9)
     assert 0.9 < leaf.grad.item() < 1
+
+
+def path_of(steps, n_envs, width):
+    generator = torch.Generator().manual_seed(1)
+    lead = (steps, n_envs) if n_envs else (steps,)
+    path = torch.tensor([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0])[:width].expand(*lead, width).clone()
+    return path + 0.05 * torch.randn(path.shape, generator=generator)
+
+
+@pytest.mark.parametrize("memory_limit", [None, 4000])
+@pytest.mark.parametrize("width", [3, 7])
+@pytest.mark.parametrize("n_envs", [0, 2])
+def test_a_rollout_along_the_path_of_a_mocap_link(n_envs, width, memory_limit):
+    """As the loop: motion, what is read of the way, and the gradient of each pose."""
+    scene, robot, hand, _ = mocap_scene(n_envs=n_envs, requires_grad=True)
+    steps, path = 12, path_of(12, n_envs, width)
+    force = torch.full((steps, robot.n_dofs), 0.02)
+    results = []
+    for as_rollout in (False, True):
+        scene.reset()
+        leaf, push = path.clone().requires_grad_(), force.clone().requires_grad_()
+        seen, speed = [], []
+        if as_rollout:
+            way = scene.rollout({robot: push, hand: leaf}, memory_limit=memory_limit)
+            if memory_limit is None:
+                seen, speed = way.links_pos(robot), way.links_acc(robot)
+        else:
+            for pose, u in zip(leaf, push, strict=True):
+                hand.set_pos(pose[..., :3])
+                if width == 7:
+                    hand.set_quat(pose[..., 3:])
+                robot.control_dofs_force(u)
+                seen.append(robot.get_links_pos())
+                speed.append(robot.get_links_acc())
+                scene.step()
+            seen, speed = torch.stack([*seen, robot.get_links_pos()]), torch.stack([*speed, robot.get_links_acc()])
+        loss = robot.get_qpos().square().sum() + hand.get_pos().sum()
+        if memory_limit is None:
+            loss = loss + (seen * torch.linspace(0.5, 1.5, steps + 1).view(-1, *[1] * (seen.ndim - 1))).sum()
+            loss = loss + 1e-3 * speed.square().sum()
+            results.append([seen.detach().sceneless(), speed.detach().sceneless()])
+        else:
+            results.append([])
+        results[-1] += [robot.get_qpos().detach().sceneless(), *torch.autograd.grad(loss, (leaf, push))]
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-10, atol=1e-12)
+    assert results[0][-2].abs().min() > 0 or width == 7
+    assert hand.get_pos().flatten().tolist() == pytest.approx(path[-1, ..., :3].flatten().tolist())
+
+
+def test_paths_that_do_not_fit():
+    scene, robot, hand, flap = mocap_scene()
+    pose = hand.get_pos()
+    for given, message in (
+        ({hand: torch.zeros(5, 4)}, r"'hand' have shape \(5, 4\); expected \(T, 3\) or \(T, 7\)"),
+        ({hand: torch.zeros(5, 7)}, "quaternion of length zero"),
+        ({flap: torch.zeros(5, 3)}, "expected entities of this scene as keys"),
+        ({hand: torch.zeros(5, 3), robot: torch.zeros(4, robot.n_dofs)}, "for 4 and 5 steps"),
+        ({hand: torch.full((5, 3), torch.nan)}, "expected finite numbers"),
+    ):
+        with pytest.raises(gs.GenesisException, match=message):
+            scene.rollout(given)
+        assert torch.equal(hand.get_pos(), pose) and scene.cur_step == 0

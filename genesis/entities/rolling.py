@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genesis import runtime
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.errors import GenesisException
+from genesis.model.arrays import MOCAP_WIDTH
 from genesis.world.arguments import plain_tensors, read_tensor, require_finite, select_range
 from genesis.world.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
 
@@ -32,19 +34,24 @@ class Controls:
         kind: "force", "position", "velocity" or "actuators"
         given: ranges of an entity and its values, (T, n) or (T, n_envs, n), with their graph
         n_steps: T
+        poses: of mocap links, first column of the field "mocap" and positions or quaternions, in the same shapes
     """
 
     kind: str
     given: tuple[tuple[EntityRange, torch.Tensor], ...]
     n_steps: int
+    poses: tuple[tuple[int, torch.Tensor], ...] = ()
 
     def install(self, world: World) -> Command:
         """Put the last controls into force, as a loop leaves them, and return the command of the whole rollout."""
         commands = world.commands
         sequences: dict[tuple[str, int], torch.Tensor] = {}
+        for start, values in self.poses:
+            values = _of_each_env(world, values)
+            commands.place_mocap(start, world.dynamics.at_rest("mocap")[start:], None, values[-1].clone())
+            sequences["mocap", start] = values
         for ranges, values in self.given:
-            if world.n_envs > 1 and values.ndim == 2 and values.requires_grad:
-                values = values.unsqueeze(1).expand(-1, world.n_envs, -1)
+            values = _of_each_env(world, values)
             last = values[-1].clone()
             count = values.shape[-1]
             if self.kind == ACTUATORS:
@@ -90,22 +97,38 @@ def read_controls(
         return Controls(kind, (), n_steps)
     if not isinstance(controls, Mapping):
         controls = {_only_entity(entities, kind, owner): controls}
-    given = []
-    for entity, value in controls.items():
-        if not isinstance(entity, RigidEntity) or entity not in entities:
+    given: list[tuple[RigidEntity, torch.Tensor]] = []
+    poses: list[tuple[int, torch.Tensor]] = []
+    links = [link for entity in entities for link in entity.links]
+    for one, value in controls.items():
+        if any(one is link for link in links) and one.is_mocap:
+            values = _sequence(world, one.name, value, (3, MOCAP_WIDTH), owner, sparing)
+            if values.shape[-1] == MOCAP_WIDTH and bool((values[..., 3:].norm(dim=-1) < runtime.EPS).any()):
+                raise GenesisException(f"{owner}: the poses of {one.name!r} have a quaternion of length zero.")
+            start = MOCAP_WIDTH * int(world.model.indices["body_mocapid"][one.idx + 1])
+            poses += [(start + k, part) for k, part in ((0, values[..., :3]), (3, values[..., 3:])) if part.shape[-1]]
+            continue
+        if not isinstance(one, RigidEntity) or one not in entities:
             raise GenesisException(
-                f"{owner}: the controls name {entity!r}; expected entities of this scene as keys, as "
-                "scene.rollout({robot: u})."
+                f"{owner}: the controls name {one!r}; expected entities of this scene as keys, as "
+                "scene.rollout({robot: u}), or mocap links."
             )
-        given.append((entity, _sequence(world, entity, value, kind, owner, sparing)))
-    lengths = {len(values) for _, values in given} | ({n_steps} if n_steps is not None else set())
+        given.append((one, _sequence(world, one.name, value, (_width(one, kind),), owner, sparing)))
+    lengths = {len(values) for _, values in (*given, *poses)} | ({n_steps} if n_steps is not None else set())
     if len(lengths) != 1:
         raise GenesisException(
             f"{owner}: the controls are for {' and '.join(map(str, sorted(lengths))) or 'no'} steps; expected one "
             "number of steps for all."
         )
     commanded = tuple((world.composed.entities[entity.idx], values) for entity, values in given if values.shape[-1])
-    return Controls(kind, commanded, lengths.pop())
+    return Controls(kind, commanded, lengths.pop(), tuple(poses))
+
+
+def _of_each_env(world: World, values: torch.Tensor) -> torch.Tensor:
+    """One row per env where there is a gradient, so that it is summed over the steps of each env first."""
+    if world.n_envs > 1 and values.ndim == 2 and values.requires_grad:
+        return values.unsqueeze(1).expand(-1, world.n_envs, -1)
+    return values
 
 
 def _count(n_steps: Any, owner: str) -> int:
@@ -135,17 +158,17 @@ def _only_entity(entities: Sequence[RigidEntity], kind: str, owner: str) -> Rigi
     return able[0]
 
 
-def _sequence(world: World, entity: RigidEntity, value: Any, kind: str, owner: str, sparing: bool) -> torch.Tensor:
-    """(T, n) or (T, n_envs, n), finite, with its graph."""
+def _sequence(world: World, name: str, value: Any, widths: tuple[int, ...], owner: str, sparing: bool) -> torch.Tensor:
+    """(T, n) or (T, n_envs, n) with n one of `widths`, finite, with its graph."""
     tensor = read_tensor(world, value, "controls", owner)
-    n, shape = _width(entity, kind), tuple(tensor.shape)
-    fits = (len(shape) == 2 and shape[1] == n) or (
-        world.n_envs > 0 and len(shape) == 3 and shape[1:] == (world.n_envs, n)
-    )
-    if not fits or not shape[0]:
-        expected = f"(T, {n})" + (f" or (T, {world.n_envs}, {n})" if world.n_envs else "")
+    shape = tuple(tensor.shape)
+    envs = len(shape) == 3 and world.n_envs > 0 and shape[1] == world.n_envs
+    if len(shape) < 2 or shape[-1] not in widths or not (len(shape) == 2 or envs) or not shape[0]:
+        expected = " or ".join(
+            text for n in widths for text in (f"(T, {n})", *([f"(T, {world.n_envs}, {n})"] if world.n_envs else []))
+        )
         raise GenesisException(
-            f"{owner}: the controls of {entity.name!r} have shape {shape}; expected {expected} with T from 1 on."
+            f"{owner}: the controls of {name!r} have shape {shape}; expected {expected} with T from 1 on."
         )
     require_finite(tensor, "controls", owner, command=True)
     if sparing:
