@@ -218,7 +218,8 @@ class Stepper:
         self._flat = system.nx == system.ndx
         # Made once: the controls of a step are written to where the command reads them.
         self._command = system._command(theta.new_zeros((1, system.n_rows, system.nu)))
-        self._block = self._command.blocks[system._field, 0]
+        (key,) = self._command.sequences
+        self._block = self._command.blocks[key]
         # All of its columns, which need no index; else those of the entities that are controlled.
         self._columns = None if self._block.shape[-1] == system.nu else system._columns
         self._guess = self._dynamics.no_solution()
