@@ -5,6 +5,9 @@ import enum
 # Of positions, velocities and accelerations. MuJoCo takes one beyond it for a simulation that has diverged (mjMAXVAL,
 # in mj_checkPos, mj_checkVel and mj_checkAcc): in SI units nothing that is simulated is there.
 LARGEST_STATE = 1e10
+# How many numbers place a mocap body: position and quaternion; and a weld that is made at run time: anchors on its
+# second and its first body, relative orientation.
+MOCAP_WIDTH, WELD_WIDTH = 7, 10
 
 
 class Backend(enum.Enum):

@@ -164,8 +164,8 @@ class RigidOptions(Options):
         Largest number of contacts per environment; more in one step are an error that says how many there were.
         ``None``: as many as the model can make, or, of a scene of many bodies, as many as a dense heap of them makes.
     inverse_weights
-        The inverse inertias by which constraints scale their softness: ``"compiled"``, numbers of the build as in
-        MuJoCo (``dof_invweight0``, ...), or ``"follow"``: functions of the masses, inertias, offsets and
+        The inverse inertias by which constraints scale their softness: ``"compiled"`` (the default), numbers of the
+        build as in MuJoCo (``dof_invweight0``, ...), or ``"follow"``: functions of the masses, inertias, offsets and
         armature in force, as ``mj_setConst`` would compute them, with gradient. For identification in contact and for
         masses that differ between environments.
     max_dynamic_constraints
@@ -195,7 +195,7 @@ class RigidOptions(Options):
     friction_cone: _friction_cone | None = None
     impratio: Positive | None = None
     max_contacts: PositiveInt | None = None
-    inverse_weights: Literal["compiled", "follow"] = "compiled"
+    inverse_weights: Literal["compiled", "follow"] | None = None
     max_dynamic_constraints: PositiveInt | None = None
     max_collision_pairs: PositiveInt | None = None
     batch_links_info: StrictBool | None = None

@@ -656,18 +656,20 @@ def compare(
             if grad.numel() < right.numel()
             else right.view(grad.shape)
         )
-    if not close(grad, right, 1e-12 if grad.dtype == torch.float64 else 4 * torch.finfo(grad.dtype).eps):
+    if not close(grad, right, 1e-12 if grad.dtype == torch.float64 else 4 * torch.finfo(grad.dtype).eps, grad.dtype):
         return "gradient differs from that of the dense one" + how_much(grad.double(), right)
     return None
 
 
-def close(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
-    """Equal, up to what torch rounds otherwise when it adds up numbers that lie elsewhere."""
+def close(one: torch.Tensor, other: torch.Tensor, tolerance: float, dtype: torch.dtype = torch.float64) -> bool:
+    """Equal, up to what torch rounds otherwise when it adds up numbers that lie elsewhere, in a type whose least number
+    may be as large as that."""
     if one.shape != other.shape:
         return False
     size = float(other.abs().nan_to_num(nan=0, posinf=0).max()) if other.numel() else 0.0
     same = (one == other) | (one.isnan() & other.isnan())
-    return bool((same | ((one.double() - other).abs() <= tolerance * size)).all())
+    least = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    return bool((same | ((one.double() - other).abs() <= tolerance * size + least)).all())
 
 
 def equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -117,7 +117,7 @@ def test_the_jacobians_of_a_step_are_its_adjoints(name, integrator, substeps):
     parameters = torch.eye(engine.model.ntheta, dtype=torch.float64)
     dynamics = engine.dynamics
     found = jacobian.of_step(dynamics, engine.theta, command, state, "ctrl", parameters)
-    expected = jacobian.of_rows(dynamics, engine.theta, command, state, "ctrl", parameters)
+    expected = jacobian._of_rows(dynamics, engine.theta, command, state, "ctrl", parameters)
     for one, other in zip(
         (found.after, found.state, found.control, found.theta),
         (expected.after, expected.state, expected.control, expected.theta),

@@ -12,6 +12,7 @@ import torch
 import genesis as gs
 from genesis.world import theta as store
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS
+from tests import call_worlds
 from tests.entities.worlds import scatter_state, settle, touching_world, world
 from tests.helpers import check_gradient
 
@@ -29,6 +30,12 @@ def smooth():
 def touching():
     """(scene, floor, walker, ball, block), two envs, everything in contact."""
     return touching_world(2, tolerance=1e-8)
+
+
+@cache
+def coupled():
+    """(scene, robot with tendons and equalities, ball, carrier), two envs."""
+    return call_worlds.touching(2)
 
 
 def fresh(scene):
@@ -65,8 +72,8 @@ def pair(setter, value, *rest, **more):
 def entity_case(parameter, form, give=lambda x: x):
     """A parameter of an entity, set again for one of its elements ("one"), in one env ("env"), or both ("one of env")."""
     name, axis = parameter.name, parameter.axis
-    build = touching if name in CONSTRAINT_PARAMETERS else smooth
-    ranges = name in ("dofs_force_range", "dofs_limit")
+    build = coupled if axis in ("tendons", "equalities") else touching if name in CONSTRAINT_PARAMETERS else smooth
+    ranges = name in ("dofs_force_range", "dofs_limit", "tendons_limit", "tendons_spring_range")
 
     def entity(entities):
         return entities[1 if build is touching else 0]
@@ -74,6 +81,8 @@ def entity_case(parameter, form, give=lambda x: x):
     def elements(e):
         if name == "dofs_limit":
             return [1]
+        if name.startswith("tendons_limit"):
+            return [0]
         return [g.idx_local for g in e.touching_geoms] if axis == "geoms" else list(range(getattr(e, f"n_{axis}")))
 
     def put(e, value, which, envs):

@@ -14,6 +14,7 @@ import torch
 
 import genesis as gs
 from benchmarks.trajectory_tasks.task import Measure, Task, reached
+from genesis.rigid import jacobian
 from genesis.system import System
 
 # Gap of multiple shooting, summed over all numbers of all steps, below which its states count as a motion.
@@ -62,7 +63,7 @@ class Counter:
 def counted(scene: gs.Scene) -> Iterator[Counter]:
     """Count until the end of the `with`."""
     counter, kind = Counter(), type(scene.world.dynamics)
-    run, adjoint, jacobians = kind.run, kind.run_adjoint, kind.jacobians
+    run, adjoint, jacobians = kind.run, kind.run_adjoint, jacobian.of_step
 
     def run_counted(self, theta, command, state, after, guess, solution, n_steps=1):
         counter.steps += self.n_worlds * n_steps
@@ -72,15 +73,15 @@ def counted(scene: gs.Scene) -> Iterator[Counter]:
         counter.derivatives += self.n_worlds * (args[8] if len(args) > 8 else 1)
         return adjoint(self, *args)
 
-    def jacobians_counted(self, theta, command, state, *args):
+    def jacobians_counted(dynamics, theta, command, state, *args):
         counter.derivatives += state.shape[0]
-        return jacobians(self, theta, command, state, *args)
+        return jacobians(dynamics, theta, command, state, *args)
 
-    kind.run, kind.run_adjoint, kind.jacobians = run_counted, adjoint_counted, jacobians_counted
+    kind.run, kind.run_adjoint, jacobian.of_step = run_counted, adjoint_counted, jacobians_counted
     try:
         yield counter
     finally:
-        kind.run, kind.run_adjoint, kind.jacobians = run, adjoint, jacobians
+        kind.run, kind.run_adjoint, jacobian.of_step = run, adjoint, jacobians
 
 
 def solve(task: Task, method: str, time_limit: float, max_iterations: int = 1000, seed: int = 0) -> Outcome:

@@ -11,13 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import mujoco
 import numpy as np
 import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model.contact import is_disabled
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
@@ -136,7 +134,7 @@ def require_simulated(place: Place, parameter: Entry, method: str) -> None:
     """Raise GenesisException where the scene does not simulate what the parameter is of."""
     if parameter.requires == LIMITS and not has_limits(place.world):
         raise GenesisException(f"{place.owner(method)}: no joint of this scene has a limit that is simulated.")
-    if parameter.requires == EQUALITY and is_disabled(place.world.composed.mj_model, "EQUALITY"):
+    if parameter.requires == EQUALITY and place.world.is_disabled("EQUALITY"):
         raise GenesisException(
             f"{place.owner(method)}: equality constraints are not simulated in this scene "
             "(RigidOptions(disable_constraint=True), or a disable flag of a model file)."
@@ -173,7 +171,7 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return bool(indices["jnt_limited"][ranges.joint_start : ranges.joint_end].any())
     if parameter.requires == FRICTION_LOSS and not indices["frictionloss_on"][0]:
         return False
-    if parameter.name in INVERSE_WEIGHTS and (place.world.theta.follows or not has_constraints(place.world)):
+    if parameter.name in INVERSE_WEIGHTS and (place.world.theta.follows or place.world.is_disabled("CONSTRAINT")):
         return False
     if parameter.requires == TENDON_LIMITS:
         return bool(indices["ten_limited"][ranges.tendon_start : ranges.tendon_end].any())
@@ -460,11 +458,6 @@ def _of_model(world: World, parameter: Entry, numbers: np.ndarray) -> np.ndarray
     columns = np.concatenate([f[numbers].reshape(len(numbers), int(np.prod(f.shape[1:]))) for f in fields], 1)
     size = int(np.prod(parameter.item))
     return columns[:, parameter.first : parameter.first + size].reshape(len(numbers), *parameter.item)
-
-
-def has_constraints(world: World) -> bool:
-    """Whether constraints of any kind are simulated, if there are any."""
-    return not world.model.disabled(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 
 
 def has_limits(world: World) -> bool:

@@ -11,7 +11,6 @@ from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.grad.tensor import Tensor
-from genesis.model.contact import is_disabled
 from genesis.world.arguments import Selection, fit, gather, plain_tensors, read_tensor, require_finite
 from genesis.world.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
 from genesis.world.wrench import WrenchPoint, apply_wrench
@@ -105,7 +104,7 @@ class Controller(EntityBase):
         method = "set_equalities_active"
         place = self._built(method)
         owner = place.owner(method)
-        if is_disabled(place.world.composed.mj_model, "EQUALITY"):
+        if place.world.is_disabled("EQUALITY"):
             raise GenesisException(f"{owner}: equality constraints are not simulated in this scene.")
         chosen = place.select(method, "equalities", equalities_idx_local, unique=True)
         envs = place.select_envs(method, envs_idx, unique=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis import runtime
+from genesis.constants import MOCAP_WIDTH
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.errors import GenesisException
-from genesis.model.arrays import MOCAP_WIDTH
 from genesis.world.arguments import plain_tensors, read_tensor, require_finite, select_range
 from genesis.world.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.constants import MOCAP_WIDTH
 from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_to_xyz, xyz_to_quat
-from genesis.model.arrays import MOCAP_WIDTH
 from genesis.world.arguments import Selection, gather, read_flag, require_state, scatter, select, select_range
 from genesis.world.catalogue import PARAMETERS
 from genesis.world.layout import Rotation

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 import warp as wp
 
+from genesis.constants import MOCAP_WIDTH, WELD_WIDTH
 from genesis.grad import names
-from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH, Model
+from genesis.model.arrays import Model
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.executors.dynamics import Dynamics
 from genesis.rigid.executors.graph import GraphDynamics

@@ -24,10 +24,6 @@ JNT_SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 JNT_HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 
 # Gains of a joint that no actuator of the model file speaks of, as in Genesis.
-# Numbers of a mocap body's command, position and quaternion; and of a weld's that is made at run time: anchors on its
-# second and its first body, relative orientation.
-MOCAP_WIDTH, WELD_WIDTH = 7, 10
-
 DEFAULT_KP = 100.0  # [N m / rad] or [N / m]
 DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
 

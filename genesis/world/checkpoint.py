@@ -22,11 +22,9 @@ import numpy as np
 import torch
 
 from genesis import files, runtime
-from genesis.constants import LARGEST_STATE
+from genesis.constants import LARGEST_STATE, MOCAP_WIDTH, WELD_WIDTH
 from genesis.errors import GenesisException
-from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH
 from genesis.rigid.command import Command, Switches
-from genesis.rigid.pipeline.workspace import control_sizes
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
@@ -247,6 +245,8 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> 
 
     Native code reads what a checkpoint holds as it is, without looking again: hence types and shapes are exact.
     """
+    from genesis.rigid.pipeline.workspace import control_sizes  # kernels, which are there once a scene is built
+
     n, ntheta = world.dynamics.n_worlds, world.model.ntheta
     shapes: dict[str, set[tuple[int, ...]]] = {
         "state": {(n, world.state.shape[1])},

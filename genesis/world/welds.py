@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from genesis.constants import WELD_WIDTH
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_conj, quat_mul, quat_rotate
-from genesis.model.arrays import WELD_WIDTH
-from genesis.model.contact import is_disabled
 from genesis.rigid.command import Command
 from genesis.world.arguments import Selection, plain_tensors
 
@@ -33,7 +32,7 @@ def add_weld(world: World, owner: str, one: int, two: int, envs: Selection | Non
     model, bodies = world.model, (one + 1, two + 1)
     if one == two:
         raise GenesisException(f"{owner}: link {one} cannot be welded to itself.")
-    if is_disabled(world.composed.mj_model, "EQUALITY"):
+    if world.is_disabled("EQUALITY"):
         raise GenesisException(
             f"{owner}: equality constraints are not simulated in this scene (RigidOptions(disable_constraint=True), or "
             "a disable flag of a model file)."

@@ -21,6 +21,7 @@ from genesis.grad import bridge, rollout
 from genesis.grad.tensor import Label, Tensor
 from genesis.model.arrays import Model
 from genesis.model.compose import Composed, EntitySpec, compose
+from genesis.model.contact import is_disabled
 from genesis.rigid import inverse_weights, jacobian
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.door import refuse_transforms
@@ -254,6 +255,10 @@ class World:
         record = self.requires_grad and torch.is_grad_enabled()
         with plain_tensors():
             return bridge.observe(self.dynamics, names, state, theta, poses, None, record)
+
+    def is_disabled(self, name: str) -> bool:
+        """Whether a flag of mjtDisableBit (without its prefix) is set, or constraints are disabled as a whole."""
+        return is_disabled(self.composed.mj_model, name)
 
     def wrap(self, values: torch.Tensor) -> Tensor:
         """What a getter returns: the axis of the envs dropped where there are none, labelled with the scene."""

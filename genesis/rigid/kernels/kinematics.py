@@ -2,6 +2,7 @@
 
 import warp as wp
 
+from genesis.constants import MOCAP_WIDTH
 from genesis.math.spatial import (
     quat_exp,
     quat_from_axis_angle,
@@ -10,7 +11,6 @@ from genesis.math.spatial import (
     quat_normalize,
     quat_rotate,
 )
-from genesis.model.arrays import MOCAP_WIDTH
 from genesis.rigid.kernels.groups import Frames, Joints, Offsets
 from genesis.types import real, taped, untaped, vec3, vec4
 

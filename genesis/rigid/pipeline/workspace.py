@@ -12,7 +12,8 @@ import torch
 import warp as wp
 
 from genesis import runtime
-from genesis.model.arrays import MOCAP_WIDTH, WELD_WIDTH, Model
+from genesis.constants import MOCAP_WIDTH, WELD_WIDTH
+from genesis.model.arrays import Model
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.pipeline import step
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10

@@ -12,8 +12,8 @@ import mujoco
 import numpy as np
 import warp as wp
 
+from genesis.constants import WELD_WIDTH
 from genesis.math.spatial import quat_conj, quat_identity, quat_mul, quat_rotate, rotation, translation
-from genesis.model.arrays import WELD_WIDTH
 from genesis.model.contact import is_disabled
 from genesis.model.rows import EQUALITY, Block, RowKind, Slots, Structure
 from genesis.rigid.kernels.constraint.groups import BodyMotion, RowValues
