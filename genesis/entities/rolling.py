@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from genesis.world.arguments import plain_tensors, read_tensor, require_finite, 
 from genesis.world.commands import FORCE, MODE_FIELDS, POSITION, VELOCITY
 
 if TYPE_CHECKING:
+    from genesis.entities.rigid_link import RigidLink
     from genesis.model.compose import EntityRange
     from genesis.rigid.command import Command
     from genesis.world.world import World
@@ -99,21 +100,16 @@ def read_controls(
         controls = {_only_entity(entities, kind, owner): controls}
     given: list[tuple[RigidEntity, torch.Tensor]] = []
     poses: list[tuple[int, torch.Tensor]] = []
-    links = [link for entity in entities for link in entity.links]
     for one, value in controls.items():
-        if any(one is link for link in links) and one.is_mocap:
-            values = _sequence(world, one.name, value, (3, MOCAP_WIDTH), owner, sparing)
-            if values.shape[-1] == MOCAP_WIDTH and bool((values[..., 3:].norm(dim=-1) < runtime.EPS).any()):
-                raise GenesisException(f"{owner}: the poses of {one.name!r} have a quaternion of length zero.")
-            start = MOCAP_WIDTH * int(world.model.indices["body_mocapid"][one.idx + 1])
-            poses += [(start + k, part) for k, part in ((0, values[..., :3]), (3, values[..., 3:])) if part.shape[-1]]
-            continue
-        if not isinstance(one, RigidEntity) or one not in entities:
+        if isinstance(one, RigidEntity) and one in entities:
+            given.append((one, _sequence(world, one.name, value, (_width(one, kind),), owner, sparing)))
+        elif any(one is link for entity in entities for link in entity.links) and one.is_mocap:
+            poses += _path(world, one, value, owner, sparing)
+        else:
             raise GenesisException(
                 f"{owner}: the controls name {one!r}; expected entities of this scene as keys, as "
                 "scene.rollout({robot: u}), or mocap links."
             )
-        given.append((one, _sequence(world, one.name, value, (_width(one, kind),), owner, sparing)))
     lengths = {len(values) for _, values in (*given, *poses)} | ({n_steps} if n_steps is not None else set())
     if len(lengths) != 1:
         raise GenesisException(
@@ -122,6 +118,17 @@ def read_controls(
         )
     commanded = tuple((world.composed.entities[entity.idx], values) for entity, values in given if values.shape[-1])
     return Controls(kind, commanded, lengths.pop(), tuple(poses))
+
+
+def _path(world: World, link: RigidLink, value: Any, owner: str, sparing: bool) -> Iterator[tuple[int, torch.Tensor]]:
+    """First column of the field "mocap", and values, of a mocap link's positions, and of its quaternions if given."""
+    values = _sequence(world, link.name, value, (3, MOCAP_WIDTH), owner, sparing)
+    if values.shape[-1] == MOCAP_WIDTH and bool((values[..., 3:].norm(dim=-1) < runtime.EPS).any()):
+        raise GenesisException(f"{owner}: the poses of {link.name!r} have a quaternion of length zero.")
+    start = MOCAP_WIDTH * int(world.model.indices["body_mocapid"][link.idx + 1])
+    yield start, values[..., :3]
+    if values.shape[-1] == MOCAP_WIDTH:
+        yield start + 3, values[..., 3:]
 
 
 def _of_each_env(world: World, values: torch.Tensor) -> torch.Tensor:
