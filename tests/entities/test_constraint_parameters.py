@@ -255,7 +255,7 @@ def test_of_the_whole_scene():
     for value in (solver.get_sol_params(), solver.get_pairs_sol_params(), walker.get_dofs_sol_params()):
         torch.testing.assert_close(plain(value), torch.tensor(SOFT).expand(value.shape))
     torch.testing.assert_close(values(walker, "joints_sol_params"), torch.tensor(SOFT).expand(2, 3, 7))
-    with pytest.raises(gs.GenesisException, match="not both"):
+    with pytest.raises(gs.GenesisException, match="not several"):
         solver.get_sol_params(geoms_idx=[0], joints_idx=[0])
 
 
