@@ -35,16 +35,19 @@ _MOST_THREADS = 8  # each parses Warp's headers once, some two seconds
 _kernels: list[wp.Kernel] = []  # every one that is registered
 
 
-def taped(function):
-    """Register a kernel whose adjoint Warp generates; see the rules for taped kernels in the design notes."""
-    kernel = wp.kernel(function)
+def taped(function, name: str | None = None, file: str | None = None):
+    """Register a kernel whose adjoint Warp generates; see the rules for taped kernels in the design notes.
+
+    ``name`` and ``file`` (a module's ``__name__``) of a kernel that is compiled with another file than it is made in.
+    """
+    kernel = wp.kernel(function, name=name, module=file)
     _kernels.append(kernel)
     return kernel
 
 
-def untaped(function):
+def untaped(function, name: str | None = None, file: str | None = None):
     """Register a kernel without a generated adjoint: iterative, in place, or discrete."""
-    kernel = wp.kernel(function, enable_backward=False)
+    kernel = wp.kernel(function, name=name, module=file, enable_backward=False)
     _kernels.append(kernel)
     return kernel
 

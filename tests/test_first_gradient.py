@@ -14,7 +14,8 @@ import warp as wp
 
 from genesis import types
 from genesis.rigid.kernels import free_body, integrate, runge_kutta, solve
-from genesis.rigid.kernels.collision import geometry
+from genesis.rigid.kernels.collision import plane
+from genesis.rigid.kernels.collision import round as rounds
 from genesis.rigid.pipeline import step
 from tests import models, scenes
 
@@ -54,9 +55,10 @@ def test_only_what_a_model_needs():
     runge_kutta_box, _ = scenes.build(FALLING_BOX, constraints=True, integrator="RK4")
     of_arm, of_box, of_rk = (set(step.kernels_of(scene.world.model)) for scene in (arm, box, runge_kutta_box))
     assert solve.factor in of_arm and integrate.advance in of_arm
-    for kernel in (geometry.contact_geometry, free_body.free_body_matrix, runge_kutta.rk_stage):
+    for kernel in (plane.GEOMETRY, free_body.free_body_matrix, runge_kutta.rk_stage):
         assert kernel not in of_arm
-    assert {geometry.contact_geometry, free_body.free_body_matrix} <= of_box
+    assert {plane.GEOMETRY, free_body.free_body_matrix} <= of_box
+    assert rounds.GEOMETRY not in of_box
     assert runge_kutta.rk_advance in of_rk and integrate.advance not in of_rk
 
 

@@ -76,7 +76,7 @@ class Model:
         kinds: of constraint rows
         rows: `genesis.model.rows.RowTable`: the slots of these rows
         ncg, ncpair: geoms that can touch, and pairs of them (see ``genesis.model.contact``)
-        has_contacts: whether there is any pair
+        has_contacts: whether there is any pair; pair_families: of ``genesis.model.contact``, those of its pairs
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
         nconmax: contact slots per environment
         maxchain: dofs that move the bodies of a pair against each other, of the pair with the most; at least 1
@@ -89,7 +89,8 @@ class Model:
             ``mesh_polynormal``; cgeom_hulladr: first entry of its table in ``mesh_hull``; else 0
         cgeom_plane, cgeom_bounded: the cgeoms that are planes, and the others
         cpair_geom (ncpair, 2): cgeoms, that of the lower mjtGeom first; cpair_body (ncpair, 2)
-        cpair_kind (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ...; cpair_dim (ncpair,): condim
+        cpair_kind, cpair_family (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ... and PLANES, ...
+        cpair_dim (ncpair,): condim
         cpair_params (ncpair,): of ``genesis.model.contact``: PARAMS_MIXED, ...; cpair_explicit (ncpair,): row of the
             ``pair_`` parameters, or 0
         cpair_of (ncg, ncg): first cpair of two cgeoms, or -1; cpair_next (ncpair,): the next of the same two, or -1
@@ -378,6 +379,7 @@ class Model:
         self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
         self.cgeom_of_geom = contacts.cgeom_of_geom
         self.has_contacts = contacts.ncpair > 0
+        self.pair_families = frozenset(contacts.indices["cpair_family"].tolist())
         self.indices |= contacts.indices
         self.constants |= contacts.constants
         self._add_rows()

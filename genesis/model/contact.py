@@ -13,6 +13,7 @@ out: MuJoCo shows its contacts, and makes no constraint of them.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -43,21 +44,34 @@ _PLANE, _SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH, _HFIELD = (
     BOX_BOX,
 ) = range(13)
 
-# Types of the two geoms -> kind of the pair, and the most contacts that it makes (mj_maxContact).
+# What is compiled together: kinds of pairs that kernels of one file find and evaluate.
+PLANES, PLANE_MESHES, ROUNDS, CAPSULE_BOXES, BOX_BOXES = range(5)
+
+
+class PairKind(NamedTuple):
+    """A kind of pair: its number, which family of kernels it belongs to, and the most contacts that it makes
+    (mj_maxContact)."""
+
+    number: int
+    family: int
+    most: int
+
+
+# Types of the two geoms -> kind of the pair.
 KINDS = {
-    (_PLANE, _SPHERE): (PLANE_SPHERE, 1),
-    (_PLANE, _CAPSULE): (PLANE_CAPSULE, 2),
-    (_PLANE, _ELLIPSOID): (PLANE_ELLIPSOID, 1),
-    (_PLANE, _CYLINDER): (PLANE_CYLINDER, 4),
-    (_PLANE, _BOX): (PLANE_BOX, 4),
-    (_PLANE, _MESH): (PLANE_MESH, 4),
-    (_SPHERE, _SPHERE): (SPHERE_SPHERE, 1),
-    (_SPHERE, _CAPSULE): (SPHERE_CAPSULE, 1),
-    (_SPHERE, _CYLINDER): (SPHERE_CYLINDER, 1),
-    (_SPHERE, _BOX): (SPHERE_BOX, 1),
-    (_CAPSULE, _CAPSULE): (CAPSULE_CAPSULE, 2),
-    (_CAPSULE, _BOX): (CAPSULE_BOX, 4),
-    (_BOX, _BOX): (BOX_BOX, 8),
+    (_PLANE, _SPHERE): PairKind(PLANE_SPHERE, PLANES, 1),
+    (_PLANE, _CAPSULE): PairKind(PLANE_CAPSULE, PLANES, 2),
+    (_PLANE, _ELLIPSOID): PairKind(PLANE_ELLIPSOID, PLANES, 1),
+    (_PLANE, _CYLINDER): PairKind(PLANE_CYLINDER, PLANES, 4),
+    (_PLANE, _BOX): PairKind(PLANE_BOX, PLANES, 4),
+    (_PLANE, _MESH): PairKind(PLANE_MESH, PLANE_MESHES, 4),
+    (_SPHERE, _SPHERE): PairKind(SPHERE_SPHERE, ROUNDS, 1),
+    (_SPHERE, _CAPSULE): PairKind(SPHERE_CAPSULE, ROUNDS, 1),
+    (_SPHERE, _CYLINDER): PairKind(SPHERE_CYLINDER, ROUNDS, 1),
+    (_SPHERE, _BOX): PairKind(SPHERE_BOX, ROUNDS, 1),
+    (_CAPSULE, _CAPSULE): PairKind(CAPSULE_CAPSULE, ROUNDS, 2),
+    (_CAPSULE, _BOX): PairKind(CAPSULE_BOX, CAPSULE_BOXES, 4),
+    (_BOX, _BOX): PairKind(BOX_BOX, BOX_BOXES, 8),
 }
 # Pairs that MuJoCo never tests.
 _NEVER = {(_PLANE, _PLANE), (_PLANE, _HFIELD), (_HFIELD, _HFIELD)}
@@ -255,7 +269,7 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     margin, gap = np.asarray(m.geom_margin), np.asarray(m.geom_gap)
     bodies = np.asarray(m.geom_bodyid)[geoms]
     types = np.asarray(m.geom_type)[geoms].tolist()
-    kinds = np.array([KINDS[first, second][0] for first, second in types], dtype=int)
+    kinds = [KINDS[first, second] for first, second in types]
     dim = of_pair(m.pair_dim, dim)
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]
@@ -267,7 +281,8 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         table[g, h] = table[h, g] = pair
     contacts.indices |= {
         "cpair_geom": cgeoms,
-        "cpair_kind": kinds,
+        "cpair_kind": np.array([kind.number for kind in kinds], dtype=int),
+        "cpair_family": np.array([kind.family for kind in kinds], dtype=int),
         "cpair_dim": dim,
         "cpair_params": np.where(in_pair, PARAMS_EXPLICIT, params),
         "cpair_explicit": at,
@@ -327,7 +342,7 @@ def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
 
 def _counts(contacts: Contacts) -> np.ndarray:
     """The most contacts that each pair makes."""
-    most = np.array([count for _, count in sorted(KINDS.values())])
+    most = np.array([kind.most for kind in sorted(KINDS.values())])
     return most[contacts.indices["cpair_kind"]]
 
 

@@ -107,8 +107,8 @@ def test_pairs_are_those_that_mujoco_tests(seed):
         one, two = model.cgeom_of_geom[c.geom]
         k = int(model.indices["cpair_of"][one, two])
         assert k == model.indices["cpair_of"][two, one]
-        assert tuple(m.geom_type[c.geom]) in [shapes for shapes, (kind, _) in contact.KINDS.items()
-                                              if kind == model.indices["cpair_kind"][k]]  # fmt: skip
+        assert tuple(m.geom_type[c.geom]) in [shapes for shapes, kind in contact.KINDS.items()
+                                              if kind.number == model.indices["cpair_kind"][k]]  # fmt: skip
         np.testing.assert_array_equal(model.indices["cpair_body"][k], m.geom_bodyid[c.geom])
         assert c.dim == model.indices["cpair_dim"][k]
         assert c.includemargin == pytest.approx(model.constants["cpair_margin"][k], abs=EXACT)
@@ -151,12 +151,12 @@ def test_pairs_without_a_closed_form_are_listed_too(seed):
 
 def test_most_contacts_of_a_pair():
     mesh = '<asset><mesh name="m" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset>'
-    for types, (_, count) in contact.KINDS.items():
-        names = [mujoco.mjtGeom(kind).name.removeprefix("mjGEOM_").lower() for kind in types]
+    for types, kind in contact.KINDS.items():
+        names = [mujoco.mjtGeom(shape).name.removeprefix("mjGEOM_").lower() for shape in types]
         sizes = ['mesh="m"' if name == "mesh" else 'size="1 1 1"' for name in names]
         geoms = [f'<geom type="{name}" {size}/>' for name, size in zip(names, sizes, strict=True)]
         m = compiled(f"{mesh}<worldbody>{geoms[0]}<body><freejoint/>{geoms[1]}</body></worldbody>")
-        assert mujoco.mj_maxContact(m, 0, 1, -1) == count
+        assert mujoco.mj_maxContact(m, 0, 1, -1) == kind.most
 
 
 # ------------------------------------------------------------------ chains, weights

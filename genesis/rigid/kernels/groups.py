@@ -124,6 +124,7 @@ class CollisionPairs:
 
     cpair_geom: wp.array2d(dtype=int)
     cpair_kind: wp.array(dtype=int)
+    cpair_family: wp.array(dtype=int)
     cpair_of: wp.array2d(dtype=int)
     cpair_next: wp.array(dtype=int)
     cpair_margin: wp.array(dtype=real)

@@ -138,7 +138,8 @@ class Binder:
         return [self._bind(stage, scalars, rename) for stage in step.stages_for(names, self._model)]
 
     def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool) -> list[Launch]:
-        stages = [s for s in (*step.forward(self._model.kinds), *step.FREE_BODIES) if s.needed(self._model)]
+        model = self._model
+        stages = [s.of(model) for s in (*step.forward(model.kinds), *step.FREE_BODIES) if s.needed(model)]
         rename = {
             "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
             "qacc_constrained": self._solution_field(index),

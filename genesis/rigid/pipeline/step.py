@@ -6,12 +6,13 @@ parameter, a control, or a scalar.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import warp as wp
 from warp._src.codegen import Struct
 
+from genesis.model import contact
 from genesis.model.arrays import Model
 from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
@@ -27,7 +28,8 @@ from genesis.rigid.kernels import (
     solve,
     tendon,
 )
-from genesis.rigid.kernels.collision import detect, geometry
+from genesis.rigid.kernels.collision import box_box, capsule_box, detect, plane, plane_mesh, poses
+from genesis.rigid.kernels.collision import round as rounds
 from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, reference, solver
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
@@ -161,6 +163,9 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "ncon": lambda m: (2,),  # contacts found, and those among them that have a slot
     "con_pair": lambda m: (m.nconmax,),
     "con_feature": lambda m: (m.nconmax, 4),
+    "found_order": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0,),
+    "found_pair": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0,),
+    "found_feature": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0, 4),
     "con_active": lambda m: (m.nconmax,),
     "any_constraint": lambda m: (1,),
     "tree_seen": lambda m: (m.ntree,),
@@ -184,6 +189,7 @@ class Stage:
             implicit function theorem) or "none" (the outputs do not depend on anything, or only discretely)
         adjoint_kernels: for "by hand"; they name the gradient of a field ``adj_<field>``
         needed: whether a model has the stage at all; the outputs of a stage it lacks are zero
+        parts: of kernels that not every model with the stage needs: whether a model does
     """
 
     name: str
@@ -192,6 +198,14 @@ class Stage:
     adjoint: str = "tape"
     adjoint_kernels: tuple = ()
     needed: Callable[[Model], bool] = lambda model: True
+    parts: tuple[tuple[wp.Kernel, Callable[[Model], bool]], ...] = ()
+
+    def of(self, model: Model) -> "Stage":
+        """The stage with the kernels that the model needs."""
+        unneeded = [kernel for kernel, needed in self.parts if not needed(model)]
+        if not unneeded:
+            return self
+        return replace(self, kernels=tuple(k for k in self.kernels if k not in unneeded), parts=())
 
     @property
     def taped_kernels(self) -> tuple:
@@ -242,9 +256,29 @@ def _has_rows(model: Model) -> bool:
     return model.constrained and model.rows.nefc > 0
 
 
+# Of each family of pairs: what finds its contacts, and what evaluates them.
+_FAMILIES = {
+    contact.PLANES: plane,
+    contact.PLANE_MESHES: plane_mesh,
+    contact.ROUNDS: rounds,
+    contact.CAPSULE_BOXES: capsule_box,
+    contact.BOX_BOXES: box_box,
+}
+
+
+def _of_families(kernel: str) -> tuple[tuple[wp.Kernel, Callable[[Model], bool]], ...]:
+    """A kernel of each family, and which models need it."""
+    return tuple(
+        (getattr(file, kernel), lambda model, family=family: family in model.pair_families)
+        for family, file in _FAMILIES.items()
+    )
+
+
+_NARROW_PHASES, _GEOMETRIES = _of_families("NARROW_PHASE"), _of_families("GEOMETRY")
+
 FOUND = (
     *("cgeom_radius", "sweep_order", "candidate_count", "candidate"),
-    *("ncon_needed", "ncon", "con_pair", "con_feature"),
+    *("ncon_needed", "ncon", "con_pair", "con_feature", "found_order", "found_pair", "found_feature"),
 )
 REFERENCES = ("efc_aref", "efc_D", "efc_list", "efc_count")
 CONTACT_ROWS = ("con_J", "con_friction", "con_aref", "con_D", "con_active")
@@ -300,15 +334,22 @@ _CONSTRAINED: tuple[Stage, ...] = (
         adjoint_kernels=(reference.row_references_adjoint,),
         needed=_has_rows,
     ),
-    Stage("geom poses", (geometry.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
+    Stage("geom poses", (poses.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
     Stage(
         "collision",
-        (detect.broad_phase, detect.narrow_phase),
+        (detect.broad_phase, *(kernel for kernel, _ in _NARROW_PHASES), detect.order_contacts),
         FOUND,
         adjoint="none",
         needed=_has_contacts,
+        parts=_NARROW_PHASES,
     ),
-    Stage("contact geometry", (geometry.contact_geometry,), ("con_dist", "con_pos", "con_frame"), needed=_has_contacts),
+    Stage(
+        "contact geometry",
+        tuple(kernel for kernel, _ in _GEOMETRIES),
+        ("con_dist", "con_pos", "con_frame"),
+        needed=_has_contacts,
+        parts=_GEOMETRIES,
+    ),
     Stage(
         "contact rows",
         (contact_rows.contact_rows,),
@@ -396,7 +437,7 @@ def stages_for(names: Iterable[str], model: Model) -> tuple[Stage, ...]:
         if wanted & set(stage.outputs):
             wanted |= stage.inputs()
             if stage.needed(model):
-                chosen.append(stage)
+                chosen.append(stage.of(model))
     return tuple(reversed(chosen))
 
 
@@ -406,13 +447,17 @@ def has_gradient(name: str, model: Model) -> bool:
 
 
 # Files that take longest to compile, in this order; each of the others takes a second or two.
-_SLOWEST = (solver.constraint_solve, geometry.contact_geometry, contact_rows.contact_rows, detect.narrow_phase)
+_SLOWEST = (
+    solver.constraint_solve,
+    *(box_box.GEOMETRY, actuation.actuator_forces, plane.GEOMETRY, rounds.GEOMETRY, capsule_box.GEOMETRY),
+    *(contact_rows.contact_rows, force.constraint_force),
+)
 
 
 def kernels_of(model: Model) -> list[wp.Kernel]:
     """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
-    stages = [stage for stage in (*forward(model.kinds), *FREE_BODIES) if stage.needed(model)]
-    stages += [RK_STAGE, RK_ADVANCE] if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else [ADVANCE]
-    stages += OBSERVE
+    integration = (RK_STAGE, RK_ADVANCE) if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else (ADVANCE,)
+    every = (*forward(model.kinds), *FREE_BODIES, *integration, *OBSERVE)
+    stages = [stage.of(model) for stage in every if stage.needed(model)]
     kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
     return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]

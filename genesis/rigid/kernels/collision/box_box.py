@@ -23,7 +23,10 @@ A contact's features say which axis it was, and the two lines whose crossing it 
 import warp as wp
 
 from genesis import runtime
+from genesis.model import contact
+from genesis.rigid.kernels.collision.families import contact_geometry, narrow_phase
 from genesis.rigid.kernels.collision.slots import add_contact
+from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
 
 MAX_CORNERS = 12  # MuJoCo's buffer; a quadrilateral clipped by four planes has at most eight corners
@@ -586,3 +589,47 @@ def collide_box_box(
         _collide_face(w, pair, margin, axis, inverse, offset2, size2, size1, ncon, con_pair, con_feature)
     elif axis >= 0:
         _collide_face(w, pair, margin, axis, rot, offset1, size1, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _collide(
+    kind: int,
+    w: int,
+    pair: int,
+    geoms: wp.vec2i,
+    margin: real,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    hulls: Hulls,
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    collide_box_box(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _evaluate(
+    kind: int,
+    f0: int,
+    f1: int,
+    f2: int,
+    f3: int,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    mesh_vert: wp.array2d(dtype=real),
+):
+    dist, pos, normal, hint = box_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    return dist, pos, normal, hint
+
+
+NARROW_PHASE = narrow_phase("box_boxes", __name__, contact.BOX_BOXES, _collide)
+GEOMETRY = contact_geometry("box_boxes", __name__, contact.BOX_BOXES, _evaluate)

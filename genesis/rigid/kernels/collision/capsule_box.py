@@ -20,7 +20,10 @@ PAST_EDGE + 9 a + 3 b + c with a, b, c = 0, 1, 2 for below, within and above the
 
 import warp as wp
 
+from genesis.model import contact
+from genesis.rigid.kernels.collision.families import contact_geometry, narrow_phase
 from genesis.rigid.kernels.collision.slots import add_contact
+from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
 
 END = wp.constant(0)
@@ -417,3 +420,47 @@ def collide_capsule_box(
             found, case, code, shift = _second_at_corner(corner, kind, data, t, half, size2)
         if found == 1:
             _add(w, pair, case, code, shift, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _collide(
+    kind: int,
+    w: int,
+    pair: int,
+    geoms: wp.vec2i,
+    margin: real,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    hulls: Hulls,
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    collide_capsule_box(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _evaluate(
+    kind: int,
+    f0: int,
+    f1: int,
+    f2: int,
+    f3: int,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    mesh_vert: wp.array2d(dtype=real),
+):
+    dist, pos, normal, hint = capsule_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    return dist, pos, normal, hint
+
+
+NARROW_PHASE = narrow_phase("capsule_boxes", __name__, contact.CAPSULE_BOXES, _collide)
+GEOMETRY = contact_geometry("capsule_boxes", __name__, contact.CAPSULE_BOXES, _evaluate)

@@ -1,30 +1,12 @@
-"""Which contacts there are: a broad phase over the shapes, and the narrow phase of each pair that it leaves.
+"""Which pairs may touch: a broad phase over the shapes; and the order of the contacts that the families of pairs find.
 
 Discrete, hence without gradient: the geometry of what is found is evaluated by a kernel of its own.
 """
 
 import warp as wp
 
-from genesis.rigid.kernels.collision import kinds
-from genesis.rigid.kernels.collision.box_box import collide_box_box
-from genesis.rigid.kernels.collision.capsule_box import collide_capsule_box
-from genesis.rigid.kernels.collision.plane import (
-    collide_plane_box,
-    collide_plane_capsule,
-    collide_plane_cylinder,
-    collide_plane_ellipsoid,
-    collide_plane_sphere,
-)
-from genesis.rigid.kernels.collision.plane_mesh import collide_plane_mesh
-from genesis.rigid.kernels.collision.round import (
-    collide_capsule_capsule,
-    collide_sphere_box,
-    collide_sphere_capsule,
-    collide_sphere_cylinder,
-    collide_sphere_sphere,
-)
-from genesis.rigid.kernels.groups import CollisionPairs, Hulls, Shapes
-from genesis.types import mat33, real, untaped, vec3
+from genesis.rigid.kernels.groups import CollisionPairs, Shapes
+from genesis.types import real, untaped, vec3
 
 # mjtGeom
 PLANE = wp.constant(0)
@@ -79,8 +61,9 @@ def broad_phase(
     sweep_order: wp.array2d(dtype=int),
     candidate_count: wp.array2d(dtype=int),
     candidate: wp.array2d(dtype=int),
+    ncon: wp.array2d(dtype=int),
 ):
-    """Pairs whose bounding spheres overlap, in ascending order.
+    """Pairs whose bounding spheres overlap, in ascending order; no contacts yet.
 
     ``all_pairs``: with few pairs each is looked at. Otherwise the shapes are sorted along x (by insertion, from the
     order of the last call, so that it costs little where little has moved), swept, and planes meet every shape.
@@ -156,62 +139,58 @@ def broad_phase(
                 candidate[w, place] = p
             gap = gap // 2
     candidate_count[w, 0] = count
+    ncon[w, 0] = 0
 
 
 @untaped
-def narrow_phase(
-    pairs: CollisionPairs,
-    hulls: Hulls,
-    geom_size: wp.array2d(dtype=vec3),
-    geom_xpos: wp.array2d(dtype=vec3),
-    geom_xmat: wp.array2d(dtype=mat33),
-    candidate_count: wp.array2d(dtype=int),
-    candidate: wp.array2d(dtype=int),
+def order_contacts(
     ncon_needed: wp.array2d(dtype=int),
     ncon: wp.array2d(dtype=int),
     con_pair: wp.array2d(dtype=int),
     con_feature: wp.array3d(dtype=int),
+    found_order: wp.array2d(dtype=int),
+    found_pair: wp.array2d(dtype=int),
+    found_feature: wp.array3d(dtype=int),
 ):
-    """Contacts of the candidates: pair and features of each. ``ncon``: (needed, kept)."""
+    """Bring the contacts, which each family has added in the order of its pairs, into the order of all pairs.
+
+    ``ncon``: (needed, kept). ``found_order`` has no room where there is only one family.
+    """
     w = wp.tid()
-    ncon[w, 0] = 0
-    for k in range(candidate_count[w, 0]):
-        p = candidate[w, k]
-        kind = pairs.cpair_kind[p]
-        g = pairs.cpair_geom[p, 0]
-        h = pairs.cpair_geom[p, 1]
-        margin = pairs.cpair_margin[p] + pairs.cpair_gap[p]
-        pos1 = geom_xpos[w, g]
-        pos2 = geom_xpos[w, h]
-        mat1 = geom_xmat[w, g]
-        mat2 = geom_xmat[w, h]
-        size1 = geom_size[w, g]
-        size2 = geom_size[w, h]
-        if kind == kinds.PLANE_SPHERE:
-            collide_plane_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.PLANE_CAPSULE:
-            collide_plane_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.PLANE_ELLIPSOID:
-            collide_plane_ellipsoid(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.PLANE_CYLINDER:
-            collide_plane_cylinder(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.PLANE_BOX:
-            collide_plane_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.PLANE_MESH:
-            collide_plane_mesh(w, p, h, margin, pos1, mat1, pos2, mat2, hulls, ncon, con_pair, con_feature)
-        elif kind == kinds.SPHERE_SPHERE:
-            collide_sphere_sphere(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.SPHERE_CAPSULE:
-            collide_sphere_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.SPHERE_CYLINDER:
-            collide_sphere_cylinder(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.SPHERE_BOX:
-            collide_sphere_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.CAPSULE_CAPSULE:
-            collide_capsule_capsule(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.CAPSULE_BOX:
-            collide_capsule_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
-        elif kind == kinds.BOX_BOX:
-            collide_box_box(w, p, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
     ncon_needed[w, 0] = wp.max(ncon_needed[w, 0], ncon[w, 0])
-    ncon[w, 1] = wp.min(ncon[w, 0], con_pair.shape[1])
+    n = wp.min(ncon[w, 0], con_pair.shape[1])
+    ncon[w, 1] = n
+    ordered = int(1)
+    if found_order.shape[1] > 0:
+        for c in range(1, n):
+            if con_pair[w, c] < con_pair[w, c - 1]:
+                ordered = 0
+    if ordered == 0:
+        for c in range(n):
+            found_order[w, c] = c
+            found_pair[w, c] = con_pair[w, c]
+            for k in range(con_feature.shape[2]):
+                found_feature[w, c, k] = con_feature[w, c, k]
+        # shell sort by pair, contacts of a pair as they were found
+        gap = n // 2
+        while gap > 0:
+            for c in range(gap, n):
+                moved = found_order[w, c]
+                pair = found_pair[w, moved]
+                place = int(c)
+                sifting = int(1)
+                while sifting == 1:
+                    sifting = 0
+                    if place >= gap:
+                        other = found_order[w, place - gap]
+                        if found_pair[w, other] > pair or (found_pair[w, other] == pair and other > moved):
+                            found_order[w, place] = other
+                            place -= gap
+                            sifting = 1
+                found_order[w, place] = moved
+            gap = gap // 2
+        for c in range(n):
+            from_slot = found_order[w, c]
+            con_pair[w, c] = found_pair[w, from_slot]
+            for k in range(con_feature.shape[2]):
+                con_feature[w, c, k] = found_feature[w, from_slot, k]

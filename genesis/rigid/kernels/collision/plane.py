@@ -17,7 +17,11 @@ import math
 
 import warp as wp
 
+from genesis.model import contact
+from genesis.rigid.kernels.collision import kinds
+from genesis.rigid.kernels.collision.families import contact_geometry, narrow_phase
 from genesis.rigid.kernels.collision.slots import add_contact
+from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
 
 # A vector shorter than this (m, or a sine) is rounding error and has no direction. In 64 bits it is MuJoCo's mjMINVAL;
@@ -284,3 +288,69 @@ def collide_plane_box(
         if dist <= margin and wp.dot(normal, box_corner(k, mat2, size2)) <= real(0.0) and count < MAX_BOX_CONTACTS:
             add_contact(w, pair, k, 0, 0, 0, ncon, con_pair, con_feature)
             count += 1
+
+
+@wp.func
+def _collide(
+    kind: int,
+    w: int,
+    pair: int,
+    geoms: wp.vec2i,
+    margin: real,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    hulls: Hulls,
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    if kind == kinds.PLANE_SPHERE:
+        collide_plane_sphere(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.PLANE_CAPSULE:
+        collide_plane_capsule(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.PLANE_ELLIPSOID:
+        collide_plane_ellipsoid(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.PLANE_CYLINDER:
+        collide_plane_cylinder(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.PLANE_BOX:
+        collide_plane_box(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _evaluate(
+    kind: int,
+    f0: int,
+    f1: int,
+    f2: int,
+    f3: int,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    mesh_vert: wp.array2d(dtype=real),
+):
+    dist = real(0.0)
+    pos = vec3()
+    normal = vec3()
+    hint = vec3()
+    if kind == kinds.PLANE_SPHERE:
+        dist, pos, normal, hint = plane_sphere(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.PLANE_CAPSULE:
+        dist, pos, normal, hint = plane_capsule(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.PLANE_ELLIPSOID:
+        dist, pos, normal, hint = plane_ellipsoid(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.PLANE_CYLINDER:
+        dist, pos, normal, hint = plane_cylinder(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.PLANE_BOX:
+        dist, pos, normal, hint = plane_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    return dist, pos, normal, hint
+
+
+NARROW_PHASE = narrow_phase("planes", __name__, contact.PLANES, _collide)
+GEOMETRY = contact_geometry("planes", __name__, contact.PLANES, _evaluate)

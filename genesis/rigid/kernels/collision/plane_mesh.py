@@ -26,6 +26,8 @@ import math
 
 import warp as wp
 
+from genesis.model import contact
+from genesis.rigid.kernels.collision.families import contact_geometry, narrow_phase
 from genesis.rigid.kernels.collision.slots import add_contact
 from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
@@ -235,3 +237,47 @@ def collide_plane_mesh(
                 dist, _pos, _normal, _tangent = plane_mesh(row, pos1, mat1, size1, pos2, mat2, hulls.mesh_vert)
                 if dist <= margin and dist <= origin:
                     add_contact(w, pair, row, 0, 0, 0, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _collide(
+    kind: int,
+    w: int,
+    pair: int,
+    geoms: wp.vec2i,
+    margin: real,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    hulls: Hulls,
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    collide_plane_mesh(w, pair, geoms[1], margin, pos1, mat1, pos2, mat2, hulls, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _evaluate(
+    kind: int,
+    f0: int,
+    f1: int,
+    f2: int,
+    f3: int,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    mesh_vert: wp.array2d(dtype=real),
+):
+    dist, pos, normal, hint = plane_mesh(f0, pos1, mat1, size1, pos2, mat2, mesh_vert)
+    return dist, pos, normal, hint
+
+
+NARROW_PHASE = narrow_phase("plane_meshes", __name__, contact.PLANE_MESHES, _collide)
+GEOMETRY = contact_geometry("plane_meshes", __name__, contact.PLANE_MESHES, _evaluate)

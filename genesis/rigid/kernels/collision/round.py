@@ -20,8 +20,12 @@ sphere with box.
 import warp as wp
 
 from genesis.math.spatial import unit
+from genesis.model import contact
+from genesis.rigid.kernels.collision import kinds
+from genesis.rigid.kernels.collision.families import contact_geometry, narrow_phase
 from genesis.rigid.kernels.collision.plane import MIN_LENGTH, column, constant, sphere_on_plane
 from genesis.rigid.kernels.collision.slots import add_contact
+from genesis.rigid.kernels.groups import Hulls
 from genesis.types import mat33, real, vec3
 
 # Squared sine of the angle below which MuJoCo 4 calls the axes of two capsules parallel.
@@ -395,3 +399,69 @@ def collide_capsule_capsule(
             near, _p, _n, _t = capsule_capsule(end, 0, 0, 0, pos1, mat1, size1, pos2, mat2, size2)
             if near <= margin:
                 add_contact(w, pair, end, 0, 0, 0, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _collide(
+    kind: int,
+    w: int,
+    pair: int,
+    geoms: wp.vec2i,
+    margin: real,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    hulls: Hulls,
+    ncon: wp.array2d(dtype=int),
+    con_pair: wp.array2d(dtype=int),
+    con_feature: wp.array3d(dtype=int),
+):
+    if kind == kinds.SPHERE_SPHERE:
+        collide_sphere_sphere(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.SPHERE_CAPSULE:
+        collide_sphere_capsule(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.SPHERE_CYLINDER:
+        collide_sphere_cylinder(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.SPHERE_BOX:
+        collide_sphere_box(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+    elif kind == kinds.CAPSULE_CAPSULE:
+        collide_capsule_capsule(w, pair, margin, pos1, mat1, size1, pos2, mat2, size2, ncon, con_pair, con_feature)
+
+
+@wp.func
+def _evaluate(
+    kind: int,
+    f0: int,
+    f1: int,
+    f2: int,
+    f3: int,
+    pos1: vec3,
+    mat1: mat33,
+    size1: vec3,
+    pos2: vec3,
+    mat2: mat33,
+    size2: vec3,
+    mesh_vert: wp.array2d(dtype=real),
+):
+    dist = real(0.0)
+    pos = vec3()
+    normal = vec3()
+    hint = vec3()
+    if kind == kinds.SPHERE_SPHERE:
+        dist, pos, normal, hint = sphere_sphere(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.SPHERE_CAPSULE:
+        dist, pos, normal, hint = sphere_capsule(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.SPHERE_CYLINDER:
+        dist, pos, normal, hint = sphere_cylinder(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.SPHERE_BOX:
+        dist, pos, normal, hint = sphere_box(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    elif kind == kinds.CAPSULE_CAPSULE:
+        dist, pos, normal, hint = capsule_capsule(f0, f1, f2, f3, pos1, mat1, size1, pos2, mat2, size2)
+    return dist, pos, normal, hint
+
+
+NARROW_PHASE = narrow_phase("rounds", __name__, contact.ROUNDS, _collide)
+GEOMETRY = contact_geometry("rounds", __name__, contact.ROUNDS, _evaluate)
