@@ -148,3 +148,13 @@ def random_tree(seed: int) -> str:
     while budget[0] > 0:
         trees += body(0, budget)
     return f'<mujoco><option timestep="0.002"/><worldbody>{trees}</worldbody></mujoco>'
+
+
+# Convex shapes without a closed form between any two of them, in contact.
+POLYTOPES = """
+<mujoco><option timestep="0.002"/>
+<asset><mesh name="block" vertex="-2 -2 -1 2 -2 -1 -2 2 -1 2.1 2 -1 -2 -2 .2 2 -2 .3 -2 2 .2 2 2 .25"/>
+<mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/></asset>
+<worldbody><geom type="mesh" mesh="block"/>
+<body name="a" pos="-.4 .1 .2"><freejoint/><geom type="box" size=".3 .25 .3"/></body>
+<body name="b" pos=".4 -.1 .1"><freejoint/><geom type="mesh" mesh="stone"/></body></worldbody></mujoco>"""

@@ -77,6 +77,7 @@ class Model:
         rows: `genesis.model.rows.RowTable`: the slots of these rows
         ncg, ncpair: geoms that can touch, and pairs of them (see ``genesis.model.contact``)
         has_contacts: whether there is any pair; pair_families: of ``genesis.model.contact``, those of its pairs
+        feature_width: integers that tell the features of a contact
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
         nconmax: contact slots per environment
         maxchain: dofs that move the bodies of a pair against each other, of the pair with the most; at least 1
@@ -90,7 +91,7 @@ class Model:
         cgeom_plane, cgeom_bounded: the cgeoms that are planes, and the others
         cpair_geom (ncpair, 2): cgeoms, that of the lower mjtGeom first; cpair_body (ncpair, 2)
         cpair_kind, cpair_family (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ... and PLANES, ...
-        cpair_dim (ncpair,): condim
+        cpair_most (ncpair,): contacts that a pair can make; cpair_dim (ncpair,): condim
         cpair_params (ncpair,): of ``genesis.model.contact``: PARAMS_MIXED, ...; cpair_explicit (ncpair,): row of the
             ``pair_`` parameters, or 0
         cpair_of (ncg, ncg): first cpair of two cgeoms, or -1; cpair_next (ncpair,): the next of the same two, or -1
@@ -380,6 +381,7 @@ class Model:
         self.cgeom_of_geom = contacts.cgeom_of_geom
         self.has_contacts = contacts.ncpair > 0
         self.pair_families = frozenset(contacts.indices["cpair_family"].tolist())
+        self.feature_width = contact.CONVEX_WIDTH if contact.CONVEX in self.pair_families else contact.WIDTH
         self.indices |= contacts.indices
         self.constants |= contacts.constants
         self._add_rows()

@@ -27,7 +27,7 @@ _PLANE, _SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH, _HFIELD = (
     for name in ("PLANE", "SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER", "BOX", "MESH", "HFIELD")
 )
 
-# The pairs of shapes that have a closed form, geom of the lower mjtGeom type first.
+# The pairs of shapes that have a closed form, geom of the lower mjtGeom type first; and any other two convex shapes.
 (
     PLANE_SPHERE,
     PLANE_CAPSULE,
@@ -42,10 +42,11 @@ _PLANE, _SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH, _HFIELD = (
     CAPSULE_CAPSULE,
     CAPSULE_BOX,
     BOX_BOX,
-) = range(13)
+    CONVEX_CONVEX,
+) = range(14)
 
 # What is compiled together: kinds of pairs that kernels of one file find and evaluate.
-PLANES, PLANE_MESHES, ROUNDS, CAPSULE_BOXES, BOX_BOXES = range(5)
+PLANES, PLANE_MESHES, ROUNDS, CAPSULE_BOXES, BOX_BOXES, CONVEX = range(6)
 
 
 class PairKind(NamedTuple):
@@ -73,6 +74,23 @@ KINDS = {
     (_CAPSULE, _BOX): PairKind(CAPSULE_BOX, CAPSULE_BOXES, 4),
     (_BOX, _BOX): PairKind(BOX_BOX, BOX_BOXES, 8),
 }
+_BOUNDED = (_SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH)
+
+
+def _most_of_convex(one: int, two: int) -> int:
+    if one == _SPHERE or _ELLIPSOID in (one, two):
+        return 1
+    return 2 if one == _CAPSULE else 4
+
+
+KINDS |= {
+    (one, two): PairKind(CONVEX_CONVEX, CONVEX, _most_of_convex(one, two))
+    for one in _BOUNDED
+    for two in _BOUNDED
+    if one <= two and (one, two) not in KINDS
+}
+# Integers that tell the features of a contact: see the files of the families.
+WIDTH, CONVEX_WIDTH = 4, 32
 # Pairs that MuJoCo never tests.
 _NEVER = {(_PLANE, _PLANE), (_PLANE, _HFIELD), (_HFIELD, _HFIELD)}
 
@@ -120,7 +138,7 @@ def is_disabled(m: mujoco.MjModel, name: str) -> bool:
 
 
 def tested_pairs(m: mujoco.MjModel) -> list[Pair]:
-    """The pairs of geoms between which MuJoCo may have contact forces, whether they have a closed form or not, in its
+    """The pairs of geoms between which MuJoCo may have contact forces, whether they are simulated or not, in its
     order: by pair of bodies, explicit pairs first, then by geoms. Of bodies that no dof moves, as the world and mocap
     bodies, it tests explicit pairs only, and makes no constraint of what it finds: there is none here."""
     if is_disabled(m, "CONTACT"):
@@ -190,14 +208,14 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     """Cgeoms and cpairs of the model.
 
     `body_dofs`: of each body, the dofs that move it; `max_contacts`: contact slots per environment, None: as many as
-    the model needs (`_slots`). Raises `GenesisException` for a pair of shapes without a closed form.
+    the model needs (`_slots`). Raises `GenesisException` for a pair of shapes that is in no family.
     """
     pairs = tested_pairs(m)
     types = np.asarray(m.geom_type).tolist()
     open_ended = [kinds for pair in pairs if (kinds := (types[pair.geom1], types[pair.geom2])) not in KINDS]
     if open_ended:
         named = " and ".join(_GEOM(kind).name.removeprefix("mjGEOM_").lower() for kind in open_ended[0])
-        raise GenesisException(f"{len(open_ended)} pairs of shapes that have no closed form, {named} among them.")
+        raise GenesisException(f"{len(open_ended)} pairs of shapes that cannot touch, {named} among them.")
     contacts = Contacts(ncpair=len(pairs))
     _add_geoms(contacts, m, pairs)
     _add_pairs(contacts, m, pairs)
@@ -239,6 +257,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
     contacts.constants |= {
+        "cgeom_size0": np.asarray(m.geom_size)[geoms],
         "cgeom_rbound": np.where(kinds == _MESH, np.asarray(m.geom_rbound)[geoms], 0.0),
         "mesh_vert": np.concatenate([hull.vertices for hull in described]) if described else np.zeros((1, 3)),
         "mesh_polynormal": np.concatenate([hull.normals for hull in described]) if described else np.zeros((1, 3)),
@@ -270,6 +289,10 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     bodies = np.asarray(m.geom_bodyid)[geoms]
     types = np.asarray(m.geom_type)[geoms].tolist()
     kinds = [KINDS[first, second] for first, second in types]
+    most = np.array([kind.most for kind in kinds], dtype=int)
+    convex = np.array([kind.family == CONVEX for kind in kinds], dtype=bool)
+    if is_disabled(m, "MULTICCD"):
+        most[convex] = 1
     dim = of_pair(m.pair_dim, dim)
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]
@@ -283,6 +306,7 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cpair_geom": cgeoms,
         "cpair_kind": np.array([kind.number for kind in kinds], dtype=int),
         "cpair_family": np.array([kind.family for kind in kinds], dtype=int),
+        "cpair_most": most,
         "cpair_dim": dim,
         "cpair_params": np.where(in_pair, PARAMS_EXPLICIT, params),
         "cpair_explicit": at,
@@ -342,8 +366,7 @@ def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
 
 def _counts(contacts: Contacts) -> np.ndarray:
     """The most contacts that each pair makes."""
-    most = np.array([kind.most for kind in sorted(KINDS.values())])
-    return most[contacts.indices["cpair_kind"]]
+    return contacts.indices["cpair_most"]
 
 
 def _bound(contacts: Contacts) -> int:

@@ -27,27 +27,38 @@ def describe(m: mujoco.MjModel, mesh: int) -> Hull:
     graph = int(m.mesh_graphadr[mesh])
     climbs = graph >= 0 and count >= HILLCLIMB_MIN
     ids = np.arange(count)
-    neighbours: list[list[int]] = [[] for _ in ids]
+    edge_adr, edges = np.zeros(count, dtype=int), np.array([-1])
     if climbs:
-        n = int(m.mesh_graph[graph])
-        edge_adr, ids, edges = np.split(m.mesh_graph[graph + 2 :], [n, 2 * n])
-        neighbours = [[int(v) for v in edges[a : a + list(edges[a:]).index(-1)]] for a in edge_adr]
-    place = {int(v): k for k, v in enumerate(ids)}  # of a vertex of the mesh in the table
+        n, faces = (int(size) for size in m.mesh_graph[graph : graph + 2])
+        edge_adr, ids, edges = np.split(m.mesh_graph[graph + 2 : graph + 2 + 2 * n + n + 3 * faces * 2], [n, 2 * n])
+    ends = np.flatnonzero(edges < 0)  # of the vertices' lists of neighbours
+    ends = ends[np.searchsorted(ends, edge_adr)]
+    place = np.zeros(count, dtype=int)  # of a vertex of the mesh in the table
+    place[ids] = np.arange(len(ids))
 
     nvert, npoly = len(ids), int(m.mesh_polynum[mesh])
-    polygons = range(int(m.mesh_polyadr[mesh]), int(m.mesh_polyadr[mesh]) + npoly)
+    first = int(m.mesh_polyadr[mesh])
+    sizes, addresses, corners = (
+        np.asarray(values)
+        for values in (
+            m.mesh_polyvertnum[first : first + npoly],
+            m.mesh_polyvertadr[first : first + npoly],
+            m.mesh_polyvert,
+        )
+    )
     table = [int(climbs), *(m.mesh_extrema[mesh] if climbs else [0] * 27), *[0] * (2 * nvert)]
-    polygon_adr = []
-    for p, polygon in enumerate(polygons):
-        corners = m.mesh_polyvert[m.mesh_polyvertadr[polygon] :][: m.mesh_polyvertnum[polygon]]
-        polygon_adr.append(len(table))
-        table += [p, len(corners), *(place[int(v)] for v in corners)]
-    for k, v in enumerate(ids):
+    polygon_adr = (
+        len(table) + np.concatenate([[0], np.cumsum(sizes + 2)[:-1]]).astype(int) if npoly else np.zeros(0, int)
+    )
+    for p in range(npoly):
+        table += [p, int(sizes[p]), *place[corners[addresses[p] : addresses[p] + sizes[p]]].tolist()]
+    around_adr, around_num = (np.asarray(values)[start + ids] for values in (m.mesh_polymapadr, m.mesh_polymapnum))
+    around = np.asarray(m.mesh_polymap)
+    for k in range(nvert):
         table[28 + 2 * k] = len(table)
-        table += [*neighbours[k], -1]
+        table += [*edges[edge_adr[k] : ends[k]].tolist(), -1]
         table[29 + 2 * k] = len(table)
-        around = m.mesh_polymap[m.mesh_polymapadr[start + v] :][: m.mesh_polymapnum[start + v]]
-        table += [*(polygon_adr[p] for p in around), -1]
+        table += [*polygon_adr[around[around_adr[k] : around_adr[k] + around_num[k]]].tolist(), -1]
     return Hull(
-        m.mesh_vert[start + ids].astype(float), m.mesh_polynormal[polygons.start :][:npoly], np.array(table, dtype=int)
+        m.mesh_vert[start + ids].astype(float), m.mesh_polynormal[first : first + npoly], np.array(table, dtype=int)
     )

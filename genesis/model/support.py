@@ -230,6 +230,13 @@ def _unconstrained(m: mujoco.MjModel) -> bool:
     return contact.is_disabled(m, "CONSTRAINT")
 
 
+def _old_convex_collider(m: mujoco.MjModel) -> bool:
+    if not contact.is_disabled(m, "NATIVECCD"):
+        return False
+    kinds = (contact.KINDS.get((m.geom_type[p.geom1], m.geom_type[p.geom2])) for p in contact.tested_pairs(m))
+    return any(kind is not None and kind.family == contact.CONVEX for kind in kinds)
+
+
 _GLOBAL_FEATURES = (
     GlobalFeature(
         lambda m: (
@@ -248,6 +255,11 @@ _GLOBAL_FEATURES = (
         lambda m: m.opt.noslip_iterations > 0 and not _unconstrained(m),
         lambda m: f"the solver against slip (option noslip_iterations={m.opt.noslip_iterations})",
         "set noslip_iterations to 0 in the file, and impratio above 1 against slip",
+    ),
+    GlobalFeature(
+        _old_convex_collider,
+        lambda _: 'flag nativeccd="disable" with shapes that MuJoCo\'s older collider would handle',
+        "remove the flag from the file",
     ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
@@ -270,7 +282,7 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
             found.setdefault((owner, what), []).append(element)
         for (owner, what), elements in found.items():
             complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
-    complaints += _shapes_without_closed_form(mj_model, names)
+    complaints += _shapes_that_cannot_touch(mj_model, names)
     if complaints:
         raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
 
@@ -360,7 +372,7 @@ def _kind(feature: Feature) -> str:
     return _SPOKEN.get(feature.kind, feature.kind)
 
 
-def _shapes_without_closed_form(m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
+def _shapes_that_cannot_touch(m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
     """What to say of the pairs of shapes that MuJoCo would test for contact and the engine cannot: one entry per entity
     (or two) and kind of pair."""
     found: dict[tuple[str, str, str, str], list[tuple[str, str]]] = {}

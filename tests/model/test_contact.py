@@ -141,7 +141,7 @@ def combined(model, k, one, two):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_pairs_without_a_closed_form_are_listed_too(seed):
+def test_pairs_of_all_shapes_are_listed(seed):
     m = RandomModel(seed, ("sphere", "capsule", "box", "cylinder", "ellipsoid")).compiled
     listed = [(pair.geom1, pair.geom2) for pair in contact.tested_pairs(m)]
     assert len(set(listed)) == len(listed)
@@ -332,8 +332,11 @@ def test_a_heap_fits_into_its_slots():
 
 
 def test_what_cannot_be_described_is_refused():
-    shapes = '<worldbody><geom type="box" size="1 1 1"/><body><freejoint/><geom type="cylinder" size="1 1"/></body></worldbody>'
-    with pytest.raises(gs.GenesisException, match="1 pairs of shapes that have no closed form, cylinder and box among"):
+    shapes = (
+        '<asset><hfield name="h" nrow="3" ncol="3" size="1 1 1 1"/></asset><worldbody><geom type="hfield" hfield="h"/>'
+    )
+    shapes += '<body><freejoint/><geom type="cylinder" size="1 1"/></body></worldbody>'
+    with pytest.raises(gs.GenesisException, match="1 pairs of shapes that cannot touch, hfield and cylinder among"):
         Model(compiled(shapes), KINDS)
 
 

@@ -339,64 +339,60 @@ def test_every_enum_value_is_judged():
             refuse_unsupported(changed, [])
 
 
-# ------------------------------------------------------------------ shapes that have no closed form
+# ------------------------------------------------------------------ shapes that cannot touch
 
-CYLINDERS = """<worldbody><body name="a"><freejoint/><geom type="cylinder" size="0.1 0.1"/></body>
+ON_TERRAIN = """<asset><hfield name="h" nrow="3" ncol="3" size="5 5 1 1" elevation="0 0 0 0 1 0 0 0 0"/></asset>
+<worldbody><body name="ground"><joint/><geom name="land" type="hfield" hfield="h" mass="1" contype="1" {}/></body>
+<body name="a"><freejoint/><geom name="rod" type="cylinder" size="0.1 0.1"/></body>
 <body name="b" pos="1 0 0"><freejoint/><geom type="cylinder" size="0.1 0.1"/><geom type="capsule" size="0.1 0.1"/></body>
-<body name="c" pos="2 0 0"><freejoint/><geom type="cylinder" size="0.1 0.1" {}/></body></worldbody>{}"""
+</worldbody>{}"""
 
 
-def cylinders(attributes="", more=""):
-    return f"<mujoco>{CYLINDERS.format(attributes, more)}</mujoco>"
+def on_terrain(attributes="", more=""):
+    return f"<mujoco>{ON_TERRAIN.format(attributes, more)}</mujoco>"
 
 
-def test_shapes_without_a_closed_form(mjcf):
+def test_shapes_that_cannot_touch(mjcf):
     ball = EntitySpec(gs.morphs.Ellipsoid(pos=(0, 0, 3)), name="ball")
     floor = EntitySpec(gs.morphs.Plane(), name="floor")
     with pytest.raises(gs.GenesisException, match="what this engine does not simulate") as error:
-        compose([floor, mjcf(cylinders()), ball])
+        compose([floor, mjcf(on_terrain()), ball])
     lines = str(error.value).splitlines()[1:]
-    assert len(lines) == 4
+    assert len(lines) == 3
     assert lines[0].startswith(
-        "- entity 'r': 3 pairs of cylinder and cylinder (links 'a' and 'b', 'a' and 'c', 'b' and 'c') may touch"
+        "- entity 'r': 2 pairs of height field and cylinder (links 'ground' and 'a', 'ground' and 'b') may touch"
     )
-    assert lines[1].startswith(
-        "- entity 'r': 2 pairs of capsule and cylinder (links 'b' and 'a', 'b' and 'c') may touch"
-    )
+    assert lines[1].startswith("- entity 'r': 1 pair of height field and capsule (links 'ground' and 'b') may touch")
     assert "RigidOptions(enable_self_collision=False)" in lines[0]
     assert "<exclude>" in lines[0]
-    assert "entities 'ball' and 'r': 3 pairs of ellipsoid and cylinder" in "".join(lines[2:])
-    assert "entities 'r' and 'ball': 1 pair of capsule and ellipsoid" in "".join(lines[2:])
-    assert not any("self_collision" in line for line in lines[2:])
+    assert "entities 'r' and 'ball': 1 pair of height field and ellipsoid" in lines[2]
+    assert "self_collision" not in lines[2]
     assert all("RigidOptions(enable_collision=False)" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("morph", "kinds"),
-    [
-        (gs.morphs.Terrain(height_field=np.zeros((3, 3))), "height field and box"),
-        (gs.morphs.Ellipsoid(), "ellipsoid and box"),
-        (gs.morphs.Cylinder(), "cylinder and box"),
-    ],
+    ("morph", "kind"),
+    [(gs.morphs.Box(size=(1, 1, 1)), "box"), (gs.morphs.Ellipsoid(), "ellipsoid"), (gs.morphs.Cylinder(), "cylinder")],
 )
-def test_kinds_of_shapes_are_named(morph, kinds):
-    box = EntitySpec(gs.morphs.Box(size=(1, 1, 1)), name="b")
-    with pytest.raises(gs.GenesisException, match=f"entities '.*' and 'b': 1 pair of {kinds} "):
-        compose([EntitySpec(morph, name="a"), box])
+def test_kinds_of_shapes_are_named(morph, kind):
+    terrain = EntitySpec(gs.morphs.Terrain(height_field=np.zeros((3, 3))), name="a")
+    body = EntitySpec(morph, name="b")
+    with pytest.raises(gs.GenesisException, match=f"entities '.*' and 'b': 1 pair of height field and {kind} "):
+        compose([terrain, body])
     for options in ({"enable_collision": False}, {"disable_constraint": True}):
-        compose([EntitySpec(morph, name="a"), box], None, gs.options.RigidOptions(**options))
+        compose([terrain, body], None, gs.options.RigidOptions(**options))
 
 
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        (cylinders(), {"enable_self_collision": False}),
-        (cylinders(), {"enable_collision": False}),
-        (cylinders(more='<option><flag contact="disable"/></option>'), {}),
-        (cylinders('contype="2" conaffinity="2"').replace('"cylinder"', '"sphere"', 2), {}),
+        (on_terrain(), {"enable_self_collision": False}),
+        (on_terrain(), {"enable_collision": False}),
+        (on_terrain(more='<option><flag contact="disable"/></option>'), {}),
+        (on_terrain('conaffinity="0"').replace('contype="1"', 'contype="0"'), {}),
         (
-            cylinders(more='<contact><exclude body1="a" body2="c"/><exclude body1="b" body2="c"/></contact>').replace(
-                '"cylinder"', '"capsule"', 2
+            on_terrain(
+                more='<contact><exclude body1="ground" body2="a"/><exclude body1="ground" body2="b"/></contact>'
             ),
             {},
         ),
@@ -407,11 +403,19 @@ def test_ways_out(mjcf, text, options):
     compose([floor, mjcf(text)], None, gs.options.RigidOptions(**options))
 
 
-def test_an_explicit_pair_without_a_closed_form(mjcf):
-    pair = '<contact><pair geom1="c" geom2="g"/></contact>'
-    text = model(pair).replace("</worldbody>", '<geom name="c" type="cylinder" size="1 1" contype="0"/></worldbody>')
-    with pytest.raises(gs.GenesisException, match="1 pair of capsule and cylinder"):
-        compose([mjcf(text.replace('size="1 1" contype="0"', 'size="1 1" contype="0" conaffinity="0"'))])
+def test_an_explicit_pair_that_cannot_touch(mjcf):
+    text = on_terrain('conaffinity="0"', '<contact><pair geom1="rod" geom2="land"/></contact>')
+    with pytest.raises(gs.GenesisException, match="1 pair of height field and cylinder"):
+        compose([mjcf(text.replace('contype="1"', 'contype="0"'))])
+
+
+def test_the_older_convex_collider_is_refused(mjcf):
+    floor = EntitySpec(gs.morphs.Plane(), name="floor")
+    rods = '<worldbody>{0}{0}</worldbody><option><flag nativeccd="disable"/></option>'
+    rod = '<body><freejoint/><geom type="{}" size="0.1 0.1"/></body>'
+    compose([floor, mjcf(f"<mujoco>{rods.format(rod.format('sphere'))}</mujoco>")])
+    with pytest.raises(gs.GenesisException, match="nativeccd"):
+        compose([floor, mjcf(f"<mujoco>{rods.format(rod.format('cylinder'))}</mujoco>")])
 
 
 # ------------------------------------------------------------------ nothing slips through

@@ -34,7 +34,7 @@ INTERNAL = {
 }
 SCRATCH = {
     *("cgeom_radius", "sweep_order", "candidate_count", "candidate", "con_feature", "ncon_needed"),
-    *("found_order", "found_pair", "found_feature"),
+    *("found_order", "found_pair", "found_feature", "ccd_scratch"),
     *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start", "solver_niter", "solver_unconverged"),
     *("qMLD", "qMLDiagInv", "qacc_smooth", "Ma", "search", "Mv", "efc_v", "con_v", "placed", "H"),
 }

@@ -39,6 +39,7 @@ MODELS = {
     },
     "made weld": (constraint_models.model("one weld", True, "elliptic"), EULER),
     "mocap": (constraint_models.MOCAP, EULER),
+    "polytopes": (models.POLYTOPES, EULER),
     "tumbling body": (models.TUMBLING_BODY, IMPLICITFAST),
     "ball chain": (models.BALL_CHAIN, RK4),
     "planar base": (models.PLANAR_BASE, EULER),
@@ -151,9 +152,14 @@ def objective(run, cotangent) -> float:
 
 
 def test_every_field_is_written_by_one_stage():
-    """But for the rows of the table of constraints, of which each kind writes its own, and what is added to."""
+    """But for the rows of the table of constraints and the contacts, of which each kind writes its own, and what is added
+    to."""
     stages = [*step.forward(KINDS), *step.OBSERVE]
-    added = {"tendon inertia": ("qM",), "tendon damping": ("qH",)}
+    added = {
+        "tendon inertia": ("qM",),
+        "tendon damping": ("qH",),
+        "convex contact geometry": ("con_dist", "con_pos", "con_frame"),
+    }
     rows = {stage.name for stage in step.row_stages(KINDS)}
     written = [
         field

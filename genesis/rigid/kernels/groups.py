@@ -152,6 +152,26 @@ class Hulls:
     cgeom_vertnum: wp.array(dtype=int)
     cgeom_polyadr: wp.array(dtype=int)
     cgeom_hulladr: wp.array(dtype=int)
+    cgeom_size0: wp.array2d(dtype=real)
     mesh_hull: wp.array(dtype=int)
     mesh_vert: wp.array2d(dtype=real)
     mesh_polynormal: wp.array2d(dtype=real)
+
+
+@wp.struct
+class ConvexSearch:
+    """How hard GJK and EPA try, and how many contacts they look for (MuJoCo: options ccd_, flag multiccd)."""
+
+    ccd_iterations: int
+    ccd_tolerance: real
+    multiccd: int
+    max_corners: int
+
+
+@wp.struct
+class ContactPlaces:
+    """Where the contacts are."""
+
+    con_dist: wp.array2d(dtype=real)
+    con_pos: wp.array2d(dtype=vec3)
+    con_frame: wp.array2d(dtype=mat33)

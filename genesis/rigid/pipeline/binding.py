@@ -17,6 +17,7 @@ from warp._src.codegen import Struct
 
 from genesis.model.arrays import Model
 from genesis.rigid.door import NativeError
+from genesis.rigid.kernels.collision import convex
 from genesis.rigid.pipeline import step
 from genesis.rigid.pipeline.arguments import Group
 from genesis.rigid.pipeline.workspace import RK_STAGES, STATE
@@ -210,6 +211,10 @@ class Binder:
             "ls_iterations": int(option.ls_iterations),
             "ls_tolerance": float(option.ls_tolerance),
             "for_adjoint": 0,
+            "ccd_iterations": int(option.ccd_iterations),
+            "ccd_tolerance": float(option.ccd_tolerance),
+            "multiccd": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_MULTICCD)),
+            "max_corners": convex.corners_of(int(model.mj_model.npolygonmax)),
             "all_pairs": int(model.ncpair <= _FEW_PAIRS),
             "largest_margin": float(np.max(margins, initial=0.0)),
             "damping_implicit": int(euler_damping or self._implicit_fast),

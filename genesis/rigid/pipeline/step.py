@@ -28,10 +28,16 @@ from genesis.rigid.kernels import (
     solve,
     tendon,
 )
-from genesis.rigid.kernels.collision import box_box, capsule_box, detect, plane, plane_mesh, poses
+from genesis.rigid.kernels.collision import box_box, capsule_box, convex, detect, plane, plane_mesh, poses
 from genesis.rigid.kernels.collision import round as rounds
 from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, reference, solver
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
+
+
+def _ccd_scratch(model: Model) -> int:
+    if contact.CONVEX not in model.pair_families:
+        return 0
+    return convex.scratch_size(int(model.mj_model.opt.ccd_iterations), int(model.mj_model.npolygonmax))
 
 
 @dataclass(frozen=True)
@@ -162,10 +168,11 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "ncon_needed": lambda m: (1,),  # largest of the first since it was last zeroed
     "ncon": lambda m: (2,),  # contacts found, and those among them that have a slot
     "con_pair": lambda m: (m.nconmax,),
-    "con_feature": lambda m: (m.nconmax, 4),
+    "con_feature": lambda m: (m.nconmax, m.feature_width),
     "found_order": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0,),
     "found_pair": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0,),
-    "found_feature": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0, 4),
+    "found_feature": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0, m.feature_width),
+    "ccd_scratch": lambda m: (_ccd_scratch(m),),
     "con_active": lambda m: (m.nconmax,),
     "any_constraint": lambda m: (1,),
     "tree_seen": lambda m: (m.ntree,),
@@ -252,6 +259,14 @@ def _has_contacts(model: Model) -> bool:
     return model.has_contacts
 
 
+def _has_closed_forms(model: Model) -> bool:
+    return bool(model.pair_families - {contact.CONVEX})
+
+
+def _has_convex_pairs(model: Model) -> bool:
+    return contact.CONVEX in model.pair_families
+
+
 def _has_rows(model: Model) -> bool:
     return model.constrained and model.rows.nefc > 0
 
@@ -263,6 +278,7 @@ _FAMILIES = {
     contact.ROUNDS: rounds,
     contact.CAPSULE_BOXES: capsule_box,
     contact.BOX_BOXES: box_box,
+    contact.CONVEX: convex,
 }
 
 
@@ -271,6 +287,7 @@ def _of_families(kernel: str) -> tuple[tuple[wp.Kernel, Callable[[Model], bool]]
     return tuple(
         (getattr(file, kernel), lambda model, family=family: family in model.pair_families)
         for family, file in _FAMILIES.items()
+        if hasattr(file, kernel)
     )
 
 
@@ -278,7 +295,7 @@ _NARROW_PHASES, _GEOMETRIES = _of_families("NARROW_PHASE"), _of_families("GEOMET
 
 FOUND = (
     *("cgeom_radius", "sweep_order", "candidate_count", "candidate"),
-    *("ncon_needed", "ncon", "con_pair", "con_feature", "found_order", "found_pair", "found_feature"),
+    *("ncon_needed", "ncon", "con_pair", "con_feature", "found_order", "found_pair", "found_feature", "ccd_scratch"),
 )
 REFERENCES = ("efc_aref", "efc_D", "efc_list", "efc_count")
 CONTACT_ROWS = ("con_J", "con_friction", "con_aref", "con_D", "con_active")
@@ -347,8 +364,16 @@ _CONSTRAINED: tuple[Stage, ...] = (
         "contact geometry",
         tuple(kernel for kernel, _ in _GEOMETRIES),
         ("con_dist", "con_pos", "con_frame"),
-        needed=_has_contacts,
+        needed=_has_closed_forms,
         parts=_GEOMETRIES,
+    ),
+    Stage(
+        "convex contact geometry",
+        (convex.convex_geometry,),
+        ("con_dist", "con_pos", "con_frame"),
+        adjoint="by hand",
+        adjoint_kernels=(convex.convex_geometry_adjoint,),
+        needed=_has_convex_pairs,
     ),
     Stage(
         "contact rows",

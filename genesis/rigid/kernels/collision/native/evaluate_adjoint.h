@@ -1,0 +1,41 @@
+// The adjoint of the geometry.
+
+auto add_pull = [&](int g, const Shape& s, Pull& p) {
+    REAL* by_pos = item(to_shapes.geom_xpos, g);
+    REAL* by_mat = item(to_shapes.geom_xmat, g);
+    add_scaled(by_pos, 1, p.pos);
+    for (int k = 0; k < 9; ++k)
+        by_mat[k] += p.mat[k];
+    if (!to_shapes.geom_size.data)
+        return;
+    REAL* by_size = item(to_shapes.geom_size, g);
+    for (int k = 0; k < 3; ++k) {
+        const REAL compiled = hulls.cgeom_size0.data[3 * g + k];
+        const REAL x = s.type != MESH ? p.size[k] : (compiled > 0 ? p.scale[k] / compiled : (REAL)0);
+        wp::atomic_add(by_size + k, x);  // envs that run at once may share one row of parameters
+    }
+};
+
+auto adjoint = [&]() {
+    each([&](int c, int g, int h, REAL margin) {
+        const Shape A = shape_of(g), B = shape_of(h);
+        const int* slot = contact_slot(c);
+        const REAL by_dist = (SLOT(to_places.con_dist))[0];
+        const REAL *by_pos = SLOT(to_places.con_pos), *frame = SLOT(places.con_frame);
+        REAL by_n[3] = {0, 0, 0};
+        Pull pulls[2] = {};
+        contact_frame_adjoint(frame, SLOT(to_places.con_frame), by_n);
+        if (slot[0] == WITNESSES) {
+            Feature fa, fb;
+            Witness x;
+            load(slot, fa, fb, x);
+            settle(A, fa, B, fb, x);
+            pull_witnesses(A, fa, B, fb, x, by_dist, by_pos, by_n, pulls);
+        } else {
+            REAL dist, pos[3], n[3];
+            clipped_contact(A, B, slot, margin, dist, pos, n, by_dist, by_pos, by_n, pulls);
+        }
+        add_pull(g, A, pulls[0]);
+        add_pull(h, B, pulls[1]);
+    });
+};

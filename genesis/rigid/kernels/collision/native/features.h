@@ -1,0 +1,221 @@
+// Which features of two cores touch, where GJK or EPA found that they do.
+
+// The distinct vertices of one shape in a touch: of A (b = 0) or B, and their weights.
+auto vertices_of = [](const Touch& t, int b, Feature& f, REAL* weight) {
+    f.kind = 0;
+    f.par[0] = f.par[1] = f.par[2] = 0;
+    f.v[0] = f.v[1] = f.v[2] = 0;
+    for (int i = 0; i < t.n; ++i) {
+        const int v = b ? t.v[i].j : t.v[i].i;
+        int k = 0;
+        while (k < f.kind && f.v[k] != v)
+            ++k;
+        if (k == f.kind) {
+            f.v[f.kind] = v;
+            weight[f.kind++] = 0;
+        }
+        weight[k] += t.weight[i];
+    }
+};
+
+// Fixes the point with which a shape touches: in terms of the vertices, or in the frame of a cylinder.
+auto fix_point = [&](const Shape& s, const Touch& t, int b, Feature& f) {
+    if (f.kind <= FACE) {
+        REAL weight[3] = {0, 0, 0};
+        const int n = f.kind;
+        Feature all;
+        vertices_of(t, b, all, weight);
+        if (all.kind != n) {
+            f.kind = VERTEX;
+            return;
+        }
+        f = all;
+        f.kind = MIX;
+        f.par[0] = weight[0];
+        f.par[1] = n > 1 ? weight[1] : (REAL)0;
+        for (int k = n; k < 3; ++k)
+            f.v[k] = f.v[0];
+        return;
+    }
+    REAL x[3] = {0, 0, 0}, local[3];
+    for (int i = 0; i < t.n; ++i)
+        add_scaled(x, t.weight[i], b ? t.v[i].b : t.v[i].a);
+    minus(x, s.pos, x);
+    rotate_back(s.mat, x, local);
+    f.par[0] = f.kind == SIDE ? local[2] : local[0];
+    f.par[1] = local[1];
+    f.kind = f.kind == SIDE ? RING : CAP_POINT;
+};
+
+// Leaves as many free directions as a contact can have.
+auto make_unique = [&](const Shape& A, Feature& fa, const Shape& B, Feature& fb, const Touch& t) {
+    const int a = free_directions(fa), b = free_directions(fb);
+    bool dependent = a + b > 2;
+    if (a == 1 && b == 1) {
+        REAL point[3], free[2][3], H[9], first[3], second[3], both[3];
+        const REAL any[3] = {1, 0, 0};
+        local_feature(A, fa, any, point, free, H);
+        rotate(A.mat, free[0], first);
+        local_feature(B, fb, any, point, free, H);
+        rotate(B.mat, free[0], second);
+        cross(first, second, both);
+        dependent = dot(both, both) < PARALLEL2 * dot(first, first) * dot(second, second);
+    }
+    if (!dependent)
+        return;
+    if (a < b)
+        fix_point(A, t, 0, fa);
+    else
+        fix_point(B, t, 1, fb);
+};
+
+// Whether the places along the free directions are within the features.
+auto inside_features = [&](const Shape& s, const Feature& f, const REAL* t) {
+    if (f.kind == EDGE)
+        return t[0] > -SLACK && t[0] < 1 + SLACK;
+    if (f.kind == FACE)
+        return t[0] > -SLACK && t[1] > -SLACK && t[0] + t[1] < 1 + SLACK;
+    if (f.kind == SIDE)
+        return wp::abs(t[0]) < s.size[1] * (1 + SLACK);
+    if (f.kind == CAP)
+        return t[0] * t[0] + t[1] * t[1] < s.size[0] * s.size[0] * (1 + SLACK);
+    return true;
+};
+
+// The features of a touch in which a curved shape takes part, found from where it touches roughly: each possibility is
+// solved for exactly, and taken if it holds what it must. False if none does.
+auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, Witness& x) {
+    Shape* shapes[2] = {&A, &B};
+    Feature options[2][4];
+    int n_options[2];
+    REAL weight[3];
+    for (int b = 0; b < 2; ++b) {
+        const Shape& s = *shapes[b];
+        Feature f;
+        vertices_of(t, b, f, weight);
+        n_options[b] = 0;
+        auto option = [&](int kind, int v) {
+            Feature& o = options[b][n_options[b]++];
+            o.kind = kind;
+            o.v[0] = v;
+            o.v[1] = o.v[2] = 0;
+            o.par[0] = o.par[1] = o.par[2] = 0;
+        };
+        if (s.type == ELLIPSOID) {
+            option(SMOOTH, 0);
+        } else if (s.type == CYLINDER) {
+            REAL out[3];
+            for (int k = 0; k < 3; ++k)
+                out[k] = b ? -t.normal[k] : t.normal[k];
+            rotate_back(s.mat, out, out);
+            const REAL across = wp::sqrt(out[0] * out[0] + out[1] * out[1]);
+            if (wp::abs(out[2]) < (REAL)0.05)
+                option(SIDE, 0);
+            if (across < (REAL)0.05)
+                option(CAP, out[2] > 0);
+            option(RIM, out[2] > 0);
+            if (wp::abs(out[2]) < (REAL)0.05)
+                option(RIM, !(out[2] > 0));
+        } else {
+            options[b][n_options[b]++] = f;
+        }
+    }
+    for (int i = 0; i < n_options[0]; ++i) {
+        for (int j = 0; j < n_options[1]; ++j) {
+            fa = options[0][i];
+            fb = options[1][j];
+            for (int round = 0; round < 8; ++round) {
+                make_unique(A, fa, B, fb, t);
+                copy3(t.normal, x.n);
+                x.d = t.depth;
+                if (!settle(A, fa, B, fb, x))
+                    break;
+                // drop what is not used, add what is farther out
+                Feature* features[2] = {&fa, &fb};
+                bool good = true, changed = false;
+                for (int b = 0; b < 2; ++b) {
+                    Feature& f = *features[b];
+                    const Shape& s = *shapes[b];
+                    const REAL* own = b ? x.t + free_directions(fa) : x.t;
+                    if (!inside_features(s, f, own)) {
+                        if (f.kind == EDGE) {
+                            f.v[0] = own[0] > (REAL)0.5 ? f.v[1] : f.v[0];
+                            f.kind = VERTEX;
+                            changed = true;
+                        } else if (f.kind == FACE) {
+                            const REAL least[3] = {1 - own[0] - own[1], own[0], own[1]};
+                            int worst = 0;
+                            for (int k = 1; k < 3; ++k)
+                                if (least[k] < least[worst])
+                                    worst = k;
+                            f.v[worst] = f.v[2];
+                            f.kind = EDGE;
+                            changed = true;
+                        } else {
+                            good = false;
+                        }
+                    } else if (is_polytope(s)) {
+                        REAL out[3], farthest[3], point[3], rise[3];
+                        for (int k = 0; k < 3; ++k)
+                            out[k] = b ? -x.n[k] : x.n[k];
+                        const int v = support(*shapes[b], out, farthest);
+                        world_corner(s, f.v[0], point);
+                        minus(farthest, point, rise);
+                        bool known = f.kind == MIX || dot(rise, out) < SETTLED * 10;
+                        for (int k = 0; k < f.kind && f.kind <= FACE; ++k)
+                            known = known || f.v[k] == v;
+                        if (!known && f.kind < FACE) {
+                            f.v[f.kind++] = v;
+                            changed = true;
+                        } else if (!known) {
+                            good = false;
+                        }
+                    } else if (f.kind == RIM) {
+                        REAL out[3];
+                        for (int k = 0; k < 3; ++k)
+                            out[k] = b ? -x.n[k] : x.n[k];
+                        rotate_back(s.mat, out, out);
+                        good = good && (f.v[0] ? out[2] > -SLACK : out[2] < SLACK);
+                    }
+                }
+                if (!good)
+                    break;
+                if (!changed)
+                    return true;
+            }
+        }
+    }
+    return false;
+};
+
+// The features of a touch, and the exact witnesses.
+auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, Witness& x) {
+    if (is_polytope(A) && is_polytope(B)) {
+        REAL weight[3];
+        vertices_of(t, 0, fa, weight);
+        vertices_of(t, 1, fb, weight);
+        make_unique(A, fa, B, fb, t);
+        copy3(t.normal, x.n);
+        x.d = t.depth;
+        if (settle(A, fa, B, fb, x))
+            return true;
+    } else if (curved_features(A, B, t, fa, fb, x)) {
+        return true;
+    }
+    // Not to be had exactly: the points that were found, fixed in both shapes.
+    Shape* shapes[2] = {&A, &B};
+    Feature* features[2] = {&fa, &fb};
+    for (int b = 0; b < 2; ++b) {
+        REAL point[3] = {0, 0, 0};
+        for (int i = 0; i < t.n; ++i)
+            add_scaled(point, t.weight[i], b ? t.v[i].b : t.v[i].a);
+        minus(point, shapes[b]->pos, point);
+        Feature& f = *features[b];
+        rotate_back(shapes[b]->mat, point, f.par);
+        f.kind = POINT;
+        f.v[0] = f.v[1] = f.v[2] = 0;
+    }
+    copy3(t.normal, x.n);
+    x.d = t.depth;
+    return settle(A, fa, B, fb, x);
+};

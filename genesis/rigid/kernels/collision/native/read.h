@@ -1,0 +1,37 @@
+// How shapes and contacts are read.
+
+auto shape_of = [&](int g) {
+    Shape s;
+    s.type = shapes.cgeom_type.data[g];
+    copy3(item(shapes.geom_xpos, g), s.pos);
+    copy3(item(shapes.geom_size, g), s.size);
+    const REAL* mat = item(shapes.geom_xmat, g);
+    for (int k = 0; k < 9; ++k)
+        s.mat[k] = mat[k];
+    s.radius = s.type == SPHERE || s.type == CAPSULE ? s.size[0] : (REAL)0;
+    for (int k = 0; k < 3; ++k) {
+        const REAL compiled = hulls.cgeom_size0.data[3 * g + k];
+        s.scale[k] = s.type == MESH && compiled > 0 ? s.size[k] / compiled : (REAL)1;
+    }
+    s.vert = hulls.mesh_vert.data + 3 * hulls.cgeom_vertadr.data[g];
+    s.normals = hulls.mesh_polynormal.data + 3 * hulls.cgeom_polyadr.data[g];
+    s.table = hulls.mesh_hull.data + hulls.cgeom_hulladr.data[g];
+    s.nvert = hulls.cgeom_vertnum.data[g];
+    s.last = -1;
+    return s;
+};
+
+auto contact_slot = [&](int c) { return INTEGERS(con_feature) + (long long)c * con_feature.shape[2]; };
+
+auto load = [&](const int* slot, Feature& fa, Feature& fb, Witness& x) {
+    Feature* features[2] = {&fa, &fb};
+    const REAL* numbers = (const REAL*)(slot + NUMBERS);
+    copy3(numbers, x.n);
+    x.d = numbers[3];
+    for (int b = 0; b < 2; ++b) {
+        features[b]->kind = slot[1 + 4 * b];
+        for (int k = 0; k < 3; ++k)
+            features[b]->v[k] = slot[2 + 4 * b + k];
+        copy3(numbers + 4 + 3 * b, features[b]->par);
+    }
+};

@@ -1,0 +1,261 @@
+// Which features of two cores touch, and where: distance, position and normal as functions of both poses and sizes.
+//
+// A core touches with a feature: a vertex, an edge or a face of a polytope, a point of an ellipsoid, a rim, the side or a
+// cap of a cylinder. Seen along the normal n, which points from A to B, a feature is a point s(n), a smooth function of
+// n, and up to two directions E that are free: n is across them. The witnesses x1 = s1(n) + E1 t, x2 = s2(-n) + E2 u and
+// the depth d satisfy
+//
+//     x1 - x2 = d n,   n . n = 1,   n . E1 = 0,   n . E2 = 0
+//
+// as many equations as unknowns (n, d, t, u). Newton's method on them makes a rough contact exact; the implicit function
+// theorem on them gives its derivative. Their matrix is symmetric: with H = ds1/dn + ds2/dn, the curvatures of both,
+//
+//     [ H - d I   -n   E ]
+//     [   -n'      0   0 ]
+//     [   E'       0   0 ]
+//
+// There is one solution if the free directions are independent. Where they are not (a face on a face, an edge along a
+// face or along another edge), the contact is not unique: the shape with fewer free directions, else the second, then
+// touches with the point that was found, fixed in its frame.
+
+struct Feature {
+    int kind;
+    int v[3];     // vertices; of a rim or cap, v[0]: 1 at +z, 0 at -z
+    REAL par[3];  // of MIX: the first two weights; of RING: the height; of CAP_POINT: x and y; of POINT: x, y and z
+};
+
+auto free_directions = [](const Feature& f) {
+    return f.kind == EDGE || f.kind == SIDE ? 1 : (f.kind == FACE || f.kind == CAP ? 2 : 0);
+};
+
+// Point and free directions of a feature seen along ``outward`` (unit length), in the shape's frame, and the curvature
+// ds/d(outward), symmetric; false if there is no curvature.
+auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* point, REAL (*free)[3], REAL* H) {
+    const REAL side = f.v[0] ? (REAL)1 : (REAL)-1;
+    REAL x[3];
+    for (int k = 0; k < 9; ++k)
+        H[k] = 0;
+    if (f.kind <= FACE) {
+        corner(s, f.v[0], point);
+        for (int k = 1; k < f.kind; ++k) {
+            corner(s, f.v[k], x);
+            minus(x, point, free[k - 1]);
+        }
+        return false;
+    }
+    if (f.kind == POINT) {
+        copy3(f.par, point);
+        return false;
+    }
+    if (f.kind == MIX) {
+        const REAL weight[3] = {f.par[0], f.par[1], 1 - f.par[0] - f.par[1]};
+        point[0] = point[1] = point[2] = 0;
+        for (int k = 0; k < 3; ++k) {
+            corner(s, f.v[k], x);
+            add_scaled(point, weight[k], x);
+        }
+        return false;
+    }
+    if (f.kind == SMOOTH) {
+        for (int k = 0; k < 3; ++k)
+            x[k] = s.size[k] * outward[k];
+        const REAL norm = length(x);
+        for (int k = 0; k < 3; ++k)
+            point[k] = s.size[k] * x[k] / norm;
+        for (int i = 0; i < 3; ++i)
+            for (int j = 0; j < 3; ++j)
+                H[3 * i + j] = ((i == j ? s.size[i] * s.size[i] : (REAL)0) - point[i] * point[j]) / norm;
+        return true;
+    }
+    if (f.kind == CAP || f.kind == CAP_POINT) {
+        point[0] = f.kind == CAP ? (REAL)0 : f.par[0];
+        point[1] = f.kind == CAP ? (REAL)0 : f.par[1];
+        point[2] = side * s.size[1];
+        for (int k = 0; k < 3; ++k) {
+            free[0][k] = k == 0;
+            free[1][k] = k == 1;
+        }
+        return false;
+    }
+    const REAL across = wp::sqrt(outward[0] * outward[0] + outward[1] * outward[1]);
+    const REAL c = across > TINY ? outward[0] / across : (REAL)1, d = across > TINY ? outward[1] / across : (REAL)0;
+    point[0] = s.size[0] * c;
+    point[1] = s.size[0] * d;
+    point[2] = f.kind == RIM ? side * s.size[1] : (f.kind == RING ? f.par[0] : (REAL)0);
+    for (int k = 0; k < 3; ++k)
+        free[0][k] = k == 2;
+    if (across > TINY) {
+        const REAL bend = s.size[0] / across;
+        H[0] = bend * d * d;
+        H[1] = H[3] = -bend * c * d;
+        H[4] = bend * c * c;
+    }
+    return across > TINY;
+};
+
+// The system of two features at n: unknowns (n, d, free directions).
+struct System {
+    REAL K[36], point[2][3], free[2][2][3], H[2][9];  // in the world
+    bool bent[2];
+    int n_free[2], size;
+};
+
+auto set_up = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const REAL* n, REAL d, System& q) {
+    const Shape* shapes[2] = {&A, &B};
+    const Feature* features[2] = {&fa, &fb};
+    q.size = 4;
+    for (int b = 0; b < 2; ++b) {
+        const Shape& s = *shapes[b];
+        REAL out[3], local[3], free[2][3], H[9], half[9];
+        for (int k = 0; k < 3; ++k)
+            out[k] = b ? -n[k] : n[k];
+        rotate_back(s.mat, out, out);
+        q.bent[b] = local_feature(s, *features[b], out, local, free, H);
+        rotate(s.mat, local, q.point[b]);
+        for (int k = 0; k < 3; ++k)
+            q.point[b][k] += s.pos[k];
+        q.n_free[b] = free_directions(*features[b]);
+        q.size += q.n_free[b];
+        for (int k = 0; k < q.n_free[b]; ++k)
+            rotate(s.mat, free[k], q.free[b][k]);
+        if (q.bent[b])
+            for (int i = 0; i < 3; ++i)
+                rotate(s.mat, H + 3 * i, half + 3 * i);  // rows of H mat'
+        for (int i = 0; i < 3; ++i)
+            for (int j = 0; j < 3; ++j) {
+                q.H[b][3 * i + j] = 0;
+                for (int k = 0; q.bent[b] && k < 3; ++k)
+                    q.H[b][3 * i + j] += s.mat[3 * i + k] * half[3 * k + j];
+            }
+    }
+    const int m = q.size;
+    for (int k = 0; k < m * m; ++k)
+        q.K[k] = 0;
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j)
+            q.K[m * i + j] = q.H[0][3 * i + j] + q.H[1][3 * i + j] - (i == j ? d : (REAL)0);
+        q.K[m * i + 3] = q.K[3 * m + i] = -n[i];
+        for (int b = 0, column = 4; b < 2; ++b)
+            for (int k = 0; k < q.n_free[b]; ++k, ++column)
+                q.K[m * i + column] = q.K[m * column + i] = b ? -q.free[b][k][i] : q.free[b][k][i];
+    }
+};
+
+// Solves K y = y in place; an unknown that the equations leave open is set to zero. True if there was none.
+auto solve_small = [&](REAL* K, int m, REAL* y) {
+    bool definite = true;
+    REAL scale[6];
+    int order[6];
+    for (int i = 0; i < m; ++i) {
+        scale[i] = 0;
+        order[i] = i;
+        for (int j = 0; j < m; ++j)
+            scale[i] = wp::max(scale[i], wp::abs(K[m * i + j]));
+    }
+    bool open[6] = {false, false, false, false, false, false};
+    for (int c = 0; c < m; ++c) {
+        int best = c;
+        REAL most = -1;
+        for (int r = c; r < m; ++r) {
+            const REAL x = scale[order[r]] > 0 ? wp::abs(K[m * order[r] + c]) / scale[order[r]] : (REAL)0;
+            if (x > most) {
+                most = x;
+                best = r;
+            }
+        }
+        const int swap = order[c];
+        order[c] = order[best];
+        order[best] = swap;
+        open[c] = !(most > SINGULAR);
+        definite = definite && !open[c];
+        if (open[c])
+            continue;
+        for (int r = c + 1; r < m; ++r) {
+            const REAL factor = K[m * order[r] + c] / K[m * order[c] + c];
+            if (factor == 0)
+                continue;
+            for (int j = c; j < m; ++j)
+                K[m * order[r] + j] -= factor * K[m * order[c] + j];
+            y[order[r]] -= factor * y[order[c]];
+        }
+    }
+    REAL x[6];
+    for (int c = m - 1; c >= 0; --c) {
+        x[c] = y[order[c]];
+        for (int j = c + 1; j < m; ++j)
+            x[c] -= K[m * order[c] + j] * x[j];
+        x[c] = open[c] ? (REAL)0 : x[c] / K[m * order[c] + c];
+    }
+    for (int c = 0; c < m; ++c)
+        y[c] = x[c];
+    return definite;
+};
+
+// Two witnesses: see above. ``t``: places along the free directions of A, then of B.
+struct Witness {
+    REAL n[3], d, t[4];
+};
+
+// From an approximate normal to the exact contact of two features. False if there is none near.
+auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, Witness& x) {
+    System q;
+    REAL before = LARGEST, start[3];
+    copy3(x.n, start);
+    for (int k = 0; k < 4; ++k)
+        x.t[k] = 0;
+    for (int round = 0; round < 30; ++round) {
+        REAL norm = length(x.n);
+        for (int k = 0; k < 3; ++k)
+            x.n[k] /= norm;
+        set_up(A, fa, B, fb, x.n, x.d, q);
+        const int m = q.size;
+        if (m > 6)
+            return false;
+        REAL gap[3], y[6], size = 0;
+        minus(q.point[0], q.point[1], gap);
+        for (int k = 0; k < 3; ++k) {
+            for (int b = 0, column = 0; b < 2; ++b)
+                for (int i = 0; i < q.n_free[b]; ++i, ++column)
+                    gap[k] += (b ? -x.t[column] : x.t[column]) * q.free[b][i][k];
+            y[k] = x.d * x.n[k] - gap[k];
+        }
+        y[3] = 0;
+        for (int column = 4; column < m; ++column) {
+            y[column] = 0;
+            for (int k = 0; k < 3; ++k)
+                y[column] -= q.K[m * column + k] * x.n[k];
+        }
+        for (int k = 0; k < m; ++k)
+            size = wp::max(size, wp::abs(y[k]));
+        const bool settled = size == 0 || (size < SETTLED && !(size < (REAL)0.5 * before));
+        before = size;
+        if (settled)
+            break;
+        if (!solve_small(q.K, m, y))
+            return false;
+        REAL turn = wp::sqrt(y[0] * y[0] + y[1] * y[1] + y[2] * y[2]);
+        const REAL part = turn > (REAL)0.3 ? (REAL)0.3 / turn : (REAL)1;
+        for (int k = 0; k < 3; ++k)
+            x.n[k] += part * y[k];
+        x.d += part * y[3];
+        for (int k = 4; k < m; ++k)
+            x.t[k - 4] += part * y[k];
+    }
+    const REAL norm = length(x.n);
+    for (int k = 0; k < 3; ++k)
+        x.n[k] /= norm;
+    return before < (REAL)100 * SETTLED && dot(x.n, start) > (REAL)0.9;
+};
+
+// Distance of the surfaces and the point midway between them.
+auto distance_of = [](const Shape& A, const Shape& B, const Witness& x) { return -x.d - A.radius - B.radius; };
+auto middle_of = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const Witness& x, REAL* to) {
+    System q;
+    set_up(A, fa, B, fb, x.n, x.d, q);
+    for (int k = 0; k < 3; ++k) {
+        to[k] = (REAL)0.5 * (q.point[0][k] + q.point[1][k] + (A.radius - B.radius) * x.n[k]);
+        for (int b = 0, column = 0; b < 2; ++b)
+            for (int i = 0; i < q.n_free[b]; ++i, ++column)
+                to[k] += (REAL)0.5 * x.t[column] * q.free[b][i][k];
+    }
+};
