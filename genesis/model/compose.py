@@ -112,6 +112,11 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    if support.asks_for_older_collider(mj_model):
+        runtime.logger.warning(
+            'nativeccd="disable" has no effect: contacts of convex shapes are those of the algorithm that is MuJoCo\'s '
+            "default, which is more exact than the older one."
+        )
     return composed
 
 

@@ -230,13 +230,6 @@ def _unconstrained(m: mujoco.MjModel) -> bool:
     return contact.is_disabled(m, "CONSTRAINT")
 
 
-def _old_convex_collider(m: mujoco.MjModel) -> bool:
-    if not contact.is_disabled(m, "NATIVECCD"):
-        return False
-    kinds = (contact.KINDS.get((m.geom_type[p.geom1], m.geom_type[p.geom2])) for p in contact.tested_pairs(m))
-    return any(kind is not None and kind.family == contact.CONVEX for kind in kinds)
-
-
 _GLOBAL_FEATURES = (
     GlobalFeature(
         lambda m: (
@@ -255,11 +248,6 @@ _GLOBAL_FEATURES = (
         lambda m: m.opt.noslip_iterations > 0 and not _unconstrained(m),
         lambda m: f"the solver against slip (option noslip_iterations={m.opt.noslip_iterations})",
         "set noslip_iterations to 0 in the file, and impratio above 1 against slip",
-    ),
-    GlobalFeature(
-        _old_convex_collider,
-        lambda _: 'flag nativeccd="disable" with shapes that MuJoCo\'s older collider would handle',
-        "remove the flag from the file",
     ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
@@ -285,6 +273,16 @@ def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
     complaints += _shapes_that_cannot_touch(mj_model, names)
     if complaints:
         raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
+
+
+def asks_for_older_collider(m: mujoco.MjModel) -> bool:
+    """Whether the file wants MuJoCo's older collider (flag nativeccd="disable") for pairs of shapes that it would take.
+    Here the one that is MuJoCo's default does them."""
+    if not m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD):
+        return False
+    types = np.asarray(m.geom_type).tolist()
+    kinds = (contact.KINDS.get((types[pair.geom1], types[pair.geom2])) for pair in contact.tested_pairs(m))
+    return any(kind is not None and kind.family == contact.CONVEX for kind in kinds)
 
 
 def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:

@@ -409,13 +409,22 @@ def test_an_explicit_pair_that_cannot_touch(mjcf):
         compose([mjcf(text.replace('contype="1"', 'contype="0"'))])
 
 
-def test_the_older_convex_collider_is_refused(mjcf):
+def test_who_asks_for_the_older_collider_is_told(mjcf, caplog):
     floor = EntitySpec(gs.morphs.Plane(), name="floor")
-    rods = '<worldbody>{0}{0}</worldbody><option><flag nativeccd="disable"/></option>'
     rod = '<body><freejoint/><geom type="{}" size="0.1 0.1"/></body>'
-    compose([floor, mjcf(f"<mujoco>{rods.format(rod.format('sphere'))}</mujoco>")])
-    with pytest.raises(gs.GenesisException, match="nativeccd"):
-        compose([floor, mjcf(f"<mujoco>{rods.format(rod.format('cylinder'))}</mujoco>")])
+    for shape, told in (("sphere", False), ("cylinder", True)):
+        bodies = 2 * rod.format(shape)
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            compose(
+                [
+                    floor,
+                    mjcf(
+                        f'<mujoco><option><flag nativeccd="disable"/></option><worldbody>{bodies}</worldbody></mujoco>'
+                    ),
+                ]
+            )
+        assert ("nativeccd" in caplog.text) == told
 
 
 # ------------------------------------------------------------------ nothing slips through

@@ -56,6 +56,8 @@ _CONSTANTS = {
     "LARGEST": (1e300, 1e30),
     # [m]: polytopes closer than this overlap
     "TOUCHING": (1e-12, 1e-6),
+    # by which part of their distance shapes are brought closer where EPA fails
+    "CLOSER": (1e-6, 1e-4),
     # residual [m] of a contact that is solved for
     "SETTLED": (1e-13, 1e-6),
     # a pivot, by the largest number of its row, below which a system does not determine an unknown

@@ -87,47 +87,54 @@ struct Clip {
     int subject[2];  // a face, or the two vertices of an edge
 };
 
+// Of the faces that hold the vertices, the one that looks most directly outward; -1: there is none.
+auto facing = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* normal) {
+    int best = -1;
+    REAL most = 0, candidate[3];
+    each_face(s, f, outward, [&](int face) {
+        world_face_normal(s, face, candidate);
+        const REAL along = dot(candidate, outward);
+        if (best < 0 || along > most) {
+            best = face;
+            most = along;
+            copy3(candidate, normal);
+        }
+        return false;
+    });
+    return best;
+};
+
 auto find_clip = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const REAL* n, Clip& clip) {
     const REAL back[3] = {-n[0], -n[1], -n[2]};
-    bool found = each_face(A, fa, n, [&](int i) {
-        REAL first[3];
-        world_face_normal(A, i, first);
-        return each_face(B, fb, back, [&](int j) {
-            REAL second[3];
-            world_face_normal(B, j, second);
-            if (!(dot(first, second) < -FACES_ALIGNED))
-                return false;
-            clip.mode = FACES;
-            clip.face = i;
-            clip.subject[0] = j;
-            return true;
-        });
-    });
-    if (found)
+    REAL normals[2][3];
+    const int faces[2] = {facing(A, fa, n, normals[0]), facing(B, fb, back, normals[1])};
+    if (faces[0] >= 0 && faces[1] >= 0 && dot(normals[0], normals[1]) < -FACES_ALIGNED) {
+        clip.mode = FACES;
+        clip.face = faces[0];
+        clip.subject[0] = faces[1];
         return true;
-    // an edge of A, else of B, along a face of the other
+    }
+    // an edge of A, else of B, along a face of the other: the first that is
     for (int b = 0; b < 2; ++b) {
-        const Shape &S = b ? B : A, &C = b ? A : B;
-        const Feature &fs = b ? fb : fa, &fc = b ? fa : fb;
+        const Shape &s = b ? B : A, &other = b ? A : B;
+        const Feature &f = b ? fb : fa, &of_other = b ? fa : fb;
         const REAL *down = b ? back : n, *towards = b ? n : back;
-        if (fs.kind >= 3)
+        if (f.kind >= 3)
             continue;
-        found = each_face(C, fc, towards, [&](int face) {
+        const bool found = each_face(other, of_other, towards, [&](int face) {
             REAL normal[3];
-            world_face_normal(C, face, normal);
-            if (!(dot(normal, towards) > MIN_VALUE))
-                return false;
-            return each_edge(S, fs, [&](int end) {
+            world_face_normal(other, face, normal);
+            return dot(normal, towards) > MIN_VALUE && each_edge(s, f, [&](int end) {
                 REAL ends[2][3], along[3];
-                const int v[2] = {fs.v[0], end};
-                edge_ends(S, v, down, 0, ends);
+                const int v[2] = {f.v[0], end};
+                edge_ends(s, v, down, 0, ends);
                 minus(ends[1], ends[0], along);
-                rotate(S.mat, along, along);
+                rotate(s.mat, along, along);
                 if (!(wp::abs(dot(along, normal)) < EDGE_ALIGNED * length(along)))
                     return false;
                 clip.mode = b ? EDGE_B : EDGE_A;
                 clip.face = face;
-                clip.subject[0] = fs.v[0];
+                clip.subject[0] = f.v[0];
                 clip.subject[1] = end;
                 return true;
             });

@@ -568,12 +568,52 @@ struct Touch {
     REAL depth;      // of the cores: negative if they are apart
 };
 
+// Where two cores overlap that GJK has found to do so. 1: found; -1: EPA failed.
+auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
+    if (s.n < 2)
+        return -1;
+    Polytope p;
+    p.v = (Vertex*)scratch;
+    p.faces = (Face*)(p.v + 5 + max_expansions);
+    p.candidates = (int*)(p.faces + max_faces);
+    p.edges = p.candidates + max_faces;
+    p.stack = p.edges + 2 * max_faces;
+    const bool started = s.n == 2   ? start_from_2(p, A, B, s)
+                         : s.n == 3 ? start_from_3(p, A, B, s.v[0], s.v[1], s.v[2], s.norm)
+                                    : start_from_4(p, A, B, s);
+    const int face = started ? epa(p, A, B) : -1;
+    if (face < 0)
+        return -1;
+    const Face& f = p.faces[face];
+    const REAL whole = areas(p.v[f.v[0]].w, p.v[f.v[1]].w, p.v[f.v[2]].w, f.foot, t.weight);
+    t.n = 3;
+    t.depth = wp::sqrt(f.height2);
+    if (!(t.depth > 0) || whole == 0)
+        return -1;
+    for (int k = 0; k < 3; ++k) {
+        t.v[k] = p.v[f.v[k]];
+        t.weight[k] /= whole;
+        t.normal[k] = f.foot[k] / t.depth;
+    }
+    return 1;
+};
+
+// The same of any two cores. 0: they do not overlap.
+auto overlap_of = [&](Shape& A, Shape& B, Touch& t) {
+    Simplex s;
+    const bool finite = is_polytope(A) && is_polytope(B);
+    if (!gjk(A, B, 0, s) || (s.n < 4 && (s.separated || s.norm > (finite ? TOUCHING : ccd_tolerance))))
+        return 0;
+    return expand(A, B, s, t);
+};
+
 // Whether the shapes are within ``margin``; if so, where.
 auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
-    Simplex s;
     const REAL reach = margin + A.radius + B.radius;
     const bool finite = is_polytope(A) && is_polytope(B);
+    int answer = 0;
     if (reach > 0) {
+        Simplex s;
         if (!gjk(A, B, reach, s))
             return false;
         if (s.n < 4 && s.norm > (finite ? TOUCHING : ccd_tolerance)) {
@@ -589,32 +629,31 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
             t.depth = -s.norm;
             return true;
         }
+        answer = s.n == 4 ? expand(A, B, s, t) : overlap_of(A, B, t);
+    } else {
+        answer = overlap_of(A, B, t);
     }
-    if (!gjk(A, B, 0, s) || s.n < 2 || (s.n < 4 && s.norm > (finite ? TOUCHING : ccd_tolerance)))
-        return false;
-    Polytope p;
-    REAL* numbers = scratch;
-    p.v = (Vertex*)numbers;
-    p.faces = (Face*)(p.v + 5 + max_expansions);
-    p.candidates = (int*)(p.faces + max_faces);
-    p.edges = p.candidates + max_faces;
-    p.stack = p.edges + 2 * max_faces;
-    const bool started = s.n == 2   ? start_from_2(p, A, B, s)
-                         : s.n == 3 ? start_from_3(p, A, B, s.v[0], s.v[1], s.v[2], s.norm)
-                                    : start_from_4(p, A, B, s);
-    if (!started)
-        return false;
-    const int face = epa(p, A, B);
-    if (face < 0)
-        return false;
-    const Face& f = p.faces[face];
-    const REAL whole = areas(p.v[f.v[0]].w, p.v[f.v[1]].w, p.v[f.v[2]].w, f.foot, t.weight);
-    t.n = 3;
-    t.depth = wp::sqrt(f.height2);
-    for (int k = 0; k < 3; ++k) {
-        t.v[k] = p.v[f.v[k]];
-        t.weight[k] /= whole;
-        t.normal[k] = f.foot[k] / t.depth;
+    // Where the origin is on the boundary of what EPA begins with, or the cores just touch: with the shapes a little
+    // closer to each other. The features that are found so are solved for at the true poses.
+    REAL towards[3], true_pos[3];
+    minus(B.pos, A.pos, towards);
+    copy3(A.pos, true_pos);
+    if (!(length(towards) > 0))
+        towards[0] = 1;
+    for (int k = 0; k < 6 && (answer < 0 || (answer == 0 && reach > 0)); ++k) {
+        REAL shift[3];  // each time in another direction, and farther
+        for (int i = 0; i < 3; ++i)
+            shift[i] = CLOSER * (REAL)(1 << (2 * k)) * (towards[i] + (REAL)0.3 * towards[(i + 1 + k) % 3]);
+        add_scaled(A.pos, 1, shift);
+        answer = overlap_of(A, B, t);
+        if (answer > 0) {
+            t.depth -= dot(shift, t.normal);
+            for (int i = 0; i < 3; ++i) {
+                add_scaled(t.v[i].a, -1, shift);
+                add_scaled(t.v[i].w, -1, shift);
+            }
+        }
+        copy3(true_pos, A.pos);
     }
-    return true;
+    return answer > 0;
 };

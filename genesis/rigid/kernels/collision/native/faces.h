@@ -44,7 +44,7 @@ auto world_face_normal = [&](const Shape& s, int face, REAL* to) {
 // Both ends of an edge, in the shape's frame: from corner v[0] to v[1] of a polytope; of a cylinder or capsule the line
 // of its side that is farthest in direction ``down`` (world), that of a cylinder from its upper rim down if v[0] is 1.
 // MuJoCo's capsules are larger by half of the pair's margin here.
-auto edge_ends = [&](const Shape& s, const int* v, const REAL* down, REAL margin, REAL (*ends)[3]) {
+auto edge_ends = [&](const Shape& s, const int* v, const REAL* down, REAL margin, Vector* ends) {
     if (s.type != CYLINDER) {
         corner(s, v[0], ends[0]);
         corner(s, v[1], ends[1]);

@@ -198,9 +198,9 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         copy3(t.normal, x.n);
         x.d = t.depth;
         if (settle(A, fa, B, fb, x))
-            return true;
+            return;
     } else if (curved_features(A, B, t, fa, fb, x)) {
-        return true;
+        return;
     }
     // Not to be had exactly: the points that were found, fixed in both shapes.
     Shape* shapes[2] = {&A, &B};
@@ -217,5 +217,5 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
     }
     copy3(t.normal, x.n);
     x.d = t.depth;
-    return settle(A, fa, B, fb, x);
+    settle(A, fa, B, fb, x);
 };

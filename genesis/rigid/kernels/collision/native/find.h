@@ -49,28 +49,28 @@ auto collide_pair = [&](int pair, int g, int h, REAL margin) {
             const Shape& subject = clip.mode == EDGE_A ? A : B;
             const bool curved = clip.mode != FACES && !(subject.type == BOX || subject.type == MESH);
             copy3(t.normal, x.n);
-            if (!curved || features_of(A, B, t, fa, fb, x)) {
-                const int found = clip_contacts(A, B, clip, x.n, margin, [&](const Corner& corner) {
-                    int* slot = append(pair);
-                    if (!slot)
-                        return;
-                    if (curved)
-                        store(slot, fa, fb, x);
-                    slot[0] = clip.mode;
-                    slot[CLIP] = clip.face;
-                    slot[CLIP + 1] = clip.subject[0];
-                    slot[CLIP + 2] = clip.subject[1];
-                    slot[CLIP + 3] = corner.first;
-                    slot[CLIP + 4] = corner.second;
-                });
-                if (found > 0)
+            if (curved)
+                features_of(A, B, t, fa, fb, x);
+            const int found = clip_contacts(A, B, clip, x.n, margin, [&](const Corner& corner) {
+                int* slot = append(pair);
+                if (!slot)
                     return;
-            }
+                if (curved)
+                    store(slot, fa, fb, x);
+                slot[0] = clip.mode;
+                slot[CLIP] = clip.face;
+                slot[CLIP + 1] = clip.subject[0];
+                slot[CLIP + 2] = clip.subject[1];
+                slot[CLIP + 3] = corner.first;
+                slot[CLIP + 4] = corner.second;
+            });
+            if (found > 0)
+                return;
         }
     }
-    if (!features_of(A, B, t, fa, fb, x) || !(distance_of(A, B, x) < margin))
-        return;
-    store(append(pair), fa, fb, x);
+    features_of(A, B, t, fa, fb, x);
+    if (distance_of(A, B, x) < margin)
+        store(append(pair), fa, fb, x);
 };
 
 auto run = [&](auto) {

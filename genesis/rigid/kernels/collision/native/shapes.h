@@ -4,6 +4,8 @@
 // others have radius zero. Points of the core are on the boundary of a polytope (vertices), on an ellipsoid, or on the
 // two rims of a cylinder.
 
+typedef REAL Vector[3];
+
 struct Shape {
     int type;
     REAL pos[3], mat[9], size[3];

@@ -30,7 +30,7 @@ auto free_directions = [](const Feature& f) {
 
 // Point and free directions of a feature seen along ``outward`` (unit length), in the shape's frame, and the curvature
 // ds/d(outward), symmetric; false if there is no curvature.
-auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* point, REAL (*free)[3], REAL* H) {
+auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* point, Vector* free, REAL* H) {
     const REAL side = f.v[0] ? (REAL)1 : (REAL)-1;
     REAL x[3];
     for (int k = 0; k < 9; ++k)
@@ -196,13 +196,13 @@ struct Witness {
     REAL n[3], d, t[4];
 };
 
-// From an approximate normal to the exact contact of two features. False if there is none near.
-auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, Witness& x) {
+// From an approximate normal to the exact contact of two features. False if there is none near: then all stays as it was.
+auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, Witness& result) {
     System q;
-    REAL before = LARGEST, start[3];
-    copy3(x.n, start);
+    REAL before = LARGEST;
     for (int k = 0; k < 4; ++k)
-        x.t[k] = 0;
+        result.t[k] = 0;
+    Witness x = result;
     for (int round = 0; round < 30; ++round) {
         REAL norm = length(x.n);
         for (int k = 0; k < 3; ++k)
@@ -244,7 +244,10 @@ auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
     const REAL norm = length(x.n);
     for (int k = 0; k < 3; ++k)
         x.n[k] /= norm;
-    return before < (REAL)100 * SETTLED && dot(x.n, start) > (REAL)0.9;
+    if (!(before < (REAL)100 * SETTLED && dot(x.n, result.n) > (REAL)0.9))
+        return false;
+    result = x;
+    return true;
 };
 
 // Distance of the surfaces and the point midway between them.
