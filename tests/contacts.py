@@ -1,4 +1,4 @@
-"""Two shapes in contact, of every pair that has a closed form, in random states."""
+"""Two shapes in contact, of every pair, in random states."""
 
 import mujoco
 import numpy as np
@@ -23,6 +23,15 @@ PAIRS = [
     ("capsule", "capsule"),
     ("capsule", "box"),
     ("box", "box"),
+]
+# Those of the general algorithm.
+CONVEX_PAIRS = [
+    *(("sphere", second) for second in ("ellipsoid", "mesh")),
+    *(("capsule", second) for second in ("ellipsoid", "cylinder", "mesh")),
+    *(("ellipsoid", second) for second in ("ellipsoid", "cylinder", "box", "mesh")),
+    *(("cylinder", second) for second in ("cylinder", "box", "mesh")),
+    ("box", "mesh"),
+    ("mesh", "mesh"),
 ]
 
 

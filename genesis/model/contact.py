@@ -90,7 +90,7 @@ KINDS |= {
     if one <= two and (one, two) not in KINDS
 }
 # Integers that tell the features of a contact: see the files of the families.
-WIDTH, CONVEX_WIDTH = 4, 32
+WIDTH, CONVEX_WIDTH = 4, 34
 # Pairs that MuJoCo never tests.
 _NEVER = {(_PLANE, _PLANE), (_PLANE, _HFIELD), (_HFIELD, _HFIELD)}
 

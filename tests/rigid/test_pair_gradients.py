@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.contacts import PAIRS, model_of, random_states
+from tests.contacts import CONVEX_PAIRS, PAIRS, model_of, random_states
 from tests.differences import directional_derivative
 from tests.rigid.engine import Engine
 
@@ -17,6 +17,12 @@ TOLERANCE = 1e-5
 STEP = 1e-4
 FLOOR = 1e-8  # of the output: what the solver leaves (1e-13) over the smallest difference, extrapolated
 LEVELS = 7
+FEATURES = 14
+EVERY = PAIRS + CONVEX_PAIRS
+CONES = ("pyramidal", "elliptic")
+# Those that share one algorithm take turns with the cones.
+CASES = [(pair, cone) for pair in PAIRS for cone in CONES]
+CASES += [(pair, CONES[k % 2]) for k, pair in enumerate(CONVEX_PAIRS)]
 # Parameters that a contact of free bodies depends on.
 PARAMETERS = (
     *("body_mass", "body_ipos", "body_inertia", "gravity"),
@@ -38,7 +44,8 @@ def branches(engine: Engine, state, command, theta) -> np.ndarray:
         tangent = np.linalg.norm(mu[..., : y.shape[2] - 1] * y[..., 1:], axis=-1)
         zones = [y[..., 0] * mu[..., 0] < mu[..., 0] * tangent, mu[..., 0] ** 2 * y[..., 0] + tangent <= 0]
     columns = [np.where(kept, con_pair, -1), np.where(kept, con_active, -1)]
-    columns += [np.where(kept, con_feature[..., k], -1) for k in range(4)]
+    # of general convex shapes, numbers follow the integers that tell a contact's features
+    columns += [np.where(kept, con_feature[..., k], -1) for k in range(min(con_feature.shape[2], FEATURES))]
     columns += [np.where(kept, zone, -1) for zone in zones]
     return np.concatenate(columns, axis=1)
 
@@ -60,12 +67,11 @@ def directions(engine: Engine, rng: np.random.Generator) -> dict[str, torch.Tens
     return result
 
 
-@pytest.mark.parametrize("cone", ["pyramidal", "elliptic"])
-@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+@pytest.mark.parametrize(("pair", "cone"), CASES, ids=lambda x: x if isinstance(x, str) else "-".join(x))
 def test_gradient_of_one_step(pair, cone):
-    rng = np.random.default_rng(PAIRS.index(pair))
+    rng = np.random.default_rng(EVERY.index(pair))
     # torsion and rolling (condim 6) with one cone, sliding friction alone with the other, and both over the pairs
-    condim = 6 if (PAIRS.index(pair) + (cone == "elliptic")) % 2 else 3
+    condim = 6 if (EVERY.index(pair) + (cone == "elliptic")) % 2 else 3
     m = model_of(*pair, cone=cone, condim=condim)
     engine = Engine(m, n_worlds=STATES)
     states = torch.tensor(random_states(m, STATES, rng))

@@ -37,6 +37,7 @@ _WORDS = {
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("BOX", "MESH")},
     "FAMILY": contact.CONVEX,
     "WIDTH": CONVEX_WIDTH,
+    "MOST_UNKNOWNS": 7,  # a face and a rim
     "CLIP": _CLIP_AT,
     "NUMBERS": _NUMBERS_AT,
     # kinds of features; the first three are the number of vertices
@@ -53,6 +54,8 @@ _CONSTANTS = {
     "LEAST_HEIGHT2": (1e-30, 1e-10),
     "LEAST_HEIGHT2_OF_4": (1e-30, 1e-17),
     "LEAST_EPA_TOLERANCE": (1e-15, 1e-7),
+    # of the first face that EPA finds: by how much [m] it may seem to be outside
+    "ROUNDING": (1e-10, 1e-6),
     "LARGEST": (1e300, 1e30),
     # [m]: polytopes closer than this overlap
     "TOUCHING": (1e-12, 1e-6),
@@ -62,6 +65,8 @@ _CONSTANTS = {
     "SETTLED": (1e-13, 1e-6),
     # a pivot, by the largest number of its row, below which a system does not determine an unknown
     "SINGULAR": (1e-9, 1e-4),
+    # [m]: a corner so far outside of a wall is inside
+    "INSIDE": (1e-15, 1e-6),
     # squared sine of the angle between edges that are parallel
     "PARALLEL2": (1e-14, 1e-7),
     # by how much, of its size, a place may be outside of the feature that it belongs to
@@ -73,6 +78,7 @@ _CONSTANTS = {
     # tangent of 22.5 degrees: see plane_mesh.py
     "LEANING": (2.0**0.5 - 1, 2.0**0.5 - 1),
 }
+assert CONVEX_WIDTH % 2 == 0 and _NUMBERS_AT + 10 * (2 if _DOUBLE else 1) <= CONVEX_WIDTH  # see `store` in find.h
 _NATIVE = Path(__file__).parent / "native"
 
 
@@ -108,8 +114,8 @@ def expansions_of(iterations: int) -> int:
 
 
 def corners_of(largest_face: int) -> int:
-    """Corners of a polygon that two faces make, each of at most so many."""
-    return 2 * max(largest_face, 4) + 2
+    """Corners of a polygon that two faces make, each of at most so many; a cylinder's cap counts as 16."""
+    return 2 * max(largest_face, 16) + 2
 
 
 _SETUP = """

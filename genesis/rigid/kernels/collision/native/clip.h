@@ -87,33 +87,28 @@ struct Clip {
     int subject[2];  // a face, or the two vertices of an edge
 };
 
-// Of the faces that hold the vertices, the one that looks most directly outward; -1: there is none.
-auto facing = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* normal) {
-    int best = -1;
-    REAL most = 0, candidate[3];
-    each_face(s, f, outward, [&](int face) {
-        world_face_normal(s, face, candidate);
-        const REAL along = dot(candidate, outward);
-        if (best < 0 || along > most) {
-            best = face;
-            most = along;
-            copy3(candidate, normal);
-        }
-        return false;
-    });
-    return best;
-};
-
 auto find_clip = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const REAL* n, Clip& clip) {
     const REAL back[3] = {-n[0], -n[1], -n[2]};
-    REAL normals[2][3];
-    const int faces[2] = {facing(A, fa, n, normals[0]), facing(B, fb, back, normals[1])};
-    if (faces[0] >= 0 && faces[1] >= 0 && dot(normals[0], normals[1]) < -FACES_ALIGNED) {
-        clip.mode = FACES;
-        clip.face = faces[0];
-        clip.subject[0] = faces[1];
+    // the two faces that are most nearly parallel
+    REAL least = -FACES_ALIGNED;
+    clip.mode = EDGE_A;
+    each_face(A, fa, n, [&](int i) {
+        REAL first[3];
+        world_face_normal(A, i, first);
+        return each_face(B, fb, back, [&](int j) {
+            REAL second[3];
+            world_face_normal(B, j, second);
+            if (dot(first, second) < least) {
+                least = dot(first, second);
+                clip.mode = FACES;
+                clip.face = i;
+                clip.subject[0] = j;
+            }
+            return false;
+        });
+    });
+    if (clip.mode == FACES)
         return true;
-    }
     // an edge of A, else of B, along a face of the other: the first that is
     for (int b = 0; b < 2; ++b) {
         const Shape &s = b ? B : A, &other = b ? A : B;
@@ -195,25 +190,29 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
         const REAL norm = length(wall);
         for (int k = 0; k < 3; ++k)
             wall[k] /= norm;
-        const REAL offset = dot(wall, a);
         int left = 0;
         for (int i = 0; i < count && left + 2 <= max_corners; ++i) {
             const Corner &P = polygon[i], &Q = polygon[i + 1 < count ? i + 1 : 0];
             REAL from_a[3], along[3];
             minus(P.x, a, from_a);
-            const bool starts_inside = dot(from_a, wall) > -MIN_VALUE;
+            const REAL start = dot(from_a, wall);
             minus(Q.x, a, from_a);
-            const bool ends_inside = dot(from_a, wall) > -MIN_VALUE;
+            const REAL end = dot(from_a, wall);
+            const bool starts_inside = start > -INSIDE, ends_inside = end > -INSIDE;
             if (starts_inside != ends_inside) {
                 minus(Q.x, P.x, along);
-                const REAL slope = dot(wall, along), t = (offset - dot(wall, P.x)) / slope;
-                if (slope != 0 && t >= 0 && t <= 1) {
+                const REAL slope = end - start, t = -start / slope;
+                if (slope * slope > PARALLEL2 * dot(along, along) && t >= 0 && t <= 1) {
                     Corner& c = clipped[left++];
                     copy3(P.x, c.x);
                     add_scaled(c.x, t, along);
                     c.first = P.after;
                     c.second = e;
-                    c.after = ends_inside ? P.after : -1 - e;
+                    c.after = ends_inside || clip.mode != FACES ? P.after : -1 - e;
+                } else if (starts_inside && clip.mode == FACES) {
+                    // a side that runs along the wall crosses it nowhere in particular: from its corner inside on, it
+                    // counts as the wall
+                    (left > 0 ? clipped[left - 1] : polygon[i]).after = -1 - e;
                 }
             }
             if (ends_inside)
@@ -233,7 +232,21 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
     }
     count = kept;
     int chosen[4] = {0, 1, 2, 3};
-    if (count > 4) {
+    if (n_subject == 2 && count > 2) {
+        // an edge was clipped there and back: the two corners farthest from each other
+        REAL most = 0;
+        for (int i = 0; i < count; ++i)
+            for (int j = i + 1; j < count; ++j) {
+                REAL between[3];
+                minus(polygon[j].x, polygon[i].x, between);
+                if (dot(between, between) > most) {
+                    most = dot(between, between);
+                    chosen[0] = i;
+                    chosen[1] = j;
+                }
+            }
+        count = 2;
+    } else if (count > 4) {
         // a quadrilateral of large area: each corner in turn begins; the last goes on as long as the area grows, and
         // after each of its steps the two between
         int a = 0, b = 1, c = 2, d = 3;
@@ -273,20 +286,6 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
             }
         }
         count = 4;
-    } else if (n_subject == 2 && count > 2) {
-        // an edge was clipped there and back: the two corners farthest from each other
-        REAL most = 0;
-        for (int i = 0; i < count; ++i)
-            for (int j = i + 1; j < count; ++j) {
-                REAL between[3];
-                minus(polygon[j].x, polygon[i].x, between);
-                if (dot(between, between) > most) {
-                    most = dot(between, between);
-                    chosen[0] = i;
-                    chosen[1] = j;
-                }
-            }
-        count = 2;
     }
     for (int i = 0; i < count; ++i)
         add(polygon[chosen[i]]);

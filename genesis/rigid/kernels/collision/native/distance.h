@@ -230,6 +230,10 @@ auto gjk = [&](Shape& A, Shape& B, REAL reach, Simplex& s) {
     REAL before = 0;
     minus(A.pos, B.pos, s.x);
     s.norm = length(s.x);
+    if (s.norm < least_norm) {  // the same centre: any direction will do
+        s.x[0] = s.norm = 1;
+        s.x[1] = s.x[2] = 0;
+    }
     s.n = 0;
     s.separated = false;
     for (int k = 0; k < ccd_iterations; ++k) {
@@ -531,7 +535,7 @@ auto epa = [&](Polytope& p, Shape& A, Shape& B) {
             upper2 = bound * bound;
         }
         if (upper - lower < tolerance)
-            return k == 0 && upper < lower - (REAL)1e-10 ? -1 : face;
+            return k == 0 && upper < lower - ROUNDING ? -1 : face;
         if (finite)
             for (int i = 0; i < w; ++i)
                 if (p.v[i].i == v.i && p.v[i].j == v.j)
@@ -612,8 +616,9 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
     const REAL reach = margin + A.radius + B.radius;
     const bool finite = is_polytope(A) && is_polytope(B);
     int answer = 0;
+    Simplex s;
+    s.n = 0;
     if (reach > 0) {
-        Simplex s;
         if (!gjk(A, B, reach, s))
             return false;
         if (s.n < 4 && s.norm > (finite ? TOUCHING : ccd_tolerance)) {
@@ -648,12 +653,23 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
         answer = overlap_of(A, B, t);
         if (answer > 0) {
             t.depth -= dot(shift, t.normal);
-            for (int i = 0; i < 3; ++i) {
+            for (int i = 0; i < 3; ++i)
                 add_scaled(t.v[i].a, -1, shift);
-                add_scaled(t.v[i].w, -1, shift);
-            }
         }
         copy3(true_pos, A.pos);
+    }
+    if (answer <= 0 && reach > 0 && s.n > 0 && s.n < 4) {
+        // they touch, and no better is known
+        const REAL size = length(towards);
+        t.n = s.n;
+        t.depth = 0;
+        for (int k = 0; k < 3; ++k)
+            t.normal[k] = s.norm > 0 ? -s.x[k] / s.norm : towards[k] / size;
+        for (int i = 0; i < s.n; ++i) {
+            t.v[i] = s.v[i];
+            t.weight[i] = s.weight[i];
+        }
+        return true;
     }
     return answer > 0;
 };

@@ -54,9 +54,9 @@ auto make_unique = [&](const Shape& A, Feature& fa, const Shape& B, Feature& fb,
     if (a == 1 && b == 1) {
         REAL point[3], free[2][3], H[9], first[3], second[3], both[3];
         const REAL any[3] = {1, 0, 0};
-        local_feature(A, fa, any, point, free, H);
+        local_feature(A, fa, any, any, point, free, H);
         rotate(A.mat, free[0], first);
-        local_feature(B, fb, any, point, free, H);
+        local_feature(B, fb, any, any, point, free, H);
         rotate(B.mat, free[0], second);
         cross(first, second, both);
         dependent = dot(both, both) < PARALLEL2 * dot(first, first) * dot(second, second);
@@ -113,9 +113,20 @@ auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& f
                 option(SIDE, 0);
             if (across < (REAL)0.05)
                 option(CAP, out[2] > 0);
+            // the angle of a rim's point: of the point found, or where that is near the axis, of the direction
+            REAL point[3] = {0, 0, 0};
+            for (int i = 0; i < t.n; ++i)
+                add_scaled(point, t.weight[i], b ? t.v[i].b : t.v[i].a);
+            minus(point, s.pos, point);
+            rotate_back(s.mat, point, point);
+            const bool off_axis = point[0] * point[0] + point[1] * point[1] > (REAL)0.01 * s.size[0] * s.size[0];
+            const REAL angle = off_axis ? wp::atan2(point[1], point[0]) : wp::atan2(out[1], out[0]);
             option(RIM, out[2] > 0);
-            if (wp::abs(out[2]) < (REAL)0.05)
+            options[b][n_options[b] - 1].par[0] = angle;
+            if (wp::abs(out[2]) < (REAL)0.05) {
                 option(RIM, !(out[2] > 0));
+                options[b][n_options[b] - 1].par[0] = angle;
+            }
         } else {
             options[b][n_options[b]++] = f;
         }
@@ -128,7 +139,11 @@ auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& f
                 make_unique(A, fa, B, fb, t);
                 copy3(t.normal, x.n);
                 x.d = t.depth;
-                if (!settle(A, fa, B, fb, x))
+                // a point of a side that is fixed at its end is one of the rim
+                auto at_end = [](const Shape& s, const Feature& f) {
+                    return f.kind == RING && wp::abs(f.par[0]) > (REAL)0.999 * s.size[1];
+                };
+                if (at_end(A, fa) || at_end(B, fb) || !settle(A, fa, B, fb, x))
                     break;
                 // drop what is not used, add what is farther out
                 Feature* features[2] = {&fa, &fb};
@@ -136,7 +151,7 @@ auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& f
                 for (int b = 0; b < 2; ++b) {
                     Feature& f = *features[b];
                     const Shape& s = *shapes[b];
-                    const REAL* own = b ? x.t + free_directions(fa) : x.t;
+                    const REAL* own = b ? x.t + places_along(fa) : x.t;
                     if (!inside_features(s, f, own)) {
                         if (f.kind == EDGE) {
                             f.v[0] = own[0] > (REAL)0.5 ? f.v[1] : f.v[0];
@@ -175,7 +190,9 @@ auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& f
                         for (int k = 0; k < 3; ++k)
                             out[k] = b ? -x.n[k] : x.n[k];
                         rotate_back(s.mat, out, out);
-                        good = good && (f.v[0] ? out[2] > -SLACK : out[2] < SLACK);
+                        const REAL outward = out[0] * wp::cos(own[0]) + out[1] * wp::sin(own[0]);
+                        good = good && (f.v[0] ? out[2] > -SLACK : out[2] < SLACK) && outward > -SLACK;
+                        f.par[0] = own[0];
                     }
                 }
                 if (!good)

@@ -59,8 +59,8 @@ auto pull_witnesses = [&](const Shape& A, const Feature& fa, const Shape& B, con
     const Shape* shapes[2] = {&A, &B};
     const Feature* features[2] = {&fa, &fb};
     System q;
-    set_up(A, fa, B, fb, x.n, x.d, q);
-    REAL y[6], half[3], curved[3];
+    set_up(A, fa, B, fb, x, q);
+    REAL y[MOST_UNKNOWNS], half[3], curved[3];
     for (int k = 0; k < 3; ++k) {
         half[k] = (REAL)0.5 * by_pos[k];
         y[k] = by_n[k] + (A.radius - B.radius) * half[k];
@@ -89,16 +89,17 @@ auto pull_witnesses = [&](const Shape& A, const Feature& fa, const Shape& B, con
         REAL world_out[3];
         copy3(out, world_out);
         rotate_back(s.mat, out, out);
-        const bool bent = local_feature(s, f, out, point, free, H);
+        const int first = column - 4;
+        const bool bent = local_feature(s, f, out, x.t + first, point, free, H);
         copy3(point, whole);
-        const int first = b ? column - 4 : 0;
         for (int k = 0; k < q.n_free[b]; ++k) {
             const REAL t = x.t[first + k], along = b ? y[column + k] : -y[column + k];
             REAL push[3];
-            add_scaled(whole, t, free[k]);
+            const REAL straight = f.kind == RIM ? (REAL)0 : t;
+            add_scaled(whole, straight, free[k]);
             for (int i = 0; i < 3; ++i) {
                 push[i] = along * x.n[i];
-                by_free[k][i] = t * local[i] + along * normal[i];
+                by_free[k][i] = straight * local[i] + along * normal[i];
             }
             pull_direction(p, free[k], push);
         }
@@ -132,12 +133,14 @@ auto pull_witnesses = [&](const Shape& A, const Feature& fa, const Shape& B, con
             const REAL norm = wp::sqrt(square), along = dot(point, local);
             for (int k = 0; k < 3; ++k)
                 p.size[k] += 2 * s.size[k] * out[k] * local[k] / norm - along * s.size[k] * out[k] * out[k] / square;
-        } else if (f.kind == RIM || f.kind == RING || f.kind == SIDE) {
+        } else if (f.kind == RIM) {
+            const REAL c = wp::cos(x.t[first]), d = wp::sin(x.t[first]);
+            p.size[0] += c * local[0] + d * local[1] - d * by_free[0][0] + c * by_free[0][1];
+            p.size[1] += side * local[2];
+        } else if (f.kind == RING || f.kind == SIDE) {
             const REAL across = wp::sqrt(out[0] * out[0] + out[1] * out[1]);
             if (across > TINY)
                 p.size[0] += (out[0] * local[0] + out[1] * local[1]) / across;
-            if (f.kind == RIM)
-                p.size[1] += side * local[2];
         } else if (f.kind == CAP || f.kind == CAP_POINT) {
             p.size[1] += side * local[2];
         }
@@ -190,6 +193,7 @@ auto clipped_contact = [&](const Shape& A, const Shape& B, const int* slot, REAL
     };
     Wall one, two;
     REAL P[3], PQ[3], from[3], t = 0, slope = 1, c23[3], c31[3], c12[3], det = 1;
+    bool at_corner = false;  // of the clipping face: two walls that are nearly one meet nowhere else
     if (second < 0) {
         subject(first, x);
     } else if (first >= 0) {
@@ -210,9 +214,10 @@ auto clipped_contact = [&](const Shape& A, const Shape& B, const int* slot, REAL
         cross(of_subject, one.normal, c31);
         cross(one.normal, two.normal, c12);
         det = dot(one.normal, c23);
+        at_corner = !(wp::abs(det) > SINGULAR * length(one.normal) * length(two.normal));
         const REAL b1 = dot(one.normal, one.at), b2 = dot(two.normal, two.at), b3 = dot(of_subject, P);
         for (int k = 0; k < 3; ++k)
-            x[k] = (b1 * c23[k] + b2 * c31[k] + b3 * c12[k]) / det;
+            x[k] = at_corner ? two.at[k] : (b1 * c23[k] + b2 * c31[k] + b3 * c12[k]) / det;
     }
     REAL height[3];
     minus(x, origin, height);
@@ -305,6 +310,8 @@ auto clipped_contact = [&](const Shape& A, const Shape& B, const int* slot, REAL
         pull_subject(first, by_P);
         pull_subject(first + 1, by_Q);
         pull_wall(second, two, by_at, by_normal);
+    } else if (at_corner) {
+        pull_corner(C, at_c, face_vertex(C, face, second), by_x);
     } else {
         const REAL m1 = dot(by_x, c23) / det, m2 = dot(by_x, c31) / det, m3 = dot(by_x, c12) / det;
         REAL by_at[3], by_normal[3], by_P[3], off[3];

@@ -14,6 +14,9 @@
 //     [   -n'      0   0 ]
 //     [   E'       0   0 ]
 //
+// A rim is a curve: one place along it is unknown too, its direction E is the tangent there, and the matrix has the
+// curvature n . d2x/dt2 on its diagonal. (As a function of n it would turn without end where n is along the axis.)
+//
 // There is one solution if the free directions are independent. Where they are not (a face on a face, an edge along a
 // face or along another edge), the contact is not unique: the shape with fewer free directions, else the second, then
 // touches with the point that was found, fixed in its frame.
@@ -21,16 +24,20 @@
 struct Feature {
     int kind;
     int v[3];     // vertices; of a rim or cap, v[0]: 1 at +z, 0 at -z
-    REAL par[3];  // of MIX: the first two weights; of RING: the height; of CAP_POINT: x and y; of POINT: x, y and z
+    // of MIX: the first two weights; of RIM: an angle near that of the point; of RING: the height; of CAP_POINT: x and y;
+    // of POINT: x, y and z
+    REAL par[3];
 };
 
+// Straight directions in which it is free, and unknown places along it.
 auto free_directions = [](const Feature& f) {
     return f.kind == EDGE || f.kind == SIDE ? 1 : (f.kind == FACE || f.kind == CAP ? 2 : 0);
 };
+auto places_along = [&](const Feature& f) { return f.kind == RIM ? 1 : free_directions(f); };
 
 // Point and free directions of a feature seen along ``outward`` (unit length), in the shape's frame, and the curvature
-// ds/d(outward), symmetric; false if there is no curvature.
-auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, REAL* point, Vector* free, REAL* H) {
+// ds/d(outward), symmetric; false if there is no curvature. ``t``: the place along a rim.
+auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, const REAL* t, REAL* point, Vector* free, REAL* H) {
     const REAL side = f.v[0] ? (REAL)1 : (REAL)-1;
     REAL x[3];
     for (int k = 0; k < 9; ++k)
@@ -77,11 +84,21 @@ auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, 
         }
         return false;
     }
+    if (f.kind == RIM) {
+        const REAL c = wp::cos(t[0]), d = wp::sin(t[0]);
+        point[0] = s.size[0] * c;
+        point[1] = s.size[0] * d;
+        point[2] = side * s.size[1];
+        free[0][0] = -point[1];
+        free[0][1] = point[0];
+        free[0][2] = 0;
+        return false;
+    }
     const REAL across = wp::sqrt(outward[0] * outward[0] + outward[1] * outward[1]);
     const REAL c = across > TINY ? outward[0] / across : (REAL)1, d = across > TINY ? outward[1] / across : (REAL)0;
     point[0] = s.size[0] * c;
     point[1] = s.size[0] * d;
-    point[2] = f.kind == RIM ? side * s.size[1] : (f.kind == RING ? f.par[0] : (REAL)0);
+    point[2] = f.kind == RING ? f.par[0] : (REAL)0;
     for (int k = 0; k < 3; ++k)
         free[0][k] = k == 2;
     if (across > TINY) {
@@ -93,14 +110,22 @@ auto local_feature = [&](const Shape& s, const Feature& f, const REAL* outward, 
     return across > TINY;
 };
 
-// The system of two features at n: unknowns (n, d, free directions).
-struct System {
-    REAL K[36], point[2][3], free[2][2][3], H[2][9];  // in the world
-    bool bent[2];
-    int n_free[2], size;
+// Two witnesses: see above. ``t``: places along the features of A, then of B.
+struct Witness {
+    REAL n[3], d, t[4];
 };
 
-auto set_up = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const REAL* n, REAL d, System& q) {
+// The system of two features at a point: unknowns (n, d, places).
+struct System {
+    REAL K[MOST_UNKNOWNS * MOST_UNKNOWNS], point[2][3], free[2][2][3], H[2][9];  // in the world
+    bool bent[2];
+    int n_free[2], size;
+    REAL x[2][3];  // the points at their places
+};
+
+auto set_up = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const Witness& w, System& q) {
+    const REAL* n = w.n;
+    const REAL d = w.d;
     const Shape* shapes[2] = {&A, &B};
     const Feature* features[2] = {&fa, &fb};
     q.size = 4;
@@ -110,14 +135,18 @@ auto set_up = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
         for (int k = 0; k < 3; ++k)
             out[k] = b ? -n[k] : n[k];
         rotate_back(s.mat, out, out);
-        q.bent[b] = local_feature(s, *features[b], out, local, free, H);
+        const REAL* t = b ? w.t + q.n_free[0] : w.t;
+        q.bent[b] = local_feature(s, *features[b], out, t, local, free, H);
         rotate(s.mat, local, q.point[b]);
         for (int k = 0; k < 3; ++k)
-            q.point[b][k] += s.pos[k];
-        q.n_free[b] = free_directions(*features[b]);
+            q.x[b][k] = q.point[b][k] += s.pos[k];
+        q.n_free[b] = places_along(*features[b]);
         q.size += q.n_free[b];
-        for (int k = 0; k < q.n_free[b]; ++k)
+        for (int k = 0; k < q.n_free[b]; ++k) {
             rotate(s.mat, free[k], q.free[b][k]);
+            if (features[b]->kind != RIM)
+                add_scaled(q.x[b], t[k], q.free[b][k]);
+        }
         if (q.bent[b])
             for (int i = 0; i < 3; ++i)
                 rotate(s.mat, H + 3 * i, half + 3 * i);  // rows of H mat'
@@ -139,20 +168,30 @@ auto set_up = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
             for (int k = 0; k < q.n_free[b]; ++k, ++column)
                 q.K[m * i + column] = q.K[m * column + i] = b ? -q.free[b][k][i] : q.free[b][k][i];
     }
+    // of a rim: n . d2x/dt2, which points from the rim to the axis
+    for (int b = 0, column = 4; b < 2; column += q.n_free[b], ++b)
+        if (features[b]->kind == RIM) {
+            const Shape& s = *shapes[b];
+            const REAL side = features[b]->v[0] ? s.size[1] : -s.size[1];
+            REAL inward[3];
+            for (int k = 0; k < 3; ++k)
+                inward[k] = s.pos[k] + side * s.mat[3 * k + 2] - q.point[b][k];
+            q.K[m * column + column] = b ? -dot(n, inward) : dot(n, inward);
+        }
 };
 
 // Solves K y = y in place; an unknown that the equations leave open is set to zero. True if there was none.
 auto solve_small = [&](REAL* K, int m, REAL* y) {
     bool definite = true;
-    REAL scale[6];
-    int order[6];
+    REAL scale[MOST_UNKNOWNS];
+    int order[MOST_UNKNOWNS];
     for (int i = 0; i < m; ++i) {
         scale[i] = 0;
         order[i] = i;
         for (int j = 0; j < m; ++j)
             scale[i] = wp::max(scale[i], wp::abs(K[m * i + j]));
     }
-    bool open[6] = {false, false, false, false, false, false};
+    bool open[MOST_UNKNOWNS] = {};
     for (int c = 0; c < m; ++c) {
         int best = c;
         REAL most = -1;
@@ -179,7 +218,7 @@ auto solve_small = [&](REAL* K, int m, REAL* y) {
             y[order[r]] -= factor * y[order[c]];
         }
     }
-    REAL x[6];
+    REAL x[MOST_UNKNOWNS];
     for (int c = m - 1; c >= 0; --c) {
         x[c] = y[order[c]];
         for (int j = c + 1; j < m; ++j)
@@ -191,34 +230,29 @@ auto solve_small = [&](REAL* K, int m, REAL* y) {
     return definite;
 };
 
-// Two witnesses: see above. ``t``: places along the free directions of A, then of B.
-struct Witness {
-    REAL n[3], d, t[4];
-};
-
 // From an approximate normal to the exact contact of two features. False if there is none near: then all stays as it was.
 auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, Witness& result) {
     System q;
     REAL before = LARGEST;
     for (int k = 0; k < 4; ++k)
         result.t[k] = 0;
+    if (fa.kind == RIM)
+        result.t[0] = fa.par[0];
+    if (fb.kind == RIM)
+        result.t[places_along(fa)] = fb.par[0];
+    if (places_along(fa) + places_along(fb) + 4 > MOST_UNKNOWNS)
+        return false;
     Witness x = result;
     for (int round = 0; round < 30; ++round) {
         REAL norm = length(x.n);
         for (int k = 0; k < 3; ++k)
             x.n[k] /= norm;
-        set_up(A, fa, B, fb, x.n, x.d, q);
+        set_up(A, fa, B, fb, x, q);
         const int m = q.size;
-        if (m > 6)
-            return false;
-        REAL gap[3], y[6], size = 0;
-        minus(q.point[0], q.point[1], gap);
-        for (int k = 0; k < 3; ++k) {
-            for (int b = 0, column = 0; b < 2; ++b)
-                for (int i = 0; i < q.n_free[b]; ++i, ++column)
-                    gap[k] += (b ? -x.t[column] : x.t[column]) * q.free[b][i][k];
+        REAL gap[3], y[MOST_UNKNOWNS], size = 0;
+        minus(q.x[0], q.x[1], gap);
+        for (int k = 0; k < 3; ++k)
             y[k] = x.d * x.n[k] - gap[k];
-        }
         y[3] = 0;
         for (int column = 4; column < m; ++column) {
             y[column] = 0;
@@ -234,6 +268,10 @@ auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
         if (!solve_small(q.K, m, y))
             return false;
         REAL turn = wp::sqrt(y[0] * y[0] + y[1] * y[1] + y[2] * y[2]);
+        if (fa.kind == RIM)
+            turn = wp::max(turn, wp::abs(y[4]));
+        if (fb.kind == RIM)
+            turn = wp::max(turn, wp::abs(y[4 + q.n_free[0]]));
         const REAL part = turn > (REAL)0.3 ? (REAL)0.3 / turn : (REAL)1;
         for (int k = 0; k < 3; ++k)
             x.n[k] += part * y[k];
@@ -254,11 +292,7 @@ auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
 auto distance_of = [](const Shape& A, const Shape& B, const Witness& x) { return -x.d - A.radius - B.radius; };
 auto middle_of = [&](const Shape& A, const Feature& fa, const Shape& B, const Feature& fb, const Witness& x, REAL* to) {
     System q;
-    set_up(A, fa, B, fb, x.n, x.d, q);
-    for (int k = 0; k < 3; ++k) {
-        to[k] = (REAL)0.5 * (q.point[0][k] + q.point[1][k] + (A.radius - B.radius) * x.n[k]);
-        for (int b = 0, column = 0; b < 2; ++b)
-            for (int i = 0; i < q.n_free[b]; ++i, ++column)
-                to[k] += (REAL)0.5 * x.t[column] * q.free[b][i][k];
-    }
+    set_up(A, fa, B, fb, x, q);
+    for (int k = 0; k < 3; ++k)
+        to[k] = (REAL)0.5 * (q.x[0][k] + q.x[1][k] + (A.radius - B.radius) * x.n[k]);
 };
