@@ -192,3 +192,46 @@ def test_depth_is_the_least(monkeypatch):
         assert abs(depths[-1] + dist[0]) < 1e-9
         checked += 1
     assert checked > 20
+
+
+ELLIPSOID, CYLINDER = 'type="ellipsoid" size=".1 .07 .14"', 'type="cylinder" size=".09 .11"'
+CUBE = 'type="mesh" mesh="cube"'
+STILL = (1.0, 0.0, 0.0, 0.0)
+# (first shape, second shape, position and orientation of both, depths, ccd_tolerance); true depths
+AWKWARD = {
+    "just touching, where EPA's normal comes out the wrong way round": (
+        ELLIPSOID, CYLINDER, (0, 0, 0, 0.9238839624942247, 0, 0, 0.38267273726510787),
+        (-0.043889116302628796, 0.07680909410760825, 0.20813861015100468, 0.5, 0.5, 0.5, 0.5), [2.5e-6], 1e-6),
+    "just touching, another way": (
+        ELLIPSOID, CYLINDER, (0, 0, 0, 1, 1, 0, 0), (-0.1868864, -0.042, -0.042, *STILL), [1.6e-6], 1e-6),
+    "a cap on a cap": (CYLINDER, CYLINDER, (0, 0, 0, *STILL), (0.02, 0.01, 0.2199, *STILL), [1e-4] * 4, 1e-6),
+    "the same place": (CUBE, CUBE, (0, 0, 0, *STILL), (0, 0, 0, *STILL), [0.2] * 4, 1e-6),
+    "the same place, curved": (ELLIPSOID, ELLIPSOID, (0, 0, 0, *STILL), (0, 0, 0, *STILL), [0.14], 1e-6),
+    "flush": (CUBE, CUBE, (0, 0, 0, *STILL), (0, 0, 0.1999, *STILL), [1e-4] * 4, 1e-6),
+    "a tolerance that is coarser than the depth": (
+        ELLIPSOID, ELLIPSOID, (0, 0, 0, 0.143272, -0.291114, 0.833432, -0.447344),
+        (-0.135842, 0.172732, 0.030509, 0.585237, -0.287518, 0.259834, -0.712263), [0.0028824], 1e-3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_awkward_poses(case):
+    first, second, one, two, depths, tolerance = AWKWARD[case]
+    corners = " ".join(str(0.1 * x) for corner in itertools.product((-1, 1), repeat=3) for x in corner)
+    m = mujoco.MjModel.from_xml_string(f"""
+        <mujoco><option ccd_tolerance="{tolerance}"/><asset><mesh name="cube" vertex="{corners}"/></asset>
+        <worldbody><body><freejoint/><geom {first}/></body><body><freejoint/><geom {second}/></body></worldbody></mujoco>""")
+    data = mujoco.MjData(m)
+    data.qpos[:] = (*one, *two)
+    mujoco.mj_normalizeQuat(m, data.qpos)
+    engine = Engine(m, n_worlds=2)  # a row after the first, which no contact may touch
+    state = engine.state_of(data).repeat(2, 1)
+    count, dist = engine.fields(("ncon", "con_dist"), state, engine.command())
+    for row in range(2):
+        found = dist[row, : int(count[row, 1])].numpy()
+        np.testing.assert_allclose(np.sort(-found), np.sort(depths), atol=2e-7)
+    state.requires_grad_()
+    fields = engine.observe(NAMES, state, engine.command(), None, True)
+    n = len(depths)
+    (gradient,) = torch.autograd.grad(sum(field[:, :n].sum() for field in fields), state)
+    assert torch.isfinite(gradient).all() and torch.equal(gradient[0], gradient[1])

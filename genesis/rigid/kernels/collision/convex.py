@@ -59,6 +59,8 @@ _CONSTANTS = {
     "LARGEST": (1e300, 1e30),
     # [m]: polytopes closer than this overlap
     "TOUCHING": (1e-12, 1e-6),
+    # rounding, relative
+    "GRAIN": (0.0, 3e-7),
     # by which part of their distance shapes are brought closer where EPA fails
     "CLOSER": (1e-6, 1e-4),
     # residual [m] of a contact that is solved for
@@ -118,11 +120,13 @@ def corners_of(largest_face: int) -> int:
     return 2 * max(largest_face, 16) + 2
 
 
-_SETUP = """
+# [m]: a larger ccd_tolerance counts as this, since what GJK and EPA find is only where the exact contact begins.
+_COARSEST = 1e-6
+_SETUP = f"""
     const int ccd_iterations = search.ccd_iterations, multiccd = search.multiccd, max_corners = search.max_corners;
     const int max_expansions = ccd_iterations < 1 ? 1 : (ccd_iterations > 1000 ? 1000 : ccd_iterations);
     const int max_faces = 6 * max_expansions;
-    const REAL ccd_tolerance = search.ccd_tolerance;
+    const REAL ccd_tolerance = search.ccd_tolerance < (REAL){_COARSEST} ? search.ccd_tolerance : (REAL){_COARSEST};
     REAL* const scratch = (REAL*)INTEGERS(ccd_scratch);
 """
 _FIND = _SETUP + _text("shapes", "distance", "witness", "features", "faces", "clip", "frame", "read", "find")

@@ -247,7 +247,7 @@ auto gjk = [&](Shape& A, Shape& B, REAL reach, Simplex& s) {
         if (dot(s.x, gap) < gap_bound)
             break;
         const REAL lower = dot(s.x, v.w);
-        if (lower > 0 && lower >= reach * s.norm)
+        if (lower > GRAIN * s.norm * length(v.w) && lower >= reach * s.norm)
             return false;
         if (s.n == 3 && ask_only) {
             const int answer = holds_origin(A, B, s, k);
@@ -602,26 +602,60 @@ auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
     return 1;
 };
 
+// Cores that are closer than this [m] count as touching; rounding grows with their size.
+auto touching = [&](const Shape& A, const Shape& B) {
+    REAL between[3];
+    minus(A.pos, B.pos, between);
+    const REAL apart = length(between), least = TOUCHING * (apart > 1 ? apart : (REAL)1);
+    return is_polytope(A) && is_polytope(B) ? least : (least > ccd_tolerance ? least : ccd_tolerance);
+};
+
 // The same of any two cores. 0: they do not overlap.
 auto overlap_of = [&](Shape& A, Shape& B, Touch& t) {
     Simplex s;
-    const bool finite = is_polytope(A) && is_polytope(B);
-    if (!gjk(A, B, 0, s) || (s.n < 4 && (s.separated || s.norm > (finite ? TOUCHING : ccd_tolerance))))
+    if (!gjk(A, B, 0, s) || (s.n < 4 && (s.separated || s.norm > touching(A, B))))
         return 0;
     return expand(A, B, s, t);
+};
+
+// Where nothing else has found an answer: of the axes of both shapes and the line between them, the one along which they
+// overlap least. False if they do not overlap.
+auto shallowest = [&](Shape& A, Shape& B, const REAL* between, Touch& t) {
+    t.depth = LARGEST;
+    for (int k = 0; k < 14; ++k) {
+        REAL direction[3];
+        const int axis = k % 7;
+        for (int i = 0; i < 3; ++i)
+            direction[i] = axis < 3 ? A.mat[3 * i + axis] : (axis < 6 ? B.mat[3 * i + axis - 3] : between[i]);
+        const REAL size = k < 7 ? length(direction) : -length(direction);
+        for (int i = 0; i < 3; ++i)
+            direction[i] /= size;
+        Vertex v;
+        difference(A, B, direction, v);
+        const REAL depth = dot(v.w, direction);
+        if (depth < t.depth) {
+            t.depth = depth;
+            t.v[0] = v;
+            copy3(direction, t.normal);
+        }
+    }
+    t.n = 1;
+    t.weight[0] = 1;
+    for (int k = 0; k < 3; ++k)
+        t.v[0].b[k] = t.v[0].a[k] - t.depth * t.normal[k];
+    return t.depth > 0;
 };
 
 // Whether the shapes are within ``margin``; if so, where.
 auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
     const REAL reach = margin + A.radius + B.radius;
-    const bool finite = is_polytope(A) && is_polytope(B);
     int answer = 0;
     Simplex s;
     s.n = 0;
     if (reach > 0) {
         if (!gjk(A, B, reach, s))
             return false;
-        if (s.n < 4 && s.norm > (finite ? TOUCHING : ccd_tolerance)) {
+        if (s.n < 4 && s.norm > touching(A, B)) {
             if (!(s.norm < reach))
                 return false;
             t.n = s.n;
@@ -658,7 +692,9 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
         }
         copy3(true_pos, A.pos);
     }
-    if (answer <= 0 && reach > 0 && s.n > 0 && s.n < 4) {
+    if (answer > 0 || (answer < 0 && shallowest(A, B, towards, t)))
+        return true;
+    if (reach > 0 && s.n > 0 && s.n < 4) {
         // they touch, and no better is known
         const REAL size = length(towards);
         t.n = s.n;
@@ -671,5 +707,5 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
         }
         return true;
     }
-    return answer > 0;
+    return false;
 };

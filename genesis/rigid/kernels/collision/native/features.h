@@ -84,7 +84,7 @@ auto inside_features = [&](const Shape& s, const Feature& f, const REAL* t) {
 
 // The features of a touch in which a curved shape takes part, found from where it touches roughly: each possibility is
 // solved for exactly, and taken if it holds what it must. False if none does.
-auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, Witness& x) {
+auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feature& fb, Witness& x) {
     Shape* shapes[2] = {&A, &B};
     Feature options[2][4];
     int n_options[2];
@@ -145,6 +145,9 @@ auto curved_features = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& f
                 };
                 if (at_end(A, fa) || at_end(B, fb) || !settle(A, fa, B, fb, x))
                     break;
+                const REAL off = wp::abs(x.d - t.depth), near = (REAL)0.3 * wp::abs(t.depth);
+                if (off > near && off > 100 * ccd_tolerance)
+                    break;  // a contact elsewhere
                 // drop what is not used, add what is farther out
                 Feature* features[2] = {&fa, &fb};
                 bool good = true, changed = false;
@@ -216,8 +219,16 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         x.d = t.depth;
         if (settle(A, fa, B, fb, x))
             return;
-    } else if (curved_features(A, B, t, fa, fb, x)) {
-        return;
+    } else {
+        if (curved_features(A, B, t, fa, fb, x))
+            return;
+        // shapes that just touch: the normal may have come out the wrong way round
+        Touch back = t;
+        back.depth = -t.depth;
+        for (int k = 0; k < 3; ++k)
+            back.normal[k] = -t.normal[k];
+        if (wp::abs(t.depth) < 100 * ccd_tolerance && curved_features(A, B, back, fa, fb, x))
+            return;
     }
     // Not to be had exactly: the points that were found, fixed in both shapes.
     Shape* shapes[2] = {&A, &B};
