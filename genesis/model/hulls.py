@@ -1,4 +1,4 @@
-"""Convex hulls of meshes as the collider of plane and mesh reads them."""
+"""Convex hulls of meshes as the colliders read them."""
 
 from dataclasses import dataclass
 
