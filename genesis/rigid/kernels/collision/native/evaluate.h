@@ -12,7 +12,9 @@ auto each = [&](auto visit) {
 
 auto evaluate = [&]() {
     each([&](int c, int g, int h, REAL margin) {
-        Shape A = shape_of(g), B = shape_of(h);
+        Shape A, B;
+        REAL origin[3];
+        shapes_of(g, h, A, B, origin);
         const int* slot = contact_slot(c);
         REAL *dist = SLOT(places.con_dist), *pos = SLOT(places.con_pos), n[3];
         if (slot[0] == WITNESSES) {
@@ -26,6 +28,7 @@ auto evaluate = [&]() {
         } else {
             clipped_contact(A, B, slot, margin, dist[0], pos, n, 0, nullptr, nullptr, nullptr);
         }
+        add_scaled(pos, 1, origin);
         contact_frame(n, SLOT(places.con_frame));
     });
 };

@@ -18,7 +18,9 @@ auto add_pull = [&](int g, const Shape& s, Pull& p) {
 
 auto adjoint = [&]() {
     each([&](int c, int g, int h, REAL margin) {
-        const Shape A = shape_of(g), B = shape_of(h);
+        Shape A, B;
+        REAL origin[3];
+        shapes_of(g, h, A, B, origin);
         const int* slot = contact_slot(c);
         const REAL by_dist = (SLOT(to_places.con_dist))[0];
         const REAL *by_pos = SLOT(to_places.con_pos), *frame = SLOT(places.con_frame);

@@ -30,7 +30,9 @@ auto store = [&](int* slot, const Feature& fa, const Feature& fb, const Witness&
 };
 
 auto collide_pair = [&](int pair, int g, int h, REAL margin) {
-    Shape A = shape_of(g), B = shape_of(h);
+    Shape A, B;
+    REAL origin[3];
+    shapes_of(g, h, A, B, origin);
     Touch t;
     Feature fa, fb;
     Witness x;

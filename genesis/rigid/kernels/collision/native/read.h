@@ -21,6 +21,18 @@ auto shape_of = [&](int g) {
     return s;
 };
 
+// Both shapes of a pair, seen from the first one's place, which is returned: rounding does not grow with the distance from
+// the world's origin.
+auto shapes_of = [&](int g, int h, Shape& A, Shape& B, REAL* origin) {
+    A = shape_of(g);
+    B = shape_of(h);
+    copy3(A.pos, origin);
+    for (int k = 0; k < 3; ++k) {
+        A.pos[k] = 0;
+        B.pos[k] -= origin[k];
+    }
+};
+
 auto contact_slot = [&](int c) { return INTEGERS(con_feature) + (long long)c * con_feature.shape[2]; };
 
 auto load = [&](const int* slot, Feature& fa, Feature& fb, Witness& x) {
