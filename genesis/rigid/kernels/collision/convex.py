@@ -76,6 +76,8 @@ _CONSTANTS = {
     # MuJoCo's: cosine of the angle between faces, and sine of that between an edge and a face, that are parallel
     "FACES_ALIGNED": (0.996, 0.996),
     "EDGE_ALIGNED": (0.0888, 0.0888),
+    # cosine of the angle between the contact's normal and that of a face along which an edge may lie
+    "FACING": (0.3, 0.3),
     "SIXTEENTH": (math.pi / 8, math.pi / 8),
     # tangent of 22.5 degrees: see plane_mesh.py
     "LEANING": (2.0**0.5 - 1, 2.0**0.5 - 1),

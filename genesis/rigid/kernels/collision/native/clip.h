@@ -109,7 +109,8 @@ auto find_clip = [&](const Shape& A, const Feature& fa, const Shape& B, const Fe
     });
     if (clip.mode == FACES)
         return true;
-    // an edge of A, else of B, along a face of the other: the first that is
+    // an edge of A, else of B, along a face of the other: the first that is, of those that look along the normal
+    // (MuJoCo 4.0 also takes some that are across it, such as the cap of a cylinder beside which something lies)
     for (int b = 0; b < 2; ++b) {
         const Shape &s = b ? B : A, &other = b ? A : B;
         const Feature &f = b ? fb : fa, &of_other = b ? fa : fb;
@@ -119,7 +120,7 @@ auto find_clip = [&](const Shape& A, const Feature& fa, const Shape& B, const Fe
         const bool found = each_face(other, of_other, towards, [&](int face) {
             REAL normal[3];
             world_face_normal(other, face, normal);
-            return dot(normal, towards) > MIN_VALUE && each_edge(s, f, [&](int end) {
+            return dot(normal, towards) > FACING && each_edge(s, f, [&](int end) {
                 REAL ends[2][3], along[3];
                 const int v[2] = {f.v[0], end};
                 edge_ends(s, v, down, 0, ends);
