@@ -69,6 +69,8 @@ _CONSTANTS = {
     "SINGULAR": (1e-9, 1e-4),
     # [m]: a corner so far outside of a wall is inside
     "INSIDE": (1e-15, 1e-6),
+    # how much larger an area must be to be another one
+    "LARGER": (1 + 1e-9, 1 + 1e-5),
     # squared sine of the angle between edges that are parallel
     "PARALLEL2": (1e-14, 1e-7),
     # by how much, of its size, a place may be outside of the feature that it belongs to

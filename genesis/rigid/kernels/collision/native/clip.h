@@ -249,7 +249,7 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
         count = 2;
     } else if (count > 4) {
         // a quadrilateral of large area: each corner in turn begins; the last goes on as long as the area grows, and
-        // after each of its steps the two between
+        // after each of its steps the two between. Growth by rounding is none: of a cap's squares the first is taken.
         int a = 0, b = 1, c = 2, d = 3;
         auto at = [&](int k) -> const Corner& { return polygon[k]; };
         auto after = [&](int k) { return k + 1 < count ? k + 1 : 0; };
@@ -264,15 +264,15 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
         for (; a < count; ++a) {
             for (;;) {
                 REAL area = quad_area(at(a), at(b), at(c), at(after(d)));
-                if (!(area > most))
+                if (!(area > most * LARGER))
                     break;
                 d = after(d);
                 take(area);
-                while ((area = quad_area(at(a), at(b), at(after(c)), at(d))) > most) {
+                while ((area = quad_area(at(a), at(b), at(after(c)), at(d))) > most * LARGER) {
                     c = after(c);
                     take(area);
                 }
-                while ((area = quad_area(at(a), at(after(b)), at(c), at(d))) > most) {
+                while ((area = quad_area(at(a), at(after(b)), at(c), at(d))) > most * LARGER) {
                     b = after(b);
                     take(area);
                 }

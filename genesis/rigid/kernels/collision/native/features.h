@@ -82,6 +82,12 @@ auto inside_features = [&](const Shape& s, const Feature& f, const REAL* t) {
     return true;
 };
 
+// Whether a contact that was solved for is another one than that which was found roughly.
+auto is_elsewhere = [&](const Witness& x, const Touch& t) {
+    const REAL off = wp::abs(x.d - t.depth);
+    return off > (REAL)0.3 * wp::abs(t.depth) && off > 100 * ccd_tolerance;
+};
+
 // The features of a touch in which a curved shape takes part, found from where it touches roughly: each possibility is
 // solved for exactly, and taken if it holds what it must. False if none does.
 auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feature& fb, Witness& x) {
@@ -145,9 +151,8 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
                 };
                 if (at_end(A, fa) || at_end(B, fb) || !settle(A, fa, B, fb, x))
                     break;
-                const REAL off = wp::abs(x.d - t.depth), near = (REAL)0.3 * wp::abs(t.depth);
-                if (off > near && off > 100 * ccd_tolerance)
-                    break;  // a contact elsewhere
+                if (is_elsewhere(x, t))
+                    break;
                 // drop what is not used, add what is farther out
                 Feature* features[2] = {&fa, &fb};
                 bool good = true, changed = false;
@@ -217,7 +222,7 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         make_unique(A, fa, B, fb, t);
         copy3(t.normal, x.n);
         x.d = t.depth;
-        if (settle(A, fa, B, fb, x))
+        if (settle(A, fa, B, fb, x) && !is_elsewhere(x, t))
             return;
     } else {
         if (curved_features(A, B, t, fa, fb, x))
