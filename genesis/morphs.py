@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
-from genesis.options import NonNegative, Number, Options, Positive, Vec3, plain_numbers
+from genesis import subterrains
+from genesis.options import NonNegative, Number, Options, Positive, PositiveInt, Vec3, plain_numbers
 
 Vec4 = Annotated[tuple[float, float, float, float], BeforeValidator(plain_numbers)]
 PositiveVec2 = Annotated[tuple[Positive, Positive], BeforeValidator(plain_numbers)]
@@ -355,10 +357,13 @@ class MJCF(FileMorph):
 def _height_field(value: Any) -> np.ndarray:
     if getattr(value, "requires_grad", False):
         raise ValueError("expected plain numbers, got a tensor that requires grad, whose gradient would end here")
-    try:
-        heights = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected a two-dimensional array of numbers ({error})") from None
+    if isinstance(value, (str, os.PathLike)):
+        heights = _image(value)
+    else:
+        try:
+            heights = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected a two-dimensional array of numbers ({error})") from None
     if heights.ndim != 2 or min(heights.shape) < 2:
         raise ValueError(f"expected a two-dimensional array of at least 2 x 2 numbers, got shape {heights.shape}")
     if not np.isfinite(heights).all():
@@ -367,35 +372,115 @@ def _height_field(value: Any) -> np.ndarray:
     return heights
 
 
-_NO_GENERATOR = "terrain is not generated, pass the heights themselves: height_field=array"
+def _image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Brightness of an image's pixels: x along its rows, y from its lowest row up."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ValueError("reading an image needs a package that is not installed: pip install pillow") from None
+    try:
+        with Image.open(path) as image:
+            grey = image if image.mode in ("I", "F", "I;16", "L") else image.convert("L")
+            pixels = np.array(grey, dtype=np.float64)
+    except OSError as error:
+        raise ValueError(f"cannot read the image: {error}") from None
+    return np.ascontiguousarray(pixels[::-1].T)
+
+
+_GENERATED = (
+    ("flat_terrain", "random_uniform_terrain", "stepping_stones_terrain"),
+    ("pyramid_sloped_terrain", "discrete_obstacles_terrain", "wave_terrain"),
+    ("random_uniform_terrain", "pyramid_stairs_terrain", "sloped_terrain"),
+)
+_NAMES = ", ".join(subterrains.GENERATORS)
 
 
 class Terrain(Morph):
-    """A height field, fixed in the world. ``pos`` is the corner where its first height stands, as in Genesis.
+    """A height field, fixed in the world: given, or generated. ``pos`` is the corner where its first height stands, as
+    in Genesis.
 
     Parameters
     ----------
     height_field
-        Heights in units of ``vertical_scale``, shape (n_x, n_y).
+        Heights in units of ``vertical_scale``, shape (n_x, n_y); or the path of an image, whose pixels are heights (8
+        or 16 bits; needs Pillow), x along its rows and y upwards. Without it, the heights are generated, and are here
+        afterwards.
     horizontal_scale
         Distance between neighbouring heights along x and y [m].
     vertical_scale
         Height of one unit of ``height_field`` [m].
+    n_subterrains, subterrain_size
+        How many generated pieces there are along x and y, and their size [m], a multiple of ``horizontal_scale``.
+    subterrain_types
+        The generator of all pieces, or of each, shape ``n_subterrains``: flat_terrain, fractal_terrain,
+        random_uniform_terrain, sloped_terrain, pyramid_sloped_terrain, discrete_obstacles_terrain, wave_terrain,
+        stairs_terrain, pyramid_stairs_terrain, stepping_stones_terrain.
+    subterrain_parameters
+        By name of a generator, which of its parameters (of :mod:`genesis.subterrains`) to change.
+    randomize
+        Whether random pieces are other ones each time (``gs.init(seed=...)`` repeats them); else always the same.
+    name
+        A name makes random pieces the same whenever it is used, whatever ``randomize`` says.
     uv_scale
         Scale of the drawn texture. Nothing is drawn by this version: no effect.
     """
 
-    refused: ClassVar[dict[str, str]] = {
-        "n_subterrains": _NO_GENERATOR,
-        "subterrain_size": _NO_GENERATOR,
-        "subterrain_types": _NO_GENERATOR,
-        "subterrain_parameters": _NO_GENERATOR,
-        "randomize": _NO_GENERATOR,
-        "from_stored": _NO_GENERATOR,
-        "name": "entities have names, use add_entity(..., name=...)",
-    }
+    refused: ClassVar[dict[str, str]] = {"from_stored": "its newer name in Genesis is name=..."}
 
-    height_field: Annotated[np.ndarray, BeforeValidator(_height_field)]
+    height_field: Annotated[np.ndarray, BeforeValidator(_height_field)] | None = None
     horizontal_scale: Positive = 0.25
     vertical_scale: Positive = 0.005
+    n_subterrains: tuple[PositiveInt, PositiveInt] = (3, 3)
+    subterrain_size: PositiveVec2 = (12.0, 12.0)
+    subterrain_types: str | tuple[tuple[str, ...], ...] = _GENERATED
+    subterrain_parameters: dict[str, dict[str, Number]] | None = None
+    randomize: StrictBool = False
+    name: str | None = None
     uv_scale: Number = 1.0
+
+    @field_validator("n_subterrains", "subterrain_types", mode="before")
+    @classmethod
+    def _as_tuples(cls, value: Any) -> Any:
+        value = plain_numbers(value)
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(tuple(row) if isinstance(row, list) else row for row in value)
+
+    @model_validator(mode="after")
+    def _generate(self) -> Terrain:
+        if self.height_field is not None:
+            return self
+        types = self.subterrain_types
+        rows, columns = self.n_subterrains
+        if isinstance(types, str):
+            types = ((types,) * columns,) * rows
+        elif len(types) != rows or any(len(row) != columns for row in types):
+            shape = f"({len(types)}, {len(types[0]) if types else 0})"
+            raise ValueError(f"subterrain_types: expected the shape of n_subterrains={(rows, columns)}, got {shape}")
+        for name in (*(name for row in types for name in row), *(self.subterrain_parameters or {})):
+            if name not in subterrains.GENERATORS:
+                raise ValueError(f"there is no generator '{name}'; there are {_NAMES}")
+        for name, given in (self.subterrain_parameters or {}).items():
+            known = subterrains.parameters_of(name)
+            for key in given:
+                if key not in known:
+                    raise ValueError(f"'{name}' has no parameter '{key}'; it has {', '.join(known) or 'none'}")
+                if key.endswith(("_size", "_scale", "_width", "_distance", "step")) and not (
+                    given[key] > 0 or (key == "platform_size" and given[key] == 0)
+                ):
+                    raise ValueError(f"{name}: expected {key} above 0, got {given[key]}")
+        for size in self.subterrain_size:
+            cells = size / self.horizontal_scale
+            if round(cells) < 2 or abs(cells - round(cells)) > 1e-6 * cells:
+                raise ValueError(
+                    f"subterrain_size={self.subterrain_size}: expected multiples of horizontal_scale="
+                    f"{self.horizontal_scale}, twice as large at least"
+                )
+        parameters = self.subterrain_parameters or {}
+        seed = zlib.crc32(self.name.encode()) if self.name else (None if self.randomize else 0)
+        heights = subterrains.generate(
+            types, self.subterrain_size, self.horizontal_scale, self.vertical_scale, parameters, seed
+        )
+        heights.setflags(write=False)
+        self.__dict__["height_field"] = heights  # derived: completed here, before anyone sees it
+        return self

@@ -13,9 +13,16 @@ SHAPES = {
     "cylinder": 'type="cylinder" size=".08 .12"',
     "box": 'type="box" size=".08 .11 .14"',
     "mesh": 'type="mesh" mesh="hull"',
+    "hfield": 'type="hfield" hfield="ground"',
 }
+FIXED = ("plane", "hfield")
 # A skewed prism with a ridge: eight vertices, none of them in line.
 HULL = ".1 .07 -.08  -.09 .1 -.1  -.1 -.08 -.09  .08 -.1 -.1  .07 .05 .1  -.06 .08 .09  -.08 -.05 .11  .06 -.06 .08"
+
+# Rolling ground, of cells about as large as the shapes.
+GROUND = " ".join(
+    f"{0.5 + 0.25 * np.sin(1.3 * i) * np.cos(0.9 * j) + 0.2 * np.sin(0.7 * i * j):.4f}" for i, j in np.ndindex(9, 9)
+)
 
 PAIRS = [
     *(("plane", second) for second in ("sphere", "capsule", "ellipsoid", "cylinder", "box", "mesh")),
@@ -32,21 +39,23 @@ CONVEX_PAIRS = [
     *(("cylinder", second) for second in ("cylinder", "box", "mesh")),
     ("box", "mesh"),
     ("mesh", "mesh"),
+    *(("hfield", second) for second in ("sphere", "capsule", "ellipsoid", "cylinder", "box", "mesh")),
 ]
 
 
 def model_of(first: str, second: str, *, cone: str = "pyramidal", condim: int = 3, options: str = "") -> mujoco.MjModel:
-    """Two free bodies of one shape each; a plane is part of the world. Off-centre, so that poses of geoms count."""
+    """Two free bodies of one shape each; a plane or height field is part of the world. Off-centre, so that poses of geoms count."""
     offset = 'pos=".01 -.02 .015" quat=".9 .2 -.1 .3"'
     where = 'friction=".8 .02 .003"'
     body = (
         f"<geom {SHAPES[first]} {where}/>"
-        if first == "plane"
+        if first in FIXED
         else f"<body><freejoint/><geom {SHAPES[first]} {offset} {where}/></body>"
     )
     source = f"""
     <mujoco><option timestep="0.002" cone="{cone}" tolerance="0" iterations="200" ls_iterations="100" {options}/>
-    <asset><mesh name="hull" vertex="{HULL}"/></asset>
+    <asset><mesh name="hull" vertex="{HULL}"/>
+    <hfield name="ground" nrow="9" ncol="9" size=".7 .6 .2 .1" elevation="{GROUND}"/></asset>
     <default><geom condim="{condim}" solref=".03 .9" solimp=".8 .95 .02 .4 2.5"/></default>
     <worldbody>{body}<body><freejoint/><geom {SHAPES[second]} {offset} friction=".6 .03 .002"/></body></worldbody>
     </mujoco>"""

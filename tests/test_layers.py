@@ -16,7 +16,7 @@ FACES = ("genesis", "genesis.entities")
 # Lower layers first; a module belongs to the longest prefix. Those of one line may import each other.
 LAYERS = (
     ("genesis.errors", "genesis.constants", "genesis.garbage", "genesis.files"),
-    ("genesis.runtime", "genesis.eager"),
+    ("genesis.runtime", "genesis.eager", "genesis.subterrains"),
     ("genesis.types", "genesis.options", "genesis.morphs", "genesis.materials", "genesis.surfaces"),
     ("genesis.math",),
     ("genesis.model",),

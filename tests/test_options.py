@@ -216,17 +216,12 @@ WRONG = {
         r"decompose_nonconvex=True is not supported: a mesh",
     ),
     "decimate": (lambda: m.Mesh(file="a", decimate=True), r"decimate=True: meshes are used as they are"),
-    "no heights": (lambda: m.Terrain(), r"Terrain: height_field is missing"),
     "flat heights": (
         lambda: m.Terrain(height_field=[1, 2]),
         r"two-dimensional array of at least 2 x 2 numbers, got shape \(2,\)",
     ),
     "ragged heights": (lambda: m.Terrain(height_field=[[1], [1, 2]]), r"expected a two-dimensional array of numbers"),
     "nan heights": (lambda: m.Terrain(height_field=[[1, 2], [3, math.nan]]), r"expected finite numbers"),
-    "generated terrain": (
-        lambda: m.Terrain(n_subterrains=(2, 2)),
-        r"n_subterrains=\(2, 2\) is not supported: terrain is not",
-    ),
     "rho": (lambda: gs.materials.Rigid(rho=0), r"Rigid: rho=0: expected a value greater than 0"),
     "friction": (lambda: gs.materials.Rigid(friction=-1), r"friction=-1: expected a value greater than or equal to 0"),
     "coupling": (

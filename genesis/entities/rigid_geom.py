@@ -54,6 +54,14 @@ class RigidGeom(GeomAccessors):
         """Whether there is anything in the scene that it can touch: shapes, filters and flags allow it."""
         return bool(self._built().world.model.cgeom_of_geom[self.idx] >= 0)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Of a `gs.morphs.Terrain`: "height_field" (n_x, n_y) in units of "vertical_scale" [m], and "horizontal_scale"
+        [m]; of other shapes empty."""
+        morph = self._entity.morph
+        names = ("height_field", "horizontal_scale", "vertical_scale") if self._type == "hfield" else ()
+        return {name: getattr(morph, name) for name in names if hasattr(morph, name)}
+
     # -- parameters ---------------------------------------------------------------------------------------------------
 
     def get_size(self, envs_idx: Any = None) -> Tensor:

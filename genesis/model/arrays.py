@@ -87,7 +87,8 @@ class Model:
     Of contacts there are in ``indices``:
         cgeom_id, cgeom_type, cgeom_bodyid (ncg,): MuJoCo's geom, its mjtGeom and body
         cgeom_vertadr, cgeom_vertnum (ncg,): rows of ``mesh_vert`` of a mesh; cgeom_polyadr: first row of
-            ``mesh_polynormal``; cgeom_hulladr: first entry of its table in ``mesh_hull``; else 0
+            ``mesh_polynormal``; cgeom_hulladr: first entry of its table in ``mesh_hull``. Of a height field: first
+            entry of ``hfield_data``, number of heights, and how many there are in a row. Else 0
         cgeom_plane, cgeom_bounded: the cgeoms that are planes, and the others
         cpair_geom (ncpair, 2): cgeoms, that of the lower mjtGeom first; cpair_body (ncpair, 2)
         cpair_kind, cpair_family (ncpair,): of ``genesis.model.contact``: PLANE_SPHERE, ... and PLANES, ...
@@ -100,9 +101,11 @@ class Model:
     and in ``constants``:
         cpair_margin, cpair_gap (ncpair,) [m]: MuJoCo tests up to margin + gap, and lets margin act
         cpair_mix (ncpair,): weight of the first geom's solref and solimp
-        cgeom_rbound (ncg,): radius of a mesh's bounding sphere about the geom's origin [m]; 0 for other shapes
+        cgeom_rbound (ncg,): radius of the bounding sphere of a mesh or height field about the geom's origin [m]; 0 for
+            other shapes
         mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; mesh_polynormal (n, 3): normals of their
             polygons; at least one row
+        hfield_data: of each height field how far the ground goes down, then its heights [m], row by row
     What there is of constraint rows is described in `RowTable` and beside their kinds.
     """
 

@@ -74,10 +74,13 @@ KINDS = {
     (_CAPSULE, _BOX): PairKind(CAPSULE_BOX, CAPSULE_BOXES, 4),
     (_BOX, _BOX): PairKind(BOX_BOX, BOX_BOXES, 8),
 }
+MOST_OF_FIELD = 50  # contacts of a height field and another shape (mjMAXCONPAIR)
 _BOUNDED = (_SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH)
 
 
 def _most_of_convex(one: int, two: int) -> int:
+    if one == _HFIELD:
+        return MOST_OF_FIELD
     if one == _SPHERE or _ELLIPSOID in (one, two):
         return 1
     return 2 if one == _CAPSULE else 4
@@ -85,7 +88,7 @@ def _most_of_convex(one: int, two: int) -> int:
 
 KINDS |= {
     (one, two): PairKind(CONVEX_CONVEX, CONVEX, _most_of_convex(one, two))
-    for one in _BOUNDED
+    for one in (_HFIELD, *_BOUNDED)
     for two in _BOUNDED
     if one <= two and (one, two) not in KINDS
 }
@@ -232,7 +235,8 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     contacts.ncg = len(geoms)
     contacts.cgeom_of_geom = np.full(m.ngeom, -1, dtype=np.int32)
     contacts.cgeom_of_geom[geoms] = np.arange(len(geoms))
-    # Addresses of a mesh geom's hull in the arrays below: vertices, how many, polygons, table.
+    # Addresses of a mesh geom's hull in the arrays below: vertices, how many, polygons, table; of a height field's in
+    # hfield_data: numbers, how many heights, and how many of them are in a row.
     addresses = np.zeros((len(geoms), 4), dtype=int)
     found: dict[int, tuple[int, int, int, int]] = {}
     described: list[hulls.Hull] = []
@@ -244,6 +248,13 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
             found[mesh] = before[0], len(hull.vertices), before[1], before[2]
             described.append(hull)
         addresses[cgeom] = found[mesh]
+    fields = [np.zeros(1)]
+    for cgeom in np.flatnonzero(kinds == _HFIELD):
+        hfield = int(m.geom_dataid[geoms[cgeom]])
+        rows, columns, start = (int(values[hfield]) for values in (m.hfield_nrow, m.hfield_ncol, m.hfield_adr))
+        height, depth = m.hfield_size[hfield, 2:]
+        addresses[cgeom] = sum(map(len, fields)), rows * columns, columns, 0
+        fields += [np.array([depth]), height * m.hfield_data[start : start + rows * columns].astype(float)]
     contacts.indices |= {
         "cgeom_id": geoms,
         "cgeom_type": kinds,
@@ -258,9 +269,10 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     }
     contacts.constants |= {
         "cgeom_size0": np.asarray(m.geom_size)[geoms],
-        "cgeom_rbound": np.where(kinds == _MESH, np.asarray(m.geom_rbound)[geoms], 0.0),
+        "cgeom_rbound": np.where(np.isin(kinds, (_MESH, _HFIELD)), np.asarray(m.geom_rbound)[geoms], 0.0),
         "mesh_vert": np.concatenate([hull.vertices for hull in described]) if described else np.zeros((1, 3)),
         "mesh_polynormal": np.concatenate([hull.normals for hull in described]) if described else np.zeros((1, 3)),
+        "hfield_data": np.concatenate(fields),
     }
 
 
@@ -291,8 +303,10 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     kinds = [KINDS[first, second] for first, second in types]
     most = np.array([kind.most for kind in kinds], dtype=int)
     convex = np.array([kind.family == CONVEX for kind in kinds], dtype=bool)
+    on_field = np.array([first == _HFIELD for first, _ in types], dtype=bool)
     if is_disabled(m, "MULTICCD"):
-        most[convex] = 1
+        most[convex & ~on_field] = 1
+    most[on_field] = [_prisms_under(m, *geoms[pair]) for pair in np.flatnonzero(on_field)]
     dim = of_pair(m.pair_dim, dim)
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]
@@ -319,6 +333,15 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cpair_gap": of_pair(m.pair_gap, gap[one] + gap[two]),
         "cpair_mix": mix,
     }
+
+
+def _prisms_under(m: mujoco.MjModel, field: int, geom: int) -> int:
+    """How many prisms of a height field may be under a shape, at most those that MuJoCo makes contacts with."""
+    hfield = int(m.geom_dataid[field])
+    cells = np.array([m.hfield_ncol[hfield], m.hfield_nrow[hfield]]) - 1
+    step = 2 * m.hfield_size[hfield, :2] / cells
+    across = np.minimum(np.ceil(2 * m.geom_rbound[geom] / step) + 1, cells)
+    return int(min(2 * across.prod(), MOST_OF_FIELD))
 
 
 def _add_chains(contacts: Contacts, body_dofs: list[list[int]]) -> None:

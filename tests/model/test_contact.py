@@ -150,12 +150,13 @@ def test_pairs_of_all_shapes_are_listed(seed):
 
 
 def test_most_contacts_of_a_pair():
-    mesh = '<asset><mesh name="m" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset>'
+    assets = '<mesh name="m" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/><hfield name="h" nrow="3" ncol="3" size="1 1 1 1"/>'
+    needs = {"mesh": 'mesh="m"', "hfield": 'hfield="h"'}
     for types, kind in contact.KINDS.items():
         names = [mujoco.mjtGeom(shape).name.removeprefix("mjGEOM_").lower() for shape in types]
-        sizes = ['mesh="m"' if name == "mesh" else 'size="1 1 1"' for name in names]
+        sizes = [needs.get(name, 'size="1 1 1"') for name in names]
         geoms = [f'<geom type="{name}" {size}/>' for name, size in zip(names, sizes, strict=True)]
-        m = compiled(f"{mesh}<worldbody>{geoms[0]}<body><freejoint/>{geoms[1]}</body></worldbody>")
+        m = compiled(f"<asset>{assets}</asset><worldbody>{geoms[0]}<body><freejoint/>{geoms[1]}</body></worldbody>")
         assert mujoco.mj_maxContact(m, 0, 1, -1) == kind.most
 
 
@@ -332,11 +333,9 @@ def test_a_heap_fits_into_its_slots():
 
 
 def test_what_cannot_be_described_is_refused():
-    shapes = (
-        '<asset><hfield name="h" nrow="3" ncol="3" size="1 1 1 1"/></asset><worldbody><geom type="hfield" hfield="h"/>'
-    )
+    shapes = '<asset><mesh name="h" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset><worldbody><geom type="sdf" mesh="h"/>'
     shapes += '<body><freejoint/><geom type="cylinder" size="1 1"/></body></worldbody>'
-    with pytest.raises(gs.GenesisException, match="1 pairs of shapes that cannot touch, hfield and cylinder among"):
+    with pytest.raises(gs.GenesisException, match="1 pairs of shapes that cannot touch, cylinder and sdf among"):
         Model(compiled(shapes), KINDS)
 
 

@@ -341,31 +341,32 @@ def test_every_enum_value_is_judged():
 
 # ------------------------------------------------------------------ shapes that cannot touch
 
-ON_TERRAIN = """<asset><hfield name="h" nrow="3" ncol="3" size="5 5 1 1" elevation="0 0 0 0 1 0 0 0 0"/></asset>
-<worldbody><body name="ground"><joint/><geom name="land" type="hfield" hfield="h" mass="1" contype="1" {}/></body>
+ON_SDF = """<asset><mesh name="h" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset>
+<worldbody><body name="ground"><joint/><geom name="land" type="sdf" mesh="h" mass="1" contype="1" {}/></body>
 <body name="a"><freejoint/><geom name="rod" type="cylinder" size="0.1 0.1"/></body>
 <body name="b" pos="1 0 0"><freejoint/><geom type="cylinder" size="0.1 0.1"/><geom type="capsule" size="0.1 0.1"/></body>
 </worldbody>{}"""
 
 
-def on_terrain(attributes="", more=""):
-    return f"<mujoco>{ON_TERRAIN.format(attributes, more)}</mujoco>"
+def on_sdf(attributes="", more=""):
+    return f"<mujoco>{ON_SDF.format(attributes, more)}</mujoco>"
 
 
 def test_shapes_that_cannot_touch(mjcf):
     ball = EntitySpec(gs.morphs.Ellipsoid(pos=(0, 0, 3)), name="ball")
-    floor = EntitySpec(gs.morphs.Plane(), name="floor")
     with pytest.raises(gs.GenesisException, match="what this engine does not simulate") as error:
-        compose([floor, mjcf(on_terrain()), ball])
+        compose([mjcf(on_sdf()), ball])
     lines = str(error.value).splitlines()[1:]
     assert len(lines) == 3
     assert lines[0].startswith(
-        "- entity 'r': 2 pairs of height field and cylinder (links 'ground' and 'a', 'ground' and 'b') may touch"
+        "- entity 'r': 2 pairs of cylinder and signed distance field (links 'a' and 'ground', 'b' and 'ground') may touch"
     )
-    assert lines[1].startswith("- entity 'r': 1 pair of height field and capsule (links 'ground' and 'b') may touch")
+    assert lines[1].startswith(
+        "- entity 'r': 1 pair of capsule and signed distance field (links 'b' and 'ground') may touch"
+    )
     assert "RigidOptions(enable_self_collision=False)" in lines[0]
     assert "<exclude>" in lines[0]
-    assert "entities 'r' and 'ball': 1 pair of height field and ellipsoid" in lines[2]
+    assert "entities 'ball' and 'r': 1 pair of ellipsoid and signed distance field" in lines[2]
     assert "self_collision" not in lines[2]
     assert all("RigidOptions(enable_collision=False)" in line for line in lines)
 
@@ -374,38 +375,38 @@ def test_shapes_that_cannot_touch(mjcf):
     ("morph", "kind"),
     [(gs.morphs.Box(size=(1, 1, 1)), "box"), (gs.morphs.Ellipsoid(), "ellipsoid"), (gs.morphs.Cylinder(), "cylinder")],
 )
-def test_kinds_of_shapes_are_named(morph, kind):
-    terrain = EntitySpec(gs.morphs.Terrain(height_field=np.zeros((3, 3))), name="a")
+def test_kinds_of_shapes_are_named(mjcf, morph, kind):
+    text = on_sdf("", "").replace('<geom type="capsule" size="0.1 0.1"/>', "").replace('type="cylinder"', 'type="box"')
+    ground = mjcf(text.replace('size="0.1 0.1"', 'size="0.1 0.1 0.1" contype="0" conaffinity="0"'))
     body = EntitySpec(morph, name="b")
-    with pytest.raises(gs.GenesisException, match=f"entities '.*' and 'b': 1 pair of height field and {kind} "):
-        compose([terrain, body])
+    with pytest.raises(
+        gs.GenesisException, match=f"entities 'b' and '.*': 1 pair of {kind} and signed distance field "
+    ):
+        compose([ground, body])
     for options in ({"enable_collision": False}, {"disable_constraint": True}):
-        compose([terrain, body], None, gs.options.RigidOptions(**options))
+        compose([ground, body], None, gs.options.RigidOptions(**options))
 
 
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        (on_terrain(), {"enable_self_collision": False}),
-        (on_terrain(), {"enable_collision": False}),
-        (on_terrain(more='<option><flag contact="disable"/></option>'), {}),
-        (on_terrain('conaffinity="0"').replace('contype="1"', 'contype="0"'), {}),
+        (on_sdf(), {"enable_self_collision": False}),
+        (on_sdf(), {"enable_collision": False}),
+        (on_sdf(more='<option><flag contact="disable"/></option>'), {}),
+        (on_sdf('conaffinity="0"').replace('contype="1"', 'contype="0"'), {}),
         (
-            on_terrain(
-                more='<contact><exclude body1="ground" body2="a"/><exclude body1="ground" body2="b"/></contact>'
-            ),
+            on_sdf(more='<contact><exclude body1="ground" body2="a"/><exclude body1="ground" body2="b"/></contact>'),
             {},
         ),
     ],
 )
 def test_ways_out(mjcf, text, options):
-    floor = EntitySpec(gs.morphs.Plane(), name="floor")
-    compose([floor, mjcf(text)], None, gs.options.RigidOptions(**options))
+    compose([mjcf(text)], None, gs.options.RigidOptions(**options))
 
 
 def test_an_explicit_pair_that_cannot_touch(mjcf):
-    text = on_terrain('conaffinity="0"', '<contact><pair geom1="rod" geom2="land"/></contact>')
-    with pytest.raises(gs.GenesisException, match="1 pair of height field and cylinder"):
+    text = on_sdf('conaffinity="0"', '<contact><pair geom1="rod" geom2="land"/></contact>')
+    with pytest.raises(gs.GenesisException, match="1 pair of cylinder and signed distance field"):
         compose([mjcf(text.replace('contype="1"', 'contype="0"'))])
 
 

@@ -146,7 +146,7 @@ class Shapes:
 
 @wp.struct
 class Hulls:
-    """The convex hulls of meshes; see `genesis.model.hulls`."""
+    """The convex hulls of meshes, see `genesis.model.hulls`; and height fields."""
 
     cgeom_vertadr: wp.array(dtype=int)
     cgeom_vertnum: wp.array(dtype=int)
@@ -156,6 +156,7 @@ class Hulls:
     mesh_hull: wp.array(dtype=int)
     mesh_vert: wp.array2d(dtype=real)
     mesh_polynormal: wp.array2d(dtype=real)
+    hfield_data: wp.array(dtype=real)
 
 
 @wp.struct

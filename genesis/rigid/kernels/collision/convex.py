@@ -1,5 +1,5 @@
 """Contacts of any two convex shapes: spheres, capsules, ellipsoids, cylinders, boxes and convex meshes (MuJoCo:
-mjc_Convex).
+mjc_Convex), and of a height field and one of them, by its prisms (mjc_ConvexHField).
 
 Where two shapes touch is found by GJK and EPA, exactly for polytopes and roughly for curved shapes; the features that
 touch there are then solved for exactly (``native/witness.h``). Shapes whose faces, or an edge and a face, are nearly
@@ -34,7 +34,8 @@ _CLIP_AT, _NUMBERS_AT = 9, 14  # in a contact's features
 
 _WORDS = {
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER")},
-    **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("BOX", "MESH")},
+    **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("BOX", "MESH", "HFIELD")},
+    "MOST_OF_FIELD": contact.MOST_OF_FIELD,
     "FAMILY": contact.CONVEX,
     "WIDTH": CONVEX_WIDTH,
     "MOST_UNKNOWNS": 7,  # a face and a rim
@@ -75,6 +76,8 @@ _CONSTANTS = {
     "PARALLEL2": (1e-14, 1e-7),
     # by how much, of its size, a place may be outside of the feature that it belongs to
     "SLACK": (1e-9, 1e-4),
+    # of a direction that looks for other vertices of a face
+    "TILT": (1e-4, 1e-3),
     # MuJoCo's: cosine of the angle between faces, and sine of that between an edge and a face, that are parallel
     "FACES_ALIGNED": (0.996, 0.996),
     "EDGE_ALIGNED": (0.0888, 0.0888),

@@ -228,7 +228,10 @@ auto gjk = [&](Shape& A, Shape& B, REAL reach, Simplex& s) {
     const REAL least_norm = finite ? MIN_VALUE : ccd_tolerance;
     bool ask_only = reach == 0;
     REAL before = 0;
-    minus(A.pos, B.pos, s.x);
+    REAL middle[3];
+    middle_place(A, s.x);
+    middle_place(B, middle);
+    minus(s.x, middle, s.x);
     s.norm = length(s.x);
     if (s.norm < least_norm) {  // the same centre: any direction will do
         s.x[0] = s.norm = 1;
@@ -675,7 +678,9 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
     // Where the origin is on the boundary of what EPA begins with, or the cores just touch: with the shapes a little
     // closer to each other. The features that are found so are solved for at the true poses.
     REAL towards[3], true_pos[3];
-    minus(B.pos, A.pos, towards);
+    middle_place(A, true_pos);
+    middle_place(B, towards);
+    minus(towards, true_pos, towards);
     copy3(A.pos, true_pos);
     if (!(length(towards) > 0))
         towards[0] = 1;

@@ -14,8 +14,8 @@ auto evaluate = [&]() {
     each([&](int c, int g, int h, REAL margin) {
         Shape A, B;
         REAL origin[3];
-        shapes_of(g, h, A, B, origin);
         const int* slot = contact_slot(c);
+        shapes_of(g, h, slot[2], A, B, origin);
         REAL *dist = SLOT(places.con_dist), *pos = SLOT(places.con_pos), n[3];
         if (slot[0] == WITNESSES) {
             Feature fa, fb;

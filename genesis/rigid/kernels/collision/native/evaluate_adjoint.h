@@ -4,6 +4,17 @@ auto add_pull = [&](int g, const Shape& s, Pull& p) {
     REAL* by_pos = item(to_shapes.geom_xpos, g);
     REAL* by_mat = item(to_shapes.geom_xmat, g);
     add_scaled(by_pos, 1, p.pos);
+    if (s.type == HFIELD) {  // the place that its vertices are measured from
+        REAL x[3], turned[3];
+        field_origin(s, x);
+        rotate_back(s.mat, p.pos, turned);
+        for (int k = 0; k < 3; ++k) {
+            p.scale[k] += x[k] * turned[k];
+            x[k] *= s.scale[k];
+        }
+        for (int i = 0; i < 3; ++i)
+            add_scaled(p.mat + 3 * i, p.pos[i], x);
+    }
     for (int k = 0; k < 9; ++k)
         by_mat[k] += p.mat[k];
     if (!to_shapes.geom_size.data)
@@ -11,7 +22,7 @@ auto add_pull = [&](int g, const Shape& s, Pull& p) {
     REAL* by_size = item(to_shapes.geom_size, g);
     for (int k = 0; k < 3; ++k) {
         const REAL compiled = hulls.cgeom_size0.data[3 * g + k];
-        const REAL x = s.type != MESH ? p.size[k] : (compiled > 0 ? p.scale[k] / compiled : (REAL)0);
+        const REAL x = s.type != MESH && s.type != HFIELD ? p.size[k] : (compiled > 0 ? p.scale[k] / compiled : (REAL)0);
         wp::atomic_add(by_size + k, x);  // envs that run at once may share one row of parameters
     }
 };
@@ -20,8 +31,8 @@ auto adjoint = [&]() {
     each([&](int c, int g, int h, REAL margin) {
         Shape A, B;
         REAL origin[3];
-        shapes_of(g, h, A, B, origin);
         const int* slot = contact_slot(c);
+        shapes_of(g, h, slot[2], A, B, origin);
         const REAL by_dist = (SLOT(to_places.con_dist))[0];
         const REAL *by_pos = SLOT(to_places.con_pos), *frame = SLOT(places.con_frame);
         REAL by_n[3] = {0, 0, 0};

@@ -82,6 +82,43 @@ auto inside_features = [&](const Shape& s, const Feature& f, const REAL* t) {
     return true;
 };
 
+// A point of a polytope's feature, in the world.
+auto place_of = [&](const Shape& s, const Feature& f, REAL* to) {
+    const REAL first = f.kind == MIX ? f.par[0] : (REAL)1, second = f.kind == MIX ? f.par[1] : (REAL)0;
+    const REAL weight[3] = {first, second, 1 - first - second};
+    to[0] = to[1] = to[2] = 0;
+    for (int k = 0; k < 3; ++k) {
+        REAL x[3];
+        if (weight[k] == 0)
+            continue;
+        world_corner(s, f.v[k], x);
+        add_scaled(to, weight[k], x);
+    }
+};
+
+// A vertex of the face that a triangle of vertices is on, beyond the edge across from its vertex k; -1 if there is none.
+// ``out``: the face's normal, in the world.
+auto beyond_edge = [&](Shape& s, const Feature& f, int k, const REAL* out) {
+    REAL from[3], along[3], inwards[3], tilted[3], x[3];
+    world_corner(s, f.v[(k + 1) % 3], from);
+    world_corner(s, f.v[(k + 2) % 3], along);
+    world_corner(s, f.v[k], inwards);
+    minus(along, from, along);
+    minus(inwards, from, inwards);
+    add_scaled(inwards, -dot(inwards, along) / dot(along, along), along);
+    const REAL across = length(inwards);
+    if (!(across > 0))
+        return -1;
+    for (int i = 0; i < 3; ++i)
+        tilted[i] = out[i] - TILT * inwards[i] / across;
+    const REAL norm = length(tilted);
+    for (int i = 0; i < 3; ++i)
+        tilted[i] /= norm;
+    const int v = support(s, tilted, x);
+    minus(x, from, x);
+    return wp::abs(dot(x, out)) < SETTLED * 100 && dot(x, inwards) < -SLACK * across * across ? v : -1;
+};
+
 // Whether a contact that was solved for is another one than that which was found roughly.
 auto is_elsewhere = [&](const Witness& x, const Touch& t) {
     const REAL off = wp::abs(x.d - t.depth);
@@ -171,8 +208,12 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
                             for (int k = 1; k < 3; ++k)
                                 if (least[k] < least[worst])
                                     worst = k;
-                            f.v[worst] = f.v[2];
-                            f.kind = EDGE;
+                            REAL out[3];
+                            for (int k = 0; k < 3; ++k)
+                                out[k] = b ? -x.n[k] : x.n[k];
+                            const int beyond = beyond_edge(*shapes[b], f, worst, out);
+                            f.v[worst] = beyond < 0 ? f.v[2] : beyond;
+                            f.kind = beyond < 0 ? EDGE : FACE;
                             changed = true;
                         } else {
                             good = false;
@@ -182,17 +223,34 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
                         for (int k = 0; k < 3; ++k)
                             out[k] = b ? -x.n[k] : x.n[k];
                         const int v = support(*shapes[b], out, farthest);
-                        world_corner(s, f.v[0], point);
+                        place_of(s, f, point);
                         minus(farthest, point, rise);
-                        bool known = f.kind == MIX || dot(rise, out) < SETTLED * 10;
+                        bool known = dot(rise, out) < SETTLED * 10;
                         for (int k = 0; k < f.kind && f.kind <= FACE; ++k)
                             known = known || f.v[k] == v;
-                        if (!known && f.kind < FACE) {
+                        if (f.kind == MIX) {
+                            // a face or edge that is not as parallel as it seemed touches with its end
+                            if (dot(rise, out) > SETTLED * 10) {
+                                f.kind = VERTEX;
+                                f.v[0] = v;
+                                changed = true;
+                            }
+                        } else if (!known && f.kind < FACE) {
                             f.v[f.kind++] = v;
                             changed = true;
                         } else if (!known) {
                             good = false;
                         }
+                    } else if (f.kind == RING || f.kind == CAP_POINT) {
+                        // a cap or side that is not as parallel as it seemed touches with its rim
+                        REAL out[3];
+                        for (int k = 0; k < 3; ++k)
+                            out[k] = b ? -x.n[k] : x.n[k];
+                        rotate_back(s.mat, out, out);
+                        const REAL across = s.size[0] * wp::sqrt(out[0] * out[0] + out[1] * out[1]);
+                        const REAL at = f.kind == RING ? across + out[2] * f.par[0]
+                                                       : out[0] * f.par[0] + out[1] * f.par[1] + (f.v[0] ? out[2] : -out[2]) * s.size[1];
+                        good = good && across + wp::abs(out[2]) * s.size[1] - at < SETTLED * 10;
                     } else if (f.kind == RIM) {
                         REAL out[3];
                         for (int k = 0; k < 3; ++k)
@@ -246,7 +304,7 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         Feature& f = *features[b];
         rotate_back(shapes[b]->mat, point, f.par);
         f.kind = POINT;
-        f.v[0] = f.v[1] = f.v[2] = 0;
+        f.v[0] = f.v[1] = f.v[2] = shapes[b]->type == HFIELD ? shapes[b]->origin : 0;
     }
     copy3(t.normal, x.n);
     x.d = t.depth;

@@ -29,10 +29,21 @@ auto store = [&](int* slot, const Feature& fa, const Feature& fb, const Witness&
     numbers[3] = x.d;
 };
 
+// Adds the contact of two shapes at the features where they touch.
+auto add_touch = [&](int pair, Shape& A, Shape& B, Touch& t, REAL margin) {
+    Feature fa, fb;
+    Witness x;
+    features_of(A, B, t, fa, fb, x);
+    if (!(distance_of(A, B, x) < margin))
+        return false;
+    store(append(pair), fa, fb, x);
+    return true;
+};
+
 auto collide_pair = [&](int pair, int g, int h, REAL margin) {
     Shape A, B;
     REAL origin[3];
-    shapes_of(g, h, A, B, origin);
+    shapes_of(g, h, 0, A, B, origin);
     Touch t;
     Feature fa, fb;
     Witness x;
@@ -70,9 +81,62 @@ auto collide_pair = [&](int pair, int g, int h, REAL margin) {
                 return;
         }
     }
-    features_of(A, B, t, fa, fb, x);
-    if (distance_of(A, B, x) < margin)
-        store(append(pair), fa, fb, x);
+    add_touch(pair, A, B, t, margin);
+};
+
+// A height field and a shape: each prism under the shape's bounding box is a shape of its own, with one contact.
+auto collide_field = [&](int pair, int g, int h, REAL margin) {
+    Shape A, B;
+    REAL origin[3], low[3], high[3];
+    shapes_of(g, h, 0, A, B, origin);
+    const int columns = A.columns, rows = A.nvert / columns;
+    const REAL half[2] = {A.half[0] * A.scale[0], A.half[1] * A.scale[1]};
+    for (int k = 0; k < 3; ++k) {
+        REAL axis[3], x[3];
+        for (int i = 0; i < 3; ++i)
+            axis[i] = A.mat[3 * i + k];
+        support(B, axis, x);
+        high[k] = dot(x, axis) + B.radius;
+        for (int i = 0; i < 3; ++i)
+            axis[i] = -axis[i];
+        support(B, axis, x);
+        low[k] = -dot(x, axis) - B.radius;
+        if (k < 2 && (low[k] - margin > 2 * half[k] || high[k] + margin < 0))
+            return;
+    }
+    if (high[2] + margin < -A.vert[-1] * A.scale[2])
+        return;
+    int first[2], last[2];
+    for (int k = 0; k < 2; ++k) {
+        const int most = (k ? rows : columns) - 1;
+        const REAL per_length = (REAL)most / (2 * half[k]);
+        const REAL from = wp::floor((low[k] - margin) * per_length), to = wp::ceil((high[k] + margin) * per_length);
+        first[k] = from > 0 ? (int)from : 0;
+        last[k] = to < (REAL)most ? (int)to : most;
+    }
+    int found = 0;
+    for (int row = first[1]; row < last[1]; ++row) {
+        for (int column = first[0]; column < last[0]; ++column) {
+            for (int half_cell = 0; half_cell < 2; ++half_cell) {
+                // MuJoCo's order: (row + 1, column), (row, column), (row + 1, column + 1), (row, column + 1)
+                const int below = row * columns + column + half_cell, above = (row + 1) * columns + column;
+                const int corners[3] = {half_cell ? below - 1 : above, half_cell ? above + 1 : below, half_cell ? below : above + 1};
+                bool under = true;
+                for (int k = 0; k < 3; ++k)
+                    under = under && A.vert[corners[k]] * A.scale[2] + margin < low[2];
+                if (under)
+                    continue;
+                const int last_vertex = B.last;
+                shapes_of(g, h, corners[0], A, B, origin);
+                B.last = last_vertex;
+                for (int k = 0; k < 3; ++k)
+                    A.prism[k] = corners[k];
+                Touch t;
+                if (touch_of(A, B, margin, t) && add_touch(pair, A, B, t, margin) && ++found == MOST_OF_FIELD)
+                    return;
+            }
+        }
+    }
 };
 
 auto run = [&](auto) {
@@ -80,8 +144,13 @@ auto run = [&](auto) {
     const int count = (INTEGERS(candidate_count))[0];
     for (int k = 0; k < count; ++k) {
         const int pair = listed[k];
-        if (pairs.cpair_family.data[pair] == FAMILY)
-            collide_pair(pair, pairs.cpair_geom.data[2 * pair], pairs.cpair_geom.data[2 * pair + 1],
-                         pairs.cpair_margin.data[pair] + pairs.cpair_gap.data[pair]);
+        if (pairs.cpair_family.data[pair] != FAMILY)
+            continue;
+        const int g = pairs.cpair_geom.data[2 * pair], h = pairs.cpair_geom.data[2 * pair + 1];
+        const REAL margin = pairs.cpair_margin.data[pair] + pairs.cpair_gap.data[pair];
+        if (shapes.cgeom_type.data[g] == HFIELD)
+            collide_field(pair, g, h, margin);
+        else
+            collide_pair(pair, g, h, margin);
     }
 };

@@ -19,6 +19,11 @@ auto pull_vertex = [&](const Shape& s, Pull& p, int v, const REAL* force) {
         const REAL angle = (REAL)(v & 15) * SIXTEENTH, side = v < 16 ? (REAL)1 : (REAL)-1;
         p.size[0] += wp::cos(angle) * force[0] - side * wp::sin(angle) * force[1];
         p.size[1] += side * force[2];
+    } else if (s.type == HFIELD) {
+        REAL x[3];
+        field_corner(s, v, x);
+        for (int k = 0; k < 3; ++k)
+            p.scale[k] += x[k] * force[k];
     } else if (s.type == MESH)
         for (int k = 0; k < 3; ++k)
             p.scale[k] += s.vert[3 * v + k] * force[k];

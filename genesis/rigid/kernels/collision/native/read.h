@@ -9,24 +9,40 @@ auto shape_of = [&](int g) {
     for (int k = 0; k < 9; ++k)
         s.mat[k] = mat[k];
     s.radius = s.type == SPHERE || s.type == CAPSULE ? s.size[0] : (REAL)0;
-    for (int k = 0; k < 3; ++k) {
-        const REAL compiled = hulls.cgeom_size0.data[3 * g + k];
-        s.scale[k] = s.type == MESH && compiled > 0 ? s.size[k] / compiled : (REAL)1;
+    s.nvert = hulls.cgeom_vertnum.data[g];
+    s.last = -1;
+    const REAL* compiled = hulls.cgeom_size0.data + 3 * g;
+    for (int k = 0; k < 3; ++k)
+        s.scale[k] = (s.type == MESH || s.type == HFIELD) && compiled[k] > 0 ? s.size[k] / compiled[k] : (REAL)1;
+    if (s.type == HFIELD) {
+        s.vert = hulls.hfield_data.data + hulls.cgeom_vertadr.data[g] + 1;
+        s.columns = hulls.cgeom_polyadr.data[g];
+        s.origin = 0;
+        s.half[0] = compiled[0];
+        s.half[1] = compiled[1];
+        return s;
     }
     s.vert = hulls.mesh_vert.data + 3 * hulls.cgeom_vertadr.data[g];
     s.normals = hulls.mesh_polynormal.data + 3 * hulls.cgeom_polyadr.data[g];
     s.table = hulls.mesh_hull.data + hulls.cgeom_hulladr.data[g];
-    s.nvert = hulls.cgeom_vertnum.data[g];
-    s.last = -1;
     return s;
 };
 
 // Both shapes of a pair, seen from the first one's place, which is returned: rounding does not grow with the distance from
-// the world's origin.
-auto shapes_of = [&](int g, int h, Shape& A, Shape& B, REAL* origin) {
+// the world's origin. ``near``: a vertex of a height field; its place is the field's.
+auto shapes_of = [&](int g, int h, int near, Shape& A, Shape& B, REAL* origin) {
     A = shape_of(g);
     B = shape_of(h);
     copy3(A.pos, origin);
+    if (A.type == HFIELD) {
+        REAL x[3];
+        A.origin = near % A.nvert;
+        field_origin(A, x);
+        for (int k = 0; k < 3; ++k)
+            x[k] *= A.scale[k];
+        rotate(A.mat, x, x);
+        add_scaled(origin, 1, x);
+    }
     for (int k = 0; k < 3; ++k) {
         A.pos[k] = 0;
         B.pos[k] -= origin[k];

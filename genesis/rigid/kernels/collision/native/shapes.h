@@ -2,7 +2,8 @@
 //
 // A shape is a core and a ball around it: a sphere is a point with a radius, a capsule a segment with a radius; the
 // others have radius zero. Points of the core are on the boundary of a polytope (vertices), on an ellipsoid, or on the
-// two rims of a cylinder.
+// two rims of a cylinder. Of a height field one prism at a time is a shape: between a triangle of its surface and the
+// ground below.
 
 typedef REAL Vector[3];
 
@@ -17,6 +18,10 @@ struct Shape {
     const int* table;
     int nvert;
     int last;  // vertex found last, where the next search may begin; -1: none
+    // of a height field: ``vert`` are its heights row by row, ``nvert`` of them, and vertices count on with those of the
+    // ground; see place_field
+    int columns, origin, prism[3];
+    REAL half[2];
 };
 
 auto dot = [](const REAL* a, const REAL* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; };
@@ -61,10 +66,32 @@ auto cap_corner = [](const Shape& s, int v, REAL* to) {
     to[1] = -side * s.size[0] * wp::sin(angle);
     to[2] = side * s.size[1];
 };
+// A vertex of a height field, in its frame but for ``scale``: measured from the place of the vertex ``origin`` on the
+// ground's level, so that rounding does not grow with the field.
+auto field_corner = [](const Shape& s, int v, REAL* to) {
+    const bool on_top = v < s.nvert;
+    const int place = on_top ? v : v - s.nvert, rows = s.nvert / s.columns;
+    const int row = place / s.columns, column = place % s.columns;
+    to[0] = 2 * s.half[0] / (REAL)(s.columns - 1) * (REAL)(column - s.origin % s.columns);
+    to[1] = 2 * s.half[1] / (REAL)(rows - 1) * (REAL)(row - s.origin / s.columns);
+    to[2] = on_top ? s.vert[place] : -s.vert[-1];
+};
+// The place of the vertex ``origin`` in the field's frame, but for ``scale``.
+auto field_origin = [](const Shape& s, REAL* to) {
+    to[0] = 2 * s.half[0] / (REAL)(s.columns - 1) * (REAL)(s.origin % s.columns) - s.half[0];
+    to[1] = 2 * s.half[1] / (REAL)(s.nvert / s.columns - 1) * (REAL)(s.origin / s.columns) - s.half[1];
+    to[2] = 0;
+};
 // A vertex of a polytope, in its frame.
 auto corner = [&](const Shape& s, int v, REAL* to) {
     if (s.type == CYLINDER) {
         cap_corner(s, v, to);
+        return;
+    }
+    if (s.type == HFIELD) {
+        field_corner(s, v, to);
+        for (int k = 0; k < 3; ++k)
+            to[k] *= s.scale[k];
         return;
     }
     for (int k = 0; k < 3; ++k) {
@@ -126,6 +153,19 @@ auto mesh_support = [](Shape& s, const REAL* d) {
     return best;
 };
 
+// A place in the middle of it.
+auto middle_place = [&](const Shape& s, REAL* to) {
+    copy3(s.pos, to);
+    if (s.type != HFIELD)
+        return;
+    to[0] = to[1] = to[2] = 0;
+    for (int k = 0; k < 6; ++k) {
+        REAL x[3];
+        world_corner(s, k < 3 ? s.prism[k] : s.prism[k - 3] + s.nvert, x);
+        add_scaled(to, (REAL)1 / 6, x);
+    }
+};
+
 // The point of the core that is farthest along ``direction`` (unit length, world), and the vertex that it is.
 auto support = [&](Shape& s, const REAL* direction, REAL* to) {
     REAL d[3], x[3];
@@ -134,6 +174,18 @@ auto support = [&](Shape& s, const REAL* direction, REAL* to) {
     if (s.type == MESH) {
         v = mesh_support(s, d);
         corner(s, v, x);
+    } else if (s.type == HFIELD) {
+        REAL most = 0;
+        for (int k = 0; k < 3; ++k) {
+            const int u = s.prism[k] + (d[2] < 0 ? s.nvert : 0);
+            REAL y[3];
+            corner(s, u, y);
+            if (k == 0 || dot(y, d) > most) {
+                most = dot(y, d);
+                v = u;
+                copy3(y, x);
+            }
+        }
     } else if (s.type == BOX) {
         for (int k = 0; k < 3; ++k)
             v |= (d[k] >= 0) << k;
