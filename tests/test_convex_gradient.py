@@ -55,3 +55,43 @@ def test_of_what_slides(case):
             )
             expected = (ahead - behind) / (2 * STEP)
             assert abs(gradient - expected) < TOLERANCE * (1 + abs(expected)), (gradient, expected)
+
+
+def test_scale_of_a_mesh():
+    """A mesh that is given another size moves as one whose file is of that size, on a plane and on another mesh; and
+    where it goes follows the size."""
+    text = """
+    <mujoco><option timestep="0.002" tolerance="0" iterations="200" ls_iterations="100" cone="elliptic"/>
+    <asset><mesh name="block" scale="{0}" vertex="{1}"/></asset>
+    <default><geom solref=".02 1" solimp=".8 .95 .01" mass="0"/></default>
+    <worldbody><geom type="plane" size="1 1 1"/>
+    <body pos="0 0 .119"><freejoint/><inertial pos="0 0 0" mass="2" diaginertia=".03 .02 .01"/>
+    <geom type="mesh" mesh="block"/></body>
+    <body pos=".02 .03 .355" euler="1 2 40"><freejoint/><inertial pos="0 0 0" mass="1" diaginertia=".02 .02 .01"/>
+    <geom type="mesh" mesh="block"/></body>
+    </worldbody></mujoco>"""
+    factors = (0.4, 0.45, 1.2)
+
+    def run(scene, robot, size=None, steps=60):
+        scene.reset()
+        if size is not None:
+            robot.set_geoms_size(size, [0, 1])
+        for _ in range(steps):
+            scene.step()
+        return robot.get_qpos()
+
+    given, robot = scenes.build(text.format(" ".join(map(str, factors)), CORNERS), constraints=True)
+    expected = run(given, robot).detach().sceneless()
+    size = robot.get_geoms_size([0, 1]).detach().sceneless()
+    scene, robot = scenes.build(text.format("1 1 1", CORNERS), constraints=True)
+    ratio = size / robot.get_geoms_size([0, 1]).sceneless()
+    assert sorted(ratio[0].tolist()) == pytest.approx(sorted(factors))
+    assert torch.allclose(run(scene, robot, size).sceneless(), expected, atol=1e-6)  # vertices are float32
+
+    size = size.detach().clone().requires_grad_()
+    weights = torch.linspace(1, 2, 14, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((run(scene, robot, size) * weights).sum(), size)
+    with torch.no_grad():
+        for along in (torch.ones_like(size), torch.eye(2, 3, dtype=torch.float64)):
+            ahead, behind = (float((run(scene, robot, size + sign * STEP * along) * weights).sum()) for sign in (1, -1))
+            assert float((gradient * along).sum()) == pytest.approx((ahead - behind) / (2 * STEP), rel=TOLERANCE)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from genesis.world.world import World
 
 # How many of MuJoCo's three size numbers a shape has; for planes (infinite in contact) and meshes none can be set.
-N_SIZES = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3}
+N_SIZES = {"sphere": 1, "capsule": 2, "cylinder": 2, "ellipsoid": 3, "box": 3, "mesh": 3, "hfield": 3}
 
 
 # -- of an entity, by its own numbers ---------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def write_geoms(
         types = [world.geom_type(int(geom)) for geom in geoms]
         for k, kind in enumerate(types):
             if kind not in N_SIZES:
-                why = "is infinite in contact" if kind == "plane" else "has the size of its mesh"
+                why = "is infinite in contact" if kind == "plane" else "has no size"
                 raise GenesisException(f"{owner}: {name(k)} {why}; choose others with `geoms_idx_local`.")
         parameter = replace(parameter, check=partial(check_sizes, np.array([N_SIZES[kind] for kind in types])))
     write_rows(world, parameter, rows, envs, value, owner, name, source, picked, factor)

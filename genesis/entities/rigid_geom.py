@@ -65,7 +65,7 @@ class RigidGeom(GeomAccessors):
     # -- parameters ---------------------------------------------------------------------------------------------------
 
     def get_size(self, envs_idx: Any = None) -> Tensor:
-        """Its size [m], ([n_envs,] k), as `set_size` takes it; of a plane or a mesh, MuJoCo's three numbers."""
+        """Its size [m], ([n_envs,] k), as `set_size` takes it; of a plane, MuJoCo's three numbers."""
         place = self._built()
         size = read_one(place, _SIZE, self._idx_local, envs_idx)
         return place.world.label(size[..., : N_SIZES.get(self._type, 3)].clone())
@@ -73,8 +73,9 @@ class RigidGeom(GeomAccessors):
     def set_size(self, size: Any, envs_idx: Any = None) -> None:
         """Set its size [m], ([n_envs,] k), as MuJoCo counts it; masses and inertias do not follow.
 
-        Sphere: (radius,). Capsule and cylinder: (radius, half length). Box: half sides. Ellipsoid: semi-axes. Raises
-        GenesisException, too, for planes and meshes.
+        Sphere: (radius,). Capsule and cylinder: (radius, half length). Box: half sides. Ellipsoid: semi-axes. Mesh and
+        height field: MuJoCo's three numbers, which `get_size` gives; a multiple of each scales it along the geom's
+        axes, about the geom's place (`set_offset_pos` moves that). Raises GenesisException, too, for planes.
         """
         place = self._built()
         world, owner = place.world, f"{place.name}.{self._called}.set_size"

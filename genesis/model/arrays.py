@@ -102,10 +102,11 @@ class Model:
         cpair_margin, cpair_gap (ncpair,) [m]: MuJoCo tests up to margin + gap, and lets margin act
         cpair_mix (ncpair,): weight of the first geom's solref and solimp
         cgeom_rbound (ncg,): radius of the bounding sphere of a mesh or height field about the geom's origin [m]; 0 for
-            other shapes
-        mesh_vert (n, 3): vertices of convex hulls in the geom's frame [m]; mesh_polynormal (n, 3): normals of their
-            polygons; at least one row
-        hfield_data: of each height field how far the ground goes down, then its heights [m], row by row
+            other shapes; cgeom_size0 (ncg, 3): the size that it was compiled with [m]; 1 for other shapes
+        mesh_vert (n, 3): vertices of convex hulls in the geom's frame, in units of its size; mesh_polynormal (n, 3):
+            normals of their polygons, times cgeom_size0; at least one row
+        hfield_data: of each height field how far the ground goes down, then its heights, row by row, in units of its
+            size along z
     What there is of constraint rows is described in `RowTable` and beside their kinds.
     """
 

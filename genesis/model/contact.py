@@ -243,7 +243,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     for cgeom in np.flatnonzero(kinds == _MESH):
         mesh = int(m.geom_dataid[geoms[cgeom]])
         if mesh not in found:
-            hull = hulls.describe(m, mesh)
+            hull = hulls.describe(m, mesh, np.asarray(m.geom_size)[geoms[cgeom]])
             before = [sum(len(getattr(h, part)) for h in described) for part in ("vertices", "normals", "table")]
             found[mesh] = before[0], len(hull.vertices), before[1], before[2]
             described.append(hull)
@@ -254,7 +254,9 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         rows, columns, start = (int(values[hfield]) for values in (m.hfield_nrow, m.hfield_ncol, m.hfield_adr))
         height, depth = m.hfield_size[hfield, 2:]
         addresses[cgeom] = sum(map(len, fields)), rows * columns, columns, 0
-        fields += [np.array([depth]), height * m.hfield_data[start : start + rows * columns].astype(float)]
+        unit = m.geom_size[geoms[cgeom], 2]
+        heights = m.hfield_data[start : start + rows * columns].astype(float)
+        fields += [np.array([depth / unit]), height * heights / unit]
     contacts.indices |= {
         "cgeom_id": geoms,
         "cgeom_type": kinds,
@@ -267,9 +269,10 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cgeom_plane": np.flatnonzero(kinds == _PLANE),
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
+    scaled = np.isin(kinds, (_MESH, _HFIELD))
     contacts.constants |= {
-        "cgeom_size0": np.asarray(m.geom_size)[geoms],
-        "cgeom_rbound": np.where(np.isin(kinds, (_MESH, _HFIELD)), np.asarray(m.geom_rbound)[geoms], 0.0),
+        "cgeom_size0": np.where(scaled[:, None], np.asarray(m.geom_size)[geoms], 1.0),
+        "cgeom_rbound": np.where(scaled, np.asarray(m.geom_rbound)[geoms], 0.0),
         "mesh_vert": np.concatenate([hull.vertices for hull in described]) if described else np.zeros((1, 3)),
         "mesh_polynormal": np.concatenate([hull.normals for hull in described]) if described else np.zeros((1, 3)),
         "hfield_data": np.concatenate(fields),

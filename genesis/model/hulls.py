@@ -11,7 +11,8 @@ HILLCLIMB_MIN = 10
 
 @dataclass(frozen=True)
 class Hull:
-    """Vertices (n, 3) [m] and outward polygon normals (p, 3) in the geom's frame, and how they hang together.
+    """Vertices (n, 3) in the geom's frame, in units of its size; outward polygon normals (p, 3), times its size; and
+    how they hang together.
 
     The table's layout is described in :mod:`genesis.rigid.kernels.collision.plane_mesh`.
     """
@@ -21,8 +22,9 @@ class Hull:
     table: np.ndarray
 
 
-def describe(m: mujoco.MjModel, mesh: int) -> Hull:
-    """The hull of a mesh: its vertices in the order of ``mesh_graph``, or all of a small mesh's in their own order."""
+def describe(m: mujoco.MjModel, mesh: int, size: np.ndarray) -> Hull:
+    """The hull of a mesh, of whose geoms the size is as compiled (3,) [m]: its vertices in the order of ``mesh_graph``,
+    or all of a small mesh's in their own order."""
     start, count = int(m.mesh_vertadr[mesh]), int(m.mesh_vertnum[mesh])
     graph = int(m.mesh_graphadr[mesh])
     climbs = graph >= 0 and count >= HILLCLIMB_MIN
@@ -59,6 +61,5 @@ def describe(m: mujoco.MjModel, mesh: int) -> Hull:
         table += [*edges[edge_adr[k] : ends[k]].tolist(), -1]
         table[29 + 2 * k] = len(table)
         table += [*polygon_adr[around[around_adr[k] : around_adr[k] + around_num[k]]].tolist(), -1]
-    return Hull(
-        m.mesh_vert[start + ids].astype(float), m.mesh_polynormal[first : first + npoly], np.array(table, dtype=int)
-    )
+    normals = m.mesh_polynormal[first : first + npoly] * size
+    return Hull(m.mesh_vert[start + ids].astype(float) / size, normals, np.array(table, dtype=int))

@@ -512,9 +512,10 @@ CONSTRAINT_PARAMETERS = _by_name(
         "MuJoCo's size: radius, half length, half sides",
         setter="""Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them.
 
-        Sphere: radius. Capsule and cylinder: radius, half length. Box: half sides. Ellipsoid: semi-axes. Numbers that a
-        shape has no use for are kept as given. Masses and inertias do not follow. Raises GenesisException, too, for
-        planes and meshes.
+        Sphere: radius. Capsule and cylinder: radius, half length. Box: half sides. Ellipsoid: semi-axes. Mesh and
+        height field: the three numbers that the getter gives; a multiple of each scales it along the geom's axes, about
+        the geom's place. Numbers that a shape has no use for are kept as given. Masses and inertias do not follow.
+        Raises GenesisException, too, for planes.
         """,
         getter="Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them; see `set_geoms_size`.",
     ),

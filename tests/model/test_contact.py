@@ -208,7 +208,7 @@ def test_meshes_are_their_hulls(tmp_path):
     assert list(model.indices["cgeom_vertnum"]) == [0, 0, 8, 4, 8]
     assert list(model.indices["cgeom_vertadr"]) == [0, 0, 0, 8, 0]
     assert model.constants["mesh_vert"].shape == (12, 3)
-    corners = model.constants["mesh_vert"][:8]
+    corners = model.constants["mesh_vert"][:8] * m.geom_size[2]
     mesh_frame = np.zeros(9)
     mujoco.mju_quat2Mat(mesh_frame, m.mesh_quat[0])
     expected = (cube.vertices - m.mesh_pos[0]) @ mesh_frame.reshape(3, 3)

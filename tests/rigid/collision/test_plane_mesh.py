@@ -27,8 +27,9 @@ GRADIENT_TOLERANCE = 1e-10
 
 
 def hull_table(m: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    hull = hulls.describe(m, mesh)
-    return hull.vertices, hull.normals, hull.table
+    size = np.array([0.5, 2.0, 1.5])
+    hull = hulls.describe(m, mesh, size)
+    return hull.vertices * size, hull.normals / size, hull.table
 
 
 # ------------------------------------------------------------------ scenes
@@ -155,6 +156,7 @@ def mujoco_contacts(name, n=200, seed=0, tilt=None, margin=0.0):
 @wp.kernel(enable_backward=False)
 def select(
     margin: real,
+    size: vec3,
     pos1: wp.array(dtype=vec3),
     mat1: wp.array(dtype=mat33),
     pos2: wp.array(dtype=vec3),
@@ -165,12 +167,13 @@ def select(
     con_feature: wp.array3d(dtype=int),
 ):
     w = wp.tid()
-    collide_plane_mesh(w, w, 0, margin, pos1[w], mat1[w], pos2[w], mat2[w], hulls, ncon, con_pair, con_feature)
+    collide_plane_mesh(w, w, 0, margin, pos1[w], mat1[w], pos2[w], mat2[w], size, hulls, ncon, con_pair, con_feature)
 
 
 @wp.kernel
 def evaluate(
     feature: wp.array2d(dtype=int),
+    size: vec3,
     pos1: wp.array(dtype=vec3),
     mat1: wp.array(dtype=mat33),
     pos2: wp.array(dtype=vec3),
@@ -182,8 +185,9 @@ def evaluate(
     tangent: wp.array(dtype=vec3),
 ):
     k = wp.tid()
-    size = vec3(real(1.0), real(1.0), real(1.0))
-    dist_k, pos_k, normal_k, tangent_k = plane_mesh(feature[k, 0], pos1[k], mat1[k], size, pos2[k], mat2[k], mesh_vert)
+    dist_k, pos_k, normal_k, tangent_k = plane_mesh(
+        feature[k, 0], pos1[k], mat1[k], size, pos2[k], mat2[k], size, mesh_vert
+    )
     dist[k] = dist_k
     pos[k] = pos_k
     normal[k] = normal_k
@@ -192,9 +196,10 @@ def evaluate(
 
 @cache
 def tables(name):
-    """The second mesh as shape 0, behind the first in all arrays."""
+    """The second mesh as shape 0, behind the first in all arrays; and its size."""
     m = compiled(name)
-    first, second = hull_table(m, 0), hull_table(m, 1)
+    described = [hulls.describe(m, mesh, m.geom_size[2]) for mesh in range(2)]
+    first, second = ((hull.vertices, hull.normals, hull.table) for hull in described)
     vertices, normals, hull = (np.concatenate([a, b]) for a, b in zip(first, second, strict=True))
     made = Hulls()
     for field, value in (
@@ -206,7 +211,7 @@ def tables(name):
         setattr(made, f"cgeom_{field}", wp.array([value], dtype=int))
     made.mesh_hull = wp.array(hull, dtype=int)
     made.mesh_vert, made.mesh_polynormal = wp.array(vertices, dtype=real), wp.array(normals, dtype=real)
-    return made
+    return made, vec3(*m.geom_size[2])
 
 
 def to_warp(poses, grad=False):
@@ -223,7 +228,7 @@ def contacts_of(name, poses, margin=0.0):
     wp.launch(
         select,
         dim=n,
-        inputs=[margin, *to_warp(poses), tables(name), ncon, con_pair, con_feature],
+        inputs=[margin, tables(name)[1], *to_warp(poses), tables(name)[0], ncon, con_pair, con_feature],
     )
     count = ncon.numpy()[:, 0]
     assert count.max() < SLOTS
@@ -238,9 +243,9 @@ def geometry(name, features, poses, weights=None):
     outputs = [wp.zeros(n, dtype=real, requires_grad=True)]
     outputs += [wp.zeros(n, dtype=vec3, requires_grad=True) for _ in range(3)]
     with wp.Tape() as tape:
-        wp.launch(
-            evaluate, dim=n, inputs=[wp.array(features, dtype=int), *inputs, tables(name).mesh_vert], outputs=outputs
-        )
+        made, size = tables(name)
+        read = [wp.array(features, dtype=int), size, *inputs, made.mesh_vert]
+        wp.launch(evaluate, dim=n, inputs=read, outputs=outputs)
     assert not outputs[3].numpy().any()
     if weights is None:
         return np.concatenate([outputs[0].numpy()[:, None], outputs[1].numpy(), outputs[2].numpy()], axis=1)

@@ -18,9 +18,13 @@ BOX = wp.constant(6)
 
 
 @wp.func
-def bounding_radius(kind: int, size: vec3, mesh_radius: real) -> real:
-    """Radius [m] of a sphere around the shape's centre that holds it; follows a shape whose size is a parameter."""
-    radius = mesh_radius
+def bounding_radius(kind: int, size: vec3, compiled_size: vec3, compiled_radius: real) -> real:
+    """Radius [m] of a sphere around the shape's centre that holds it, and follows its size.
+
+    The other two are those of a mesh or height field as it was compiled.
+    """
+    larger = wp.max(size[0] / compiled_size[0], wp.max(size[1] / compiled_size[1], size[2] / compiled_size[2]))
+    radius = compiled_radius * larger
     if kind == SPHERE:
         radius = size[0]
     elif kind == CAPSULE:
@@ -70,7 +74,10 @@ def broad_phase(
     """
     w = wp.tid()
     for g in range(shapes.cgeom_type.shape[0]):
-        cgeom_radius[w, g] = bounding_radius(shapes.cgeom_type[g], shapes.geom_size[w, g], shapes.cgeom_rbound[g])
+        compiled = vec3(shapes.cgeom_size0[g, 0], shapes.cgeom_size0[g, 1], shapes.cgeom_size0[g, 2])
+        cgeom_radius[w, g] = bounding_radius(
+            shapes.cgeom_type[g], shapes.geom_size[w, g], compiled, shapes.cgeom_rbound[g]
+        )
     count = int(0)
     if all_pairs == 1:
         for p in range(pairs.cpair_geom.shape[0]):

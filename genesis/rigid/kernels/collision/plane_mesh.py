@@ -5,12 +5,12 @@ faces the plane most directly. Of a polygon with more than four corners it keeps
 a large area with it. Each of them makes a contact if it is within the margin and, unless it is the deepest, not farther
 along the plane's normal than the geom's origin.
 
-A contact is one vertex: f0 is its row in ``mesh_vert``. Vertices are constants in the geom's frame, so distance and
-position are linear in the geom's pose; the normal is the plane's.
+A contact is one vertex: f0 is its row in ``mesh_vert``. Vertices are constants in units of the geom's size, so distance
+and position are linear in the geom's pose and in its size; the normal is the plane's.
 
-A mesh has ``vertnum`` vertices v, rows ``vertadr + v`` of ``mesh_vert``, and polygons p with outward normals, rows
-``polyadr + p`` of ``mesh_polynormal``. How they hang together is a table in ``mesh_hull`` from ``hulladr`` on, in which
-addresses count from there:
+A mesh has ``vertnum`` vertices v, rows ``vertadr + v`` of ``mesh_vert``, and polygons p with outward normals (times the
+size that the mesh was compiled with), rows ``polyadr + p`` of ``mesh_polynormal``. How they hang together is a table in
+``mesh_hull`` from ``hulladr`` on, in which addresses count from there:
 
     0                    1: the deepest vertex is found by climbing along edges; 0: by looking at all
     1 .. 27              where climbing starts: the farthest v in direction (i, j, k) is at 14 + 9 i + 3 j + k
@@ -37,8 +37,8 @@ _LEANING = wp.constant(real(math.sqrt(2.0) - 1.0))
 
 
 @wp.func
-def _vertex(row: int, mesh_vert: wp.array2d(dtype=real)):
-    return vec3(mesh_vert[row, 0], mesh_vert[row, 1], mesh_vert[row, 2])
+def _vertex(row: int, size: vec3, mesh_vert: wp.array2d(dtype=real)):
+    return vec3(mesh_vert[row, 0] * size[0], mesh_vert[row, 1] * size[1], mesh_vert[row, 2] * size[2])
 
 
 @wp.func
@@ -49,11 +49,12 @@ def plane_mesh(
     size1: vec3,
     pos2: vec3,
     mat2: mat33,
+    size2: vec3,
     mesh_vert: wp.array2d(dtype=real),
 ):
     """Contact of a plane with the vertex in row f0 of ``mesh_vert``."""
     normal = vec3(mat1[0, 2], mat1[1, 2], mat1[2, 2])
-    point = pos2 + mat2 * _vertex(f0, mesh_vert)
+    point = pos2 + mat2 * _vertex(f0, size2, mesh_vert)
     dist = wp.dot(normal, point - pos1)
     return dist, point - real(0.5) * dist * normal, normal, vec3(real(0.0), real(0.0), real(0.0))
 
@@ -67,6 +68,7 @@ def _lean(component: real):
 @wp.func
 def _deepest(
     direction: vec3,
+    size: vec3,
     vertadr: int,
     vertnum: int,
     hulladr: int,
@@ -78,10 +80,10 @@ def _deepest(
     if mesh_hull[hulladr] == 1:
         start = 14 + 9 * _lean(direction[0]) + 3 * _lean(direction[1]) + _lean(direction[2])
         best = mesh_hull[hulladr + start]
-    farthest = wp.dot(direction, _vertex(vertadr + best, mesh_vert))
+    farthest = wp.dot(direction, _vertex(vertadr + best, size, mesh_vert))
     if mesh_hull[hulladr] == 0:
         for v in range(1, vertnum):
-            distance = wp.dot(direction, _vertex(vertadr + v, mesh_vert))
+            distance = wp.dot(direction, _vertex(vertadr + v, size, mesh_vert))
             if distance > farthest:
                 farthest = distance
                 best = v
@@ -92,7 +94,7 @@ def _deepest(
             edge = hulladr + mesh_hull[hulladr + 28 + 2 * at]
             while mesh_hull[edge] >= 0:
                 v = mesh_hull[edge]
-                distance = wp.dot(direction, _vertex(vertadr + v, mesh_vert))
+                distance = wp.dot(direction, _vertex(vertadr + v, size, mesh_vert))
                 if distance > farthest:
                     farthest = distance
                     best = v
@@ -103,6 +105,7 @@ def _deepest(
 @wp.func
 def _facing_polygon(
     direction: vec3,
+    size: vec3,
     vertex: int,
     polyadr: int,
     hulladr: int,
@@ -115,7 +118,11 @@ def _facing_polygon(
     entry = hulladr + mesh_hull[hulladr + 29 + 2 * vertex]
     while mesh_hull[entry] >= 0:
         polygon = hulladr + mesh_hull[entry]
-        cosine = wp.dot(direction, _vertex(polyadr + mesh_hull[polygon], mesh_polynormal))
+        row = polyadr + mesh_hull[polygon]
+        normal = vec3(
+            mesh_polynormal[row, 0] / size[0], mesh_polynormal[row, 1] / size[1], mesh_polynormal[row, 2] / size[2]
+        )
+        cosine = wp.dot(direction, normal) / wp.length(normal)
         if cosine > alignment:
             alignment = cosine
             best = polygon
@@ -130,16 +137,17 @@ def _quad_area(
     c: int,
     d: int,
     polygon: int,
+    size: vec3,
     vertadr: int,
     mesh_vert: wp.array2d(dtype=real),
     mesh_hull: wp.array(dtype=int),
 ):
     """Twice the area of the quadrilateral of four corners of a polygon."""
     count = mesh_hull[polygon + 1]
-    corner_a = _vertex(vertadr + mesh_hull[polygon + 2 + a % count], mesh_vert)
-    corner_b = _vertex(vertadr + mesh_hull[polygon + 2 + b % count], mesh_vert)
-    corner_c = _vertex(vertadr + mesh_hull[polygon + 2 + c % count], mesh_vert)
-    corner_d = _vertex(vertadr + mesh_hull[polygon + 2 + d % count], mesh_vert)
+    corner_a = _vertex(vertadr + mesh_hull[polygon + 2 + a % count], size, mesh_vert)
+    corner_b = _vertex(vertadr + mesh_hull[polygon + 2 + b % count], size, mesh_vert)
+    corner_c = _vertex(vertadr + mesh_hull[polygon + 2 + c % count], size, mesh_vert)
+    corner_d = _vertex(vertadr + mesh_hull[polygon + 2 + d % count], size, mesh_vert)
     return wp.length(wp.cross(corner_a - corner_c, corner_b - corner_d))
 
 
@@ -147,6 +155,7 @@ def _quad_area(
 def _wide_quad(
     a: int,
     polygon: int,
+    size: vec3,
     vertadr: int,
     mesh_vert: wp.array2d(dtype=real),
     mesh_hull: wp.array(dtype=int),
@@ -159,25 +168,25 @@ def _wide_quad(
     b = a + 1
     c = a + 2
     d = a + 3
-    area = _quad_area(a, b, c, d, polygon, vertadr, mesh_vert, mesh_hull)
+    area = _quad_area(a, b, c, d, polygon, size, vertadr, mesh_vert, mesh_hull)
     growing = int(1)
     while growing == 1:
         growing = int(0)
-        wider = _quad_area(a, b, c, d + 1, polygon, vertadr, mesh_vert, mesh_hull)
+        wider = _quad_area(a, b, c, d + 1, polygon, size, vertadr, mesh_vert, mesh_hull)
         if wider > area:
             growing = int(1)
             d = d + 1
             area = wider
-            wider = _quad_area(a, b, c + 1, d, polygon, vertadr, mesh_vert, mesh_hull)
+            wider = _quad_area(a, b, c + 1, d, polygon, size, vertadr, mesh_vert, mesh_hull)
             while wider > area:
                 c = c + 1
                 area = wider
-                wider = _quad_area(a, b, c + 1, d, polygon, vertadr, mesh_vert, mesh_hull)
-            wider = _quad_area(a, b + 1, c, d, polygon, vertadr, mesh_vert, mesh_hull)
+                wider = _quad_area(a, b, c + 1, d, polygon, size, vertadr, mesh_vert, mesh_hull)
+            wider = _quad_area(a, b + 1, c, d, polygon, size, vertadr, mesh_vert, mesh_hull)
             while wider > area:
                 b = b + 1
                 area = wider
-                wider = _quad_area(a, b + 1, c, d, polygon, vertadr, mesh_vert, mesh_hull)
+                wider = _quad_area(a, b + 1, c, d, polygon, size, vertadr, mesh_vert, mesh_hull)
     return b, c, d
 
 
@@ -201,6 +210,7 @@ def collide_plane_mesh(
     mat1: mat33,
     pos2: vec3,
     mat2: mat33,
+    size2: vec3,
     hulls: Hulls,
     ncon: wp.array2d(dtype=int),
     con_pair: wp.array2d(dtype=int),
@@ -214,13 +224,13 @@ def collide_plane_mesh(
     hulladr = hulls.cgeom_hulladr[mesh]
     normal = vec3(mat1[0, 2], mat1[1, 2], mat1[2, 2])
     down = wp.transpose(mat2) * (-normal)
-    deepest = _deepest(down, vertadr, hulls.cgeom_vertnum[mesh], hulladr, hulls.mesh_vert, hulls.mesh_hull)
+    deepest = _deepest(down, size2, vertadr, hulls.cgeom_vertnum[mesh], hulladr, hulls.mesh_vert, hulls.mesh_hull)
     size1 = vec3(real(0.0), real(0.0), real(0.0))  # a plane has no end in collisions
-    dist, _pos, _normal, _tangent = plane_mesh(vertadr + deepest, pos1, mat1, size1, pos2, mat2, hulls.mesh_vert)
+    dist, _pos, _normal, _tangent = plane_mesh(vertadr + deepest, pos1, mat1, size1, pos2, mat2, size2, hulls.mesh_vert)
     if dist <= margin:
         add_contact(w, pair, vertadr + deepest, 0, 0, 0, ncon, con_pair, con_feature)
         polygon = _facing_polygon(
-            down, deepest, hulls.cgeom_polyadr[mesh], hulladr, hulls.mesh_polynormal, hulls.mesh_hull
+            down, size2, deepest, hulls.cgeom_polyadr[mesh], hulladr, hulls.mesh_polynormal, hulls.mesh_hull
         )
         if polygon >= 0:
             count = hulls.mesh_hull[polygon + 1]
@@ -229,12 +239,12 @@ def collide_plane_mesh(
             c = a + 2
             d = a + 3
             if count > 4:
-                b, c, d = _wide_quad(a, polygon, vertadr, hulls.mesh_vert, hulls.mesh_hull)
+                b, c, d = _wide_quad(a, polygon, size2, vertadr, hulls.mesh_vert, hulls.mesh_hull)
             origin = wp.dot(normal, pos2 - pos1)
             for k in range(1, wp.min(count, 4)):
                 corner = wp.where(k == 1, b, wp.where(k == 2, c, d))
                 row = vertadr + hulls.mesh_hull[polygon + 2 + corner % count]
-                dist, _pos, _normal, _tangent = plane_mesh(row, pos1, mat1, size1, pos2, mat2, hulls.mesh_vert)
+                dist, _pos, _normal, _tangent = plane_mesh(row, pos1, mat1, size1, pos2, mat2, size2, hulls.mesh_vert)
                 if dist <= margin and dist <= origin:
                     add_contact(w, pair, row, 0, 0, 0, ncon, con_pair, con_feature)
 
@@ -257,7 +267,7 @@ def _collide(
     con_pair: wp.array2d(dtype=int),
     con_feature: wp.array3d(dtype=int),
 ):
-    collide_plane_mesh(w, pair, geoms[1], margin, pos1, mat1, pos2, mat2, hulls, ncon, con_pair, con_feature)
+    collide_plane_mesh(w, pair, geoms[1], margin, pos1, mat1, pos2, mat2, size2, hulls, ncon, con_pair, con_feature)
 
 
 @wp.func
@@ -275,7 +285,7 @@ def _evaluate(
     size2: vec3,
     mesh_vert: wp.array2d(dtype=real),
 ):
-    dist, pos, normal, hint = plane_mesh(f0, pos1, mat1, size1, pos2, mat2, mesh_vert)
+    dist, pos, normal, hint = plane_mesh(f0, pos1, mat1, size1, pos2, mat2, size2, mesh_vert)
     return dist, pos, normal, hint
 
 

@@ -9,8 +9,8 @@ auto add_pull = [&](int g, const Shape& s, Pull& p) {
         field_origin(s, x);
         rotate_back(s.mat, p.pos, turned);
         for (int k = 0; k < 3; ++k) {
-            p.scale[k] += x[k] * turned[k];
-            x[k] *= s.scale[k];
+            p.size[k] += x[k] * turned[k];
+            x[k] *= s.size[k];
         }
         for (int i = 0; i < 3; ++i)
             add_scaled(p.mat + 3 * i, p.pos[i], x);
@@ -20,11 +20,8 @@ auto add_pull = [&](int g, const Shape& s, Pull& p) {
     if (!to_shapes.geom_size.data)
         return;
     REAL* by_size = item(to_shapes.geom_size, g);
-    for (int k = 0; k < 3; ++k) {
-        const REAL compiled = hulls.cgeom_size0.data[3 * g + k];
-        const REAL x = s.type != MESH && s.type != HFIELD ? p.size[k] : (compiled > 0 ? p.scale[k] / compiled : (REAL)0);
-        wp::atomic_add(by_size + k, x);  // envs that run at once may share one row of parameters
-    }
+    for (int k = 0; k < 3; ++k)
+        wp::atomic_add(by_size + k, p.size[k]);  // envs that run at once may share one row of parameters
 };
 
 auto adjoint = [&]() {

@@ -28,12 +28,10 @@ auto face_normal = [&](const Shape& s, int face, REAL* to) {
     }
     const REAL* normal = s.normals + 3 * s.table[face];
     for (int k = 0; k < 3; ++k)
-        to[k] = normal[k] / s.scale[k];
-    if (s.scale[0] != 1 || s.scale[1] != 1 || s.scale[2] != 1) {
-        const REAL norm = length(to);
-        for (int k = 0; k < 3; ++k)
-            to[k] /= norm;
-    }
+        to[k] = normal[k] / s.size[k];
+    const REAL norm = length(to);
+    for (int k = 0; k < 3; ++k)
+        to[k] /= norm;
 };
 auto world_face_normal = [&](const Shape& s, int face, REAL* to) {
     REAL local[3];

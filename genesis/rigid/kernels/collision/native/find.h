@@ -90,7 +90,6 @@ auto collide_field = [&](int pair, int g, int h, REAL margin) {
     REAL origin[3], low[3], high[3];
     shapes_of(g, h, 0, A, B, origin);
     const int columns = A.columns, rows = A.nvert / columns;
-    const REAL half[2] = {A.half[0] * A.scale[0], A.half[1] * A.scale[1]};
     for (int k = 0; k < 3; ++k) {
         REAL axis[3], x[3];
         for (int i = 0; i < 3; ++i)
@@ -101,15 +100,15 @@ auto collide_field = [&](int pair, int g, int h, REAL margin) {
             axis[i] = -axis[i];
         support(B, axis, x);
         low[k] = -dot(x, axis) - B.radius;
-        if (k < 2 && (low[k] - margin > 2 * half[k] || high[k] + margin < 0))
+        if (k < 2 && (low[k] - margin > 2 * A.size[k] || high[k] + margin < 0))
             return;
     }
-    if (high[2] + margin < -A.vert[-1] * A.scale[2])
+    if (high[2] + margin < -A.vert[-1] * A.size[2])
         return;
     int first[2], last[2];
     for (int k = 0; k < 2; ++k) {
         const int most = (k ? rows : columns) - 1;
-        const REAL per_length = (REAL)most / (2 * half[k]);
+        const REAL per_length = (REAL)most / (2 * A.size[k]);
         const REAL from = wp::floor((low[k] - margin) * per_length), to = wp::ceil((high[k] + margin) * per_length);
         first[k] = from > 0 ? (int)from : 0;
         last[k] = to < (REAL)most ? (int)to : most;
@@ -123,7 +122,7 @@ auto collide_field = [&](int pair, int g, int h, REAL margin) {
                 const int corners[3] = {half_cell ? below - 1 : above, half_cell ? above + 1 : below, half_cell ? below : above + 1};
                 bool under = true;
                 for (int k = 0; k < 3; ++k)
-                    under = under && A.vert[corners[k]] * A.scale[2] + margin < low[2];
+                    under = under && A.vert[corners[k]] * A.size[2] + margin < low[2];
                 if (under)
                     continue;
                 const int last_vertex = B.last;

@@ -1,7 +1,7 @@
 // Distance, position and normal of a contact at its features, and what their gradients pull at: poses and sizes.
 
 struct Pull {
-    REAL pos[3], mat[9], size[3], scale[3];
+    REAL pos[3], mat[9], size[3];
 };
 
 auto pull_point = [&](Pull& p, const REAL* local, const REAL* force) {
@@ -23,10 +23,10 @@ auto pull_vertex = [&](const Shape& s, Pull& p, int v, const REAL* force) {
         REAL x[3];
         field_corner(s, v, x);
         for (int k = 0; k < 3; ++k)
-            p.scale[k] += x[k] * force[k];
+            p.size[k] += x[k] * force[k];
     } else if (s.type == MESH)
         for (int k = 0; k < 3; ++k)
-            p.scale[k] += s.vert[3 * v + k] * force[k];
+            p.size[k] += s.vert[3 * v + k] * force[k];
     else if (s.type == BOX)
         for (int k = 0; k < 3; ++k)
             p.size[k] += v >> k & 1 ? force[k] : -force[k];
@@ -51,10 +51,10 @@ auto pull_face_normal = [&](const Shape& s, Pull& p, int face, const REAL* force
     const REAL* normal = s.normals + 3 * s.table[face];
     REAL raw[3];
     for (int k = 0; k < 3; ++k)
-        raw[k] = normal[k] / s.scale[k];
+        raw[k] = normal[k] / s.size[k];
     const REAL size = length(raw), along = dot(local, turned);
     for (int k = 0; k < 3; ++k)
-        p.scale[k] -= (turned[k] - along * local[k]) / size * raw[k] / s.scale[k];
+        p.size[k] -= (turned[k] - along * local[k]) / size * raw[k] / s.size[k];
 };
 
 // -- two witnesses -----------------------------------------------------------------------------------------------------

@@ -11,15 +11,10 @@ auto shape_of = [&](int g) {
     s.radius = s.type == SPHERE || s.type == CAPSULE ? s.size[0] : (REAL)0;
     s.nvert = hulls.cgeom_vertnum.data[g];
     s.last = -1;
-    const REAL* compiled = hulls.cgeom_size0.data + 3 * g;
-    for (int k = 0; k < 3; ++k)
-        s.scale[k] = (s.type == MESH || s.type == HFIELD) && compiled[k] > 0 ? s.size[k] / compiled[k] : (REAL)1;
     if (s.type == HFIELD) {
         s.vert = hulls.hfield_data.data + hulls.cgeom_vertadr.data[g] + 1;
         s.columns = hulls.cgeom_polyadr.data[g];
         s.origin = 0;
-        s.half[0] = compiled[0];
-        s.half[1] = compiled[1];
         return s;
     }
     s.vert = hulls.mesh_vert.data + 3 * hulls.cgeom_vertadr.data[g];
@@ -39,7 +34,7 @@ auto shapes_of = [&](int g, int h, int near, Shape& A, Shape& B, REAL* origin) {
         A.origin = near % A.nvert;
         field_origin(A, x);
         for (int k = 0; k < 3; ++k)
-            x[k] *= A.scale[k];
+            x[k] *= A.size[k];
         rotate(A.mat, x, x);
         add_scaled(origin, 1, x);
     }

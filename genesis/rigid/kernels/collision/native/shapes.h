@@ -11,17 +11,15 @@ struct Shape {
     int type;
     REAL pos[3], mat[9], size[3];
     REAL radius;
-    // of a mesh: see plane_mesh.py; ``scale`` multiplies its vertices
-    REAL scale[3];
+    // of a mesh: see plane_mesh.py; its vertices are in units of ``size``
     const REAL* vert;
     const REAL* normals;
     const int* table;
     int nvert;
     int last;  // vertex found last, where the next search may begin; -1: none
-    // of a height field: ``vert`` are its heights row by row, ``nvert`` of them, and vertices count on with those of the
-    // ground; see place_field
+    // of a height field: ``vert`` are its heights row by row, ``nvert`` of them, in units of size[2], and vertices count
+    // on with those at the bottom; see field_corner
     int columns, origin, prism[3];
-    REAL half[2];
 };
 
 auto dot = [](const REAL* a, const REAL* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; };
@@ -66,20 +64,19 @@ auto cap_corner = [](const Shape& s, int v, REAL* to) {
     to[1] = -side * s.size[0] * wp::sin(angle);
     to[2] = side * s.size[1];
 };
-// A vertex of a height field, in its frame but for ``scale``: measured from the place of the vertex ``origin`` on the
-// ground's level, so that rounding does not grow with the field.
+// A vertex of a height field, in its frame and in units of its size: measured from the place of the vertex ``origin`` at
+// level zero, so that rounding does not grow with the field.
 auto field_corner = [](const Shape& s, int v, REAL* to) {
     const bool on_top = v < s.nvert;
     const int place = on_top ? v : v - s.nvert, rows = s.nvert / s.columns;
-    const int row = place / s.columns, column = place % s.columns;
-    to[0] = 2 * s.half[0] / (REAL)(s.columns - 1) * (REAL)(column - s.origin % s.columns);
-    to[1] = 2 * s.half[1] / (REAL)(rows - 1) * (REAL)(row - s.origin / s.columns);
+    to[0] = (REAL)(2 * (place % s.columns - s.origin % s.columns)) / (REAL)(s.columns - 1);
+    to[1] = (REAL)(2 * (place / s.columns - s.origin / s.columns)) / (REAL)(rows - 1);
     to[2] = on_top ? s.vert[place] : -s.vert[-1];
 };
-// The place of the vertex ``origin`` in the field's frame, but for ``scale``.
+// That place.
 auto field_origin = [](const Shape& s, REAL* to) {
-    to[0] = 2 * s.half[0] / (REAL)(s.columns - 1) * (REAL)(s.origin % s.columns) - s.half[0];
-    to[1] = 2 * s.half[1] / (REAL)(s.nvert / s.columns - 1) * (REAL)(s.origin / s.columns) - s.half[1];
+    to[0] = (REAL)(2 * (s.origin % s.columns)) / (REAL)(s.columns - 1) - 1;
+    to[1] = (REAL)(2 * (s.origin / s.columns)) / (REAL)(s.nvert / s.columns - 1) - 1;
     to[2] = 0;
 };
 // A vertex of a polytope, in its frame.
@@ -91,12 +88,12 @@ auto corner = [&](const Shape& s, int v, REAL* to) {
     if (s.type == HFIELD) {
         field_corner(s, v, to);
         for (int k = 0; k < 3; ++k)
-            to[k] *= s.scale[k];
+            to[k] *= s.size[k];
         return;
     }
     for (int k = 0; k < 3; ++k) {
         if (s.type == MESH)
-            to[k] = s.scale[k] * s.vert[3 * v + k];
+            to[k] = s.size[k] * s.vert[3 * v + k];
         else if (s.type == BOX)
             to[k] = v >> k & 1 ? s.size[k] : -s.size[k];
         else
@@ -114,7 +111,7 @@ auto world_corner = [&](const Shape& s, int v, REAL* to) {
 // The vertex of a mesh that is farthest along ``d`` (its frame). Small meshes are looked at whole; others are climbed
 // along edges, from the vertex found last or from the one that is farthest in about this direction.
 auto mesh_support = [](Shape& s, const REAL* d) {
-    const REAL along[3] = {d[0] * s.scale[0], d[1] * s.scale[1], d[2] * s.scale[2]};
+    const REAL along[3] = {d[0] * s.size[0], d[1] * s.size[1], d[2] * s.size[2]};
     auto height = [&](int v) {
         return along[0] * s.vert[3 * v] + along[1] * s.vert[3 * v + 1] + along[2] * s.vert[3 * v + 2];
     };
@@ -131,7 +128,7 @@ auto mesh_support = [](Shape& s, const REAL* d) {
     } else {
         int place = 14;
         for (int k = 0, unit = 9; k < 3; ++k, unit /= 3)
-            place += unit * ((along[k] > LEANING) - (along[k] < -LEANING));
+            place += unit * ((d[k] > LEANING) - (d[k] < -LEANING));
         const int start = s.table[place];
         REAL most = height(start);
         if (s.last < 0 || most > height(best))
