@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from genesis import subterrains
-from genesis.options import NonNegative, Number, Options, Positive, PositiveInt, Vec3, plain_numbers
+from genesis.options import CoacdOptions, NonNegative, Number, Options, Positive, PositiveInt, Vec3, plain_numbers
 
 Vec4 = Annotated[tuple[float, float, float, float], BeforeValidator(plain_numbers)]
 PositiveVec2 = Annotated[tuple[Positive, Positive], BeforeValidator(plain_numbers)]
@@ -25,6 +25,12 @@ CollisionMask = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 
 _EVERY_GROUP = 0xFFFF  # Genesis's default mask: primitives collide with whatever collides at all
 _ALREADY_UNIT = 4 * float(np.finfo(np.float64).eps)  # a unit quaternion given to rounding error is kept bit for bit
+
+
+def _on_or_off(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("expected True or False")
+    return value
 
 
 class Morph(Options):
@@ -50,7 +56,7 @@ class Morph(Options):
     euler: Vec3 | None = None
     quat: Vec4 | None = None
     visualization: StrictBool = True
-    collision: StrictBool = True
+    collision: Annotated[bool | str, BeforeValidator(_on_or_off)] = True
     requires_jac_and_IK: StrictBool | None = None
     batch_fixed_verts: StrictBool | None = None
 
@@ -218,9 +224,17 @@ def _path(value: Any) -> str:
     return path
 
 
-FilePath = Annotated[str, BeforeValidator(_path)]
+def _collision(value: Any) -> Any:
+    if not isinstance(value, bool) and value not in _COLLIDING:
+        raise ValueError(f"expected True, False or one of {', '.join(map(repr, _COLLIDING))}")
+    return value
 
-_NO_DECOMPOSITION = "a mesh collides as its convex hull (MuJoCo's rule); split the mesh into convex parts in its file"
+
+_COLLIDING = ("mesh", "sphere", "capsule", "ellipsoid", "cylinder", "box")
+FilePath = Annotated[str, BeforeValidator(_path)]
+Threshold = Annotated[float, Field(ge=0, allow_inf_nan=True), BeforeValidator(plain_numbers)]
+
+_NO_CONCAVE = "a mesh collides as its convex hull; with decompose_object_error_threshold=0.15 as several convex parts"
 _NO_DECIMATION = "meshes are used as they are in the file"
 
 
@@ -231,31 +245,53 @@ class FileMorph(Morph):
     ----------
     file
         Path of the file, relative to the working directory or absolute.
+    collision
+        False: nothing collides. True or "mesh": meshes collide as their convex hulls, as in MuJoCo. "sphere",
+        "capsule", "ellipsoid", "cylinder", "box": as that shape, fitted to the mesh by MuJoCo's compiler.
     convexify
-        ``None`` or ``True``: a mesh collides as its convex hull, as in MuJoCo.
+        ``None`` or ``True``: a mesh collides as its convex hull, or as several convex parts.
+    decompose_object_error_threshold, decompose_robot_error_threshold
+        Of a ``Mesh``, and of a robot: a mesh of which the convex hull is larger than itself by more than this part of
+        its volume is split into convex parts that collide in its place, by the package coacd; the parts are kept on
+        disk. 0: each mesh. ``None`` (and infinity): none. (Genesis's default is 0.15 for a ``Mesh``.)
+    decompose_nonconvex
+        An older name: True for a threshold of 0.
+    coacd_options
+        ``gs.options.CoacdOptions``: how meshes are split.
     decimate
         ``None`` or ``False``: meshes are used as they are.
     """
 
     refused: ClassVar[dict[str, str]] = {
-        "decompose_nonconvex": _NO_DECOMPOSITION,
-        "decompose_object_error_threshold": _NO_DECOMPOSITION,
-        "decompose_robot_error_threshold": _NO_DECOMPOSITION,
-        "coacd_options": _NO_DECOMPOSITION,
         "decimate_face_num": _NO_DECIMATION,
         "decimate_aggressiveness": _NO_DECIMATION,
         "recompute_inertia": "give the inertia in the file, or use entity.set_links_inertia()",
     }
 
+    _is_object: ClassVar[bool] = False
+
     file: FilePath
+    collision: Annotated[bool | str, BeforeValidator(_collision)] = True
     convexify: StrictBool | None = None
+    decompose_object_error_threshold: Threshold | None = None
+    decompose_robot_error_threshold: Threshold | None = None
+    decompose_nonconvex: StrictBool | None = None
+    coacd_options: CoacdOptions = CoacdOptions()
     decimate: StrictBool | None = None
+
+    @property
+    def decomposition_threshold(self) -> float | None:
+        """By which part of its volume the hull of a mesh may be larger before it is split; None: by any."""
+        if self.decompose_nonconvex:
+            return 0.0
+        own = self.decompose_object_error_threshold if self._is_object else self.decompose_robot_error_threshold
+        return None if own is None or math.isinf(own) or not self.collision else own
 
     @field_validator("convexify")
     @classmethod
     def _convex_only(cls, value: bool | None) -> bool | None:
         if value is False:
-            raise ValueError(_NO_DECOMPOSITION)
+            raise ValueError(_NO_CONCAVE)
         return value
 
     @field_validator("decimate")
@@ -289,6 +325,8 @@ class Mesh(FileMorph):
     fixed, contype, conaffinity
         As for primitives.
     """
+
+    _is_object = True
 
     scale: Annotated[float | tuple[float, float, float], BeforeValidator(_scale_per_axis)] = 1.0
     fixed: StrictBool = False

@@ -275,3 +275,42 @@ class VisOptions(Options):
     lights: tuple[dict[str, Any], ...] = (
         {"type": "directional", "dir": (-1.0, -1.0, -1.0), "color": (1.0, 1.0, 1.0), "intensity": 5.0},
     )
+
+
+class CoacdOptions(Options):
+    """How the package coacd splits meshes into convex parts; names are its own, defaults Genesis's.
+
+    Parameters
+    ----------
+    threshold
+        Concavity that a part may keep: half of it makes about twice as many parts.
+    max_convex_hull
+        The most parts; -1: any number.
+    preprocess_mode, preprocess_resolution
+        Whether a mesh is made watertight first, and how finely.
+    resolution, mcts_nodes, mcts_iterations, mcts_max_depth, pca, seed
+        How hard the search for cuts tries.
+    merge, decimate, max_ch_vertex
+        Whether parts are merged again where that costs little; whether hulls are thinned out, to how many vertices.
+    extrude, extrude_margin
+        Whether neighbouring parts overlap, and by how much.
+    apx_mode
+        "ch": convex hulls; "box": boxes.
+    """
+
+    threshold: Annotated[float, Field(ge=0.01, le=1)] = 0.1
+    max_convex_hull: Annotated[int, Field(ge=-1, strict=True)] = -1
+    preprocess_mode: Literal["on", "off", "auto"] = "auto"
+    preprocess_resolution: PositiveInt = 30
+    resolution: PositiveInt = 1000
+    mcts_nodes: PositiveInt = 20
+    mcts_iterations: PositiveInt = 100
+    mcts_max_depth: PositiveInt = 3
+    pca: StrictBool = False
+    merge: StrictBool = True
+    decimate: StrictBool = False
+    max_ch_vertex: PositiveInt = 256
+    extrude: StrictBool = False
+    extrude_margin: Number = 0.1
+    apx_mode: Literal["ch", "box"] = "ch"
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0

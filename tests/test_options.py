@@ -211,10 +211,6 @@ WRONG = {
     "merge": (lambda: m.URDF(file="a", merge_fixed_links=True), r"every link of the file stays a link, leave it out"),
     "mjcf fixed": (lambda: m.MJCF(file="a", fixed=True), r"fixed=True is not supported: the file says it"),
     "not convex": (lambda: m.Mesh(file="a", convexify=False), r"convexify=False: a mesh collides as its convex hull"),
-    "decompose": (
-        lambda: m.Mesh(file="a", decompose_nonconvex=True),
-        r"decompose_nonconvex=True is not supported: a mesh",
-    ),
     "decimate": (lambda: m.Mesh(file="a", decimate=True), r"decimate=True: meshes are used as they are"),
     "flat heights": (
         lambda: m.Terrain(height_field=[1, 2]),

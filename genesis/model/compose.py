@@ -18,7 +18,7 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import assets, diagnostics, meshes, settings, support
+from genesis.model import assets, collision_shapes, diagnostics, meshes, settings, support
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
 GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
@@ -112,6 +112,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    collision_shapes.tell_of_large_hulls(mj_model, [entity.name for entity in entities])
     if support.asks_for_older_collider(mj_model):
         runtime.logger.warning(
             'nativeccd="disable" has no effect: contacts of convex shapes are those of the algorithm that is MuJoCo\'s '
@@ -162,6 +163,11 @@ def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
     _apply_material(entity, spec)
     _apply_surface(entity, spec)
+    if hasattr(entity.morph, "decomposition_threshold"):
+        try:
+            collision_shapes.replace_meshes(spec, entity.morph)
+        except GenesisException as error:
+            raise GenesisException(f"entity '{entity.name}': {error}") from None
     ground = _gather_ground(entity, spec)
     _name_parts(spec)
     if not self_collision:

@@ -1,0 +1,245 @@
+"""What meshes collide as, where a morph wants something else than their convex hulls: fitted primitives, or several
+convex parts.
+
+A mesh that is replaced stays in the model, to be seen and for its mass; it touches nothing any more, and the shapes in
+its place weigh nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from genesis import files, runtime
+from genesis.errors import GenesisException
+from genesis.model import assets
+
+FITTED = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
+# How much larger a hull may be than its mesh before a line of the log says so.
+LARGER = 0.2
+_MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
+# What a shape that stands in for another one takes from it.
+_OF_CONTACT = (
+    *(
+        "contype",
+        "conaffinity",
+        "condim",
+        "priority",
+        "friction",
+        "solmix",
+        "solref",
+        "solimp",
+        "margin",
+        "gap",
+        "rgba",
+    ),
+)
+
+
+def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
+    """Gives the colliding meshes of an entity the shapes that the morph asks for: `collision`, `decompose...`.
+
+    Raises `GenesisException` if the model does not compile, or a package is needed that is not installed.
+    """
+    kind = morph.collision if isinstance(morph.collision, str) and morph.collision != "mesh" else None
+    threshold = morph.decomposition_threshold
+    if kind is None and threshold is None:
+        return
+    fitted = spec.copy()
+    stand_ins = _colliding(fitted)
+    if kind is not None:
+        for geom in stand_ins:
+            geom.type = geom_type(kind)
+    try:
+        m = fitted.compile()
+    except (ValueError, mujoco.FatalError) as error:
+        raise GenesisException(f"the model does not compile: {str(error).splitlines()[0]}.") from None
+    named = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
+    for geom, number in zip(_colliding(spec), [geom.id for geom in stand_ins], strict=True):
+        if geom.name and geom.name in named:
+            runtime.logger.warning(
+                "geom '%s' stays a mesh in contact: a <pair> of the file speaks of its own shape.", geom.name
+            )
+        elif kind is not None:
+            _replace(geom, m, number, [{"type": geom_type(kind), "size": m.geom_size[number]}])
+        elif threshold is not None:
+            _decompose(spec, geom, m, number, threshold, morph)
+
+
+def geom_type(kind: str) -> mujoco.mjtGeom:
+    """MuJoCo's number of a kind of shape."""
+    return getattr(mujoco.mjtGeom, f"mjGEOM_{kind.upper()}")
+
+
+def _colliding(spec: mujoco.MjSpec) -> list[mujoco.MjsGeom]:
+    """Its meshes that may touch something."""
+    return [geom for geom in spec.geoms if geom.type == _MESH and (geom.contype or geom.conaffinity)]
+
+
+def _replace(geom: mujoco.MjsGeom, m: mujoco.MjModel, number: int, shapes: Sequence[dict[str, Any]]) -> None:
+    """Puts shapes of contact in the place of a mesh, which keeps its looks and its mass."""
+    for k, shape in enumerate(shapes):
+        taken = {name: getattr(m, f"geom_{name}")[number] for name in _OF_CONTACT}
+        made = geom.parent.add_geom(
+            pos=m.geom_pos[number],
+            quat=m.geom_quat[number],
+            mass=0,
+            group=assets.HIDDEN_GROUP,
+            **{name: value if np.ndim(value) else value.item() for name, value in taken.items()},
+            **shape,
+        )
+        if geom.name:
+            made.name = f"{geom.name}_{k}" if len(shapes) > 1 else f"{geom.name}_fitted"
+    geom.contype = geom.conaffinity = 0
+
+
+# ------------------------------------------------------------------ convex parts
+
+
+def _decompose(
+    spec: mujoco.MjSpec, geom: mujoco.MjsGeom, m: mujoco.MjModel, number: int, threshold: float, morph: Any
+) -> None:
+    mesh = int(m.geom_dataid[number])
+    vertices, faces = triangles_of(m, mesh)
+    if _is_closed(faces) and excess_of_hull(m, mesh) <= threshold:
+        return
+    parts = convex_parts(vertices, faces, morph.coacd_options.model_dump(), geom.meshname)
+    shapes = []
+    for k, (points, triangles) in enumerate(parts):
+        part = spec.add_mesh(name=f"{geom.meshname}_{number}_{k}")
+        part.uservert = points.astype(np.float32).ravel()
+        part.userface = triangles.astype(np.int32).ravel()
+        part.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+        shapes.append({"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": part.name})
+    _replace(geom, m, number, shapes)
+
+
+def triangles_of(m: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (n, 3) [m] and triangles (k, 3) of a compiled mesh, in its geoms' frame."""
+    vertices = m.mesh_vert[m.mesh_vertadr[mesh] :][: m.mesh_vertnum[mesh]].astype(np.float64)
+    return vertices, m.mesh_face[m.mesh_faceadr[mesh] :][: m.mesh_facenum[mesh]].astype(np.int64)
+
+
+def convex_parts(
+    vertices: np.ndarray, faces: np.ndarray, options: dict[str, Any], name: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Convex hulls that fill about the same space, each vertices and triangles (X. Wei et al., "Approximate convex
+    decomposition for 3D meshes with collision-aware concavity and tree search", SIGGRAPH 2022; package coacd).
+
+    Kept on disk, by what goes in: the second time costs nothing. Raises `GenesisException` without the package.
+    """
+    file = _cache() / f"{_key(vertices, faces, options)}.npz"
+    try:
+        kept = files.from_npz(files.read_bytes(file))
+        return [(kept[f"vertices{k}"], kept[f"faces{k}"]) for k in range(len(kept) // 2)]
+    except (OSError, KeyError, ValueError):
+        pass  # not there yet, or not whole
+    parts = _run_coacd(vertices, faces, options, name)
+    arrays = {f"{kind}{k}": array for k, part in enumerate(parts) for kind, array in zip(("vertices", "faces"), part)}  # noqa: B905
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(file, files.to_npz(arrays))
+    except OSError as error:
+        runtime.logger.warning("convex parts are not kept for the next time: %s", error)
+    return parts
+
+
+def _run_coacd(
+    vertices: np.ndarray, faces: np.ndarray, options: dict[str, Any], name: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    try:
+        import coacd
+    except ImportError:
+        raise GenesisException(
+            f"mesh '{name}': splitting it into convex parts takes a package that is not installed: pip install coacd. "
+            "Or let it collide as its convex hull: leave out the decompose... options."
+        ) from None
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    coacd.set_log_level("error")
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(f"convex parts of '{name}' ({len(faces)} triangles)", total=None)
+        try:
+            found = coacd.run_coacd(coacd.Mesh(vertices, faces), **options)
+        except Exception as error:  # whatever the library raises
+            raise GenesisException(f"mesh '{name}' cannot be split into convex parts: {error}") from None
+    parts = [(np.asarray(points, dtype=np.float64), np.asarray(corners, dtype=np.int32)) for points, corners in found]
+    if not parts:
+        raise GenesisException(f"mesh '{name}' cannot be split into convex parts: none were found. Repair the mesh.")
+    runtime.logger.info("mesh '%s' collides as %d convex parts.", name, len(parts))
+    return parts
+
+
+def _key(vertices: np.ndarray, faces: np.ndarray, options: dict[str, Any]) -> str:
+    digest = hashlib.sha256(repr(sorted(options.items())).encode())
+    content = io.BytesIO()
+    for array in (vertices.astype("<f8"), faces.astype("<i8")):
+        content.write(repr(array.shape).encode() + array.tobytes())
+    digest.update(content.getvalue())
+    return digest.hexdigest()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "genesis-grad" / "convex"
+
+
+# ------------------------------------------------------------------ hulls
+
+
+def _is_closed(faces: np.ndarray) -> bool:
+    """Whether each edge of a triangle is one of another triangle, the other way round."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    there, back = (np.sort(pairs @ [1 << 32, 1]) for pairs in (edges, edges[:, ::-1]))
+    return bool((there == back).all())
+
+
+def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def excess_of_hull(m: mujoco.MjModel, mesh: int) -> float:
+    """By which part of a mesh's volume its convex hull is larger; infinite for a mesh that encloses none."""
+    vertices, faces = triangles_of(m, mesh)
+    start, count = int(m.mesh_polyadr[mesh]), int(m.mesh_polynum[mesh])
+    hull = 0.0
+    for address, size in zip(
+        m.mesh_polyvertadr[start : start + count], m.mesh_polyvertnum[start : start + count], strict=True
+    ):
+        corners = m.mesh_polyvert[address : address + size]
+        fan = np.stack([np.full(size - 2, corners[0]), corners[1:-1], corners[2:]], axis=1)
+        hull += _volume(vertices, fan)
+    volume = _volume(vertices, faces)
+    return abs(hull) / volume - 1 if volume > 0 else float("inf")
+
+
+def tell_of_large_hulls(m: mujoco.MjModel, names: Sequence[str]) -> None:
+    """One line of the log for each entity with colliding meshes of which the hull is much larger."""
+    found: dict[str, dict[str, float]] = {}
+    collides = (m.geom_type == _MESH) & ((m.geom_contype != 0) | (m.geom_conaffinity != 0))
+    for mesh in dict.fromkeys(m.geom_dataid[collides].tolist()):
+        owner, _, own = m.mesh(mesh).name.partition("/")
+        excess = excess_of_hull(m, mesh) if _is_closed(triangles_of(m, mesh)[1]) else 0.0
+        if owner in names and excess > LARGER and np.isfinite(excess):
+            found.setdefault(owner, {})[own] = excess
+    for owner, meshes in found.items():
+        largest = sorted(meshes, key=lambda name: -meshes[name])
+        shown = ", ".join(f"{name} by {meshes[name]:.0%}" for name in largest[:3])
+        more = f" and {len(largest) - 3} more" if len(largest) > 3 else ""
+        runtime.logger.info(
+            "'%s': meshes collide as their convex hulls, which are larger than they are: %s%s. The decompose... "
+            "options of the morph split them into convex parts.",
+            owner,
+            shown,
+            more,
+        )
