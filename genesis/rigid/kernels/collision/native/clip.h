@@ -262,19 +262,32 @@ auto clip_contacts = [&](const Shape& A, const Shape& B, const Clip& clip, const
             chosen[3] = d;
         };
         for (; a < count; ++a) {
-            for (;;) {
-                REAL area = quad_area(at(a), at(b), at(c), at(after(d)));
-                if (!(area > most * LARGER))
-                    break;
+            // as long as it does not shrink: on the way from one square of a cap to the next are equal areas
+            auto goes_on = [&](REAL area) {
+                if (area > most * LARGER)
+                    take(area);
+                return area > most / LARGER;
+            };
+            while (after(d) != a) {
+                const int before = d;
                 d = after(d);
-                take(area);
-                while ((area = quad_area(at(a), at(b), at(after(c)), at(d))) > most * LARGER) {
-                    c = after(c);
-                    take(area);
+                if (!goes_on(quad_area(at(a), at(b), at(c), at(d)))) {
+                    d = before;
+                    break;
                 }
-                while ((area = quad_area(at(a), at(after(b)), at(c), at(d))) > most * LARGER) {
+                while (after(c) != d) {
+                    c = after(c);
+                    if (!goes_on(quad_area(at(a), at(b), at(c), at(d)))) {
+                        c = c > 0 ? c - 1 : count - 1;
+                        break;
+                    }
+                }
+                while (after(b) != c) {
                     b = after(b);
-                    take(area);
+                    if (!goes_on(quad_area(at(a), at(b), at(c), at(d)))) {
+                        b = b > 0 ? b - 1 : count - 1;
+                        break;
+                    }
                 }
             }
             if (b == a) {
