@@ -51,6 +51,7 @@ examples: $(INSTALLED)
 	$(BIN)/python examples/learn_parameters.py
 	$(BIN)/python examples/push_block.py
 	$(BIN)/python examples/carry_part.py
+	$(BIN)/python examples/lift_part.py
 	$(BIN)/python examples/stand_up.py
 	$(BIN)/python examples/swing_up.py
 	$(BIN)/python examples/mpc.py

@@ -64,6 +64,13 @@ def test_carry_part_hits_the_target(tmp_path):
     assert misses[-1] < 10.0
 
 
+def test_lift_part_carries_the_part(tmp_path):
+    output = run_example("lift_part.py", tmp_path)
+    misses = [float(x) for x in re.findall(r"(\S+) mm from its place", output)]
+    assert misses[0] > 200.0
+    assert misses[-1] < 5.0
+
+
 def test_stand_up_stands(tmp_path):
     output = run_example("stand_up.py", tmp_path)
     figures = re.findall(r"height (\S+) m, tilt (\S+) degrees, speed (\S+)", output)
