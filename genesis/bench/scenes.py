@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import torch
 import genesis as gs
 from genesis.demo import PANDA_REST, panda_file
 from genesis.errors import GenesisException
+from genesis.model import compose
 
 # Forces stay as they are for so many steps, as those of a policy do. MuJoCo's `mj_step(model, data, nstep)` then runs
 # the same motion with hardly any time spent in Python.
@@ -41,6 +43,8 @@ class Spec:
         contact: whether anything can touch
         fixed: whether the base of a URDF is fixed
         options: of the rigid solver
+        posture: joint -> angle [rad] or place [m], at which the robot is held while the rest settles; 0 for the others
+        springs: stiffness and damping with which it is held
     """
 
     name: str
@@ -53,6 +57,8 @@ class Spec:
     contact: bool = True
     fixed: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    posture: tuple[tuple[str, float], ...] | None = None
+    springs: tuple[float, float] = (0.0, 0.0)
 
 
 class Subject:
@@ -151,10 +157,10 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def _written(mjcf: str) -> Path:
-    handle, name = tempfile.mkstemp(suffix=".xml", dir=_scratch().name)
+def _written(text: str, suffix: str = ".xml") -> Path:
+    handle, name = tempfile.mkstemp(suffix=suffix, dir=_scratch().name)
     with open(handle, "w", encoding="utf-8") as file:
-        file.write(mjcf)
+        file.write(text)
     return Path(name)
 
 
@@ -178,9 +184,29 @@ def _start(spec: Spec, model: mujoco.MjModel) -> tuple[np.ndarray, mujoco.MjData
         if spec.holds:
             hold = data.qfrc_bias - data.qfrc_passive
         return hold, data
+    if spec.posture is not None:
+        return _held(spec, model, data), data
     mujoco.mj_step(model, data, round(SETTLING_TIME / spec.dt))
     mujoco.mj_forward(model, data)
     return hold, data
+
+
+def _held(spec: Spec, model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
+    """Lets the scene settle while its hinges and slides are held at the posture; the forces that hold them at the end,
+    (nv,)."""
+    joints = np.flatnonzero(model.jnt_type >= int(mujoco.mjtJoint.mjJNT_SLIDE))
+    qadr, vadr = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+    posture = dict(spec.posture or ())
+    target = np.array([posture.get(model.joint(int(k)).name.rpartition("/")[2], 0.0) for k in joints])
+    data.qpos[qadr] = target
+    stiffness, damping = spec.springs
+    for _ in range(round(SETTLING_TIME / model.opt.timestep)):
+        data.qfrc_applied[vadr] = stiffness * (target - data.qpos[qadr]) - damping * data.qvel[vadr]
+        mujoco.mj_step(model, data)
+    hold: np.ndarray = data.qfrc_applied.copy()
+    data.qfrc_applied[:] = 0
+    mujoco.mj_forward(model, data)
+    return hold
 
 
 # ------------------------------------------------------------------ the scenes by name
@@ -201,6 +227,123 @@ _CONTACT = (
     ("integrator", gs.integrator.Euler),
     ("constraint_solver", gs.constraint_solver.Newton),
     ("friction_cone", gs.friction_cone.pyramidal),
+)
+
+
+def _robot(name: str, **options: Any) -> Any:
+    """A robot of example-robot-data, with inertias that MuJoCo takes, as a morph."""
+    try:
+        package = importlib.metadata.distribution("example-robot-data")
+    except importlib.metadata.PackageNotFoundError:
+        raise GenesisException(
+            f"the scene needs {name}, which example-robot-data brings along: pip install 'genesis-grad[bench]', or "
+            "leave the scene out with --scenes."
+        ) from None
+    robots = Path(str(package.locate_file("cmeel.prefix/share/example-robot-data/robots")))
+    text = (robots / name).read_text().replace("package://example-robot-data/robots", str(robots))
+    text = text.replace("</robot>", '<mujoco><compiler balanceinertia="true"/></mujoco></robot>')
+    return gs.morphs.URDF(file=str(_written(text, ".urdf")), **options)
+
+
+def _stones(count: int, places: Callable[[int], tuple[float, float, float]]) -> Any:
+    """Bodies of eight meshes of 20 to 90 vertices, about 5 cm across, as a morph."""
+    rng = np.random.default_rng(SEED)
+    meshes, bodies = [], []
+    for k in range(8):
+        points = rng.standard_normal((20 + 10 * k, 3))
+        points *= np.array([0.03, 0.025, 0.02]) / np.linalg.norm(points, axis=1)[:, None]
+        meshes.append(f'<mesh name="stone{k}" vertex="{" ".join(f"{x:.6f}" for x in points.ravel())}"/>')
+    for k in range(count):
+        x, y, z = places(k)
+        bodies.append(
+            f'<body pos="{x} {y} {z}"><freejoint/><geom type="mesh" mesh="stone{k % 8}" density="2000"/></body>'
+        )
+    text = f"<mujoco><asset>{''.join(meshes)}</asset><worldbody>{''.join(bodies)}</worldbody></mujoco>"
+    return gs.morphs.MJCF(file=str(_written(text)))
+
+
+def _together(**morphs: Any) -> Path:
+    """Several entities as the file of one."""
+    entities = [compose.EntitySpec(morph, name=name) for name, morph in morphs.items()]
+    options = gs.options.RigidOptions(enable_self_collision=False)  # neighbouring links are in each other at rest
+    return _written(compose.to_mjcf(compose.compose(entities, None, options)))
+
+
+def _arm_above_table() -> Path:
+    table = gs.morphs.Box(size=(0.6, 0.8, 0.04), pos=(0.6, 0, 0.02), fixed=True)
+    stones = _stones(5, lambda k: (0.5 + 0.1 * (k % 2), 0.12 * k - 0.24, 0.07))
+    return _together(
+        table=table, robot=_robot("panda_description/urdf/panda.urdf", fixed=True, default_armature=0.1), stones=stones
+    )
+
+
+def _standing_humanoid() -> Path:
+    return _together(
+        floor=gs.morphs.Plane(),
+        robot=_robot("talos_data/robots/talos_reduced.urdf", pos=(0.0, 0.0, 1.02), default_armature=0.1),
+    )
+
+
+def _hand_with_stone() -> Path:
+    hand = _robot(
+        "allegro_hand_description/urdf/allegro_right_hand.urdf",
+        fixed=True,
+        pos=(0, 0, 0.2),
+        euler=(0, -90, 0),
+        default_armature=0.001,
+    )
+    return _together(floor=gs.morphs.Plane(), robot=hand, stone=_stones(1, lambda _: (-0.03, 0.0, 0.25)))
+
+
+def _full_bin() -> Path:
+    walls = {
+        f"wall{k}": gs.morphs.Box(size=size, pos=(x, y, 0.15), fixed=True)
+        for k, (size, x, y) in enumerate(
+            (size, sign * x, sign * y)
+            for size, x, y in (((0.02, 0.24, 0.3), 0.12, 0.0), ((0.24, 0.02, 0.3), 0.0, 0.12))
+            for sign in (-1, 1)
+        )
+    }
+    stones = _stones(60, lambda k: (0.07 * (k % 3) - 0.07, 0.07 * (k // 3 % 3) - 0.07, 0.04 + 0.06 * (k // 9)))
+    return _together(floor=gs.morphs.Plane(), **walls, stones=stones)
+
+
+_ABOVE_TABLE = (0.0, 0.3, 0.0, -2.0, 0.0, 2.3, 0.785)
+_STANDING = (("leg_{}_3_joint", -0.4), ("leg_{}_4_joint", 0.8), ("leg_{}_5_joint", -0.4))
+_CURLED = tuple((f"joint_{k}.0", 1.0) for k in (1, 2, 3, 5, 6, 7, 9, 10, 11))
+# Shapes as users have them: convex meshes.
+_MESHES = (
+    Spec(
+        "arm-meshes",
+        "Franka Panda with its meshes above a table with 5 mesh bodies",
+        _arm_above_table,
+        dt=0.002,
+        acceleration=0.5,
+        options=_CONTACT,
+        posture=tuple((f"panda_joint{k + 1}", angle) for k, angle in enumerate(_ABOVE_TABLE)),
+        springs=(800.0, 40.0),
+    ),
+    Spec(
+        "humanoid-meshes",
+        "Talos with its meshes, 38 dofs, standing on a plane",
+        _standing_humanoid,
+        dt=0.002,
+        acceleration=0.5,
+        options=_CONTACT,
+        posture=tuple((name.format(side), angle) for side in ("left", "right") for name, angle in _STANDING),
+        springs=(3000.0, 60.0),
+    ),
+    Spec(
+        "hand-object",
+        "Allegro hand, 16 dofs, with a mesh body in it",
+        _hand_with_stone,
+        dt=0.002,
+        acceleration=0.5,
+        options=_CONTACT,
+        posture=(*_CURLED, ("joint_12.0", 1.3), ("joint_14.0", 0.8), ("joint_15.0", 0.6)),
+        springs=(1.0, 0.05),
+    ),
+    Spec("bin-60", "60 mesh bodies in a bin", _full_bin, dt=0.004, acceleration=0.0, options=_CONTACT),
 )
 
 SPECS: dict[str, Spec] = {
@@ -244,6 +387,7 @@ SPECS: dict[str, Spec] = {
             acceleration=1.0,
             options=_CONTACT,
         ),
+        *_MESHES,
     )
 }
 
