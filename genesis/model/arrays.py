@@ -103,6 +103,8 @@ class Model:
         cpair_mix (ncpair,): weight of the first geom's solref and solimp
         cgeom_rbound (ncg,): radius of the bounding sphere of a mesh or height field about the geom's origin [m]; 0 for
             other shapes; cgeom_size0 (ncg, 3): the size that it was compiled with [m]; 1 for other shapes
+        cgeom_box (ncg, 6): middle and half sides of the box around a mesh or height field, along the geom's axes and in
+            units of its size; 0 for other shapes
         mesh_vert (n, 3): vertices of convex hulls in the geom's frame, in units of its size; mesh_polynormal (n, 3):
             normals of their polygons, times cgeom_size0; at least one row
         hfield_data: of each height field how far the ground goes down, then its heights, row by row, in units of its

@@ -270,8 +270,11 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
     scaled = np.isin(kinds, (_MESH, _HFIELD))
+    sizes = np.where(scaled[:, None], np.asarray(m.geom_size)[geoms], 1.0)
+    boxes = np.asarray(m.geom_aabb)[geoms].reshape(-1, 2, 3) / sizes[:, None]
     contacts.constants |= {
-        "cgeom_size0": np.where(scaled[:, None], np.asarray(m.geom_size)[geoms], 1.0),
+        "cgeom_box": np.where(scaled[:, None], boxes.reshape(-1, 6), 0.0),
+        "cgeom_size0": sizes,
         "cgeom_rbound": np.where(scaled, np.asarray(m.geom_rbound)[geoms], 0.0),
         "mesh_vert": np.concatenate([hull.vertices for hull in described]) if described else np.zeros((1, 3)),
         "mesh_polynormal": np.concatenate([hull.normals for hull in described]) if described else np.zeros((1, 3)),

@@ -153,6 +153,7 @@ class Hulls:
     cgeom_vertnum: wp.array(dtype=int)
     cgeom_polyadr: wp.array(dtype=int)
     cgeom_hulladr: wp.array(dtype=int)
+    cgeom_box: wp.array2d(dtype=real)
     mesh_hull: wp.array(dtype=int)
     mesh_vert: wp.array2d(dtype=real)
     mesh_polynormal: wp.array2d(dtype=real)

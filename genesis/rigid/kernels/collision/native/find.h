@@ -40,6 +40,49 @@ auto add_touch = [&](int pair, Shape& A, Shape& B, Touch& t, REAL margin) {
     return true;
 };
 
+// The box around a shape along its axes: its middle in the world, and half its sides.
+auto box_of = [&](const Shape& s, REAL* middle, REAL* half) {
+    copy3(s.pos, middle);
+    for (int k = 0; k < 3; ++k)
+        half[k] = s.type == SPHERE ? s.radius : s.size[k];
+    if (s.type == CAPSULE || s.type == CYLINDER) {
+        half[1] = half[0];
+        half[2] = s.size[1] + s.radius;
+    } else if (s.type == MESH) {
+        REAL local[3];
+        for (int k = 0; k < 3; ++k) {
+            local[k] = s.box[k] * s.size[k];
+            half[k] = s.box[3 + k] * s.size[k];
+        }
+        rotate(s.mat, local, local);
+        add_scaled(middle, 1, local);
+    }
+};
+
+// Whether a side of one of both boxes separates them by more than the margin: what bounding spheres do not tell of long
+// and flat shapes.
+auto boxes_apart = [&](const Shape& A, const Shape& B, REAL margin) {
+    REAL middle[2][3], half[2][3], between[3];
+    box_of(A, middle[0], half[0]);
+    box_of(B, middle[1], half[1]);
+    minus(middle[1], middle[0], between);
+    REAL slanted[2][3] = {};  // half the other box along each axis
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j) {
+            const REAL cosine = wp::abs(A.mat[i] * B.mat[j] + A.mat[3 + i] * B.mat[3 + j] + A.mat[6 + i] * B.mat[6 + j]);
+            slanted[0][i] += cosine * half[1][j];
+            slanted[1][j] += cosine * half[0][i];
+        }
+    for (int b = 0; b < 2; ++b) {
+        REAL along[3];
+        rotate_back(b ? B.mat : A.mat, between, along);
+        for (int k = 0; k < 3; ++k)
+            if (wp::abs(along[k]) > (half[b][k] + slanted[b][k]) * (1 + GRAIN) + margin)
+                return true;
+    }
+    return false;
+};
+
 auto collide_pair = [&](int pair, int g, int h, REAL margin) {
     Shape A, B;
     REAL origin[3];
@@ -47,7 +90,7 @@ auto collide_pair = [&](int pair, int g, int h, REAL margin) {
     Touch t;
     Feature fa, fb;
     Witness x;
-    if (!touch_of(A, B, margin, t))
+    if (boxes_apart(A, B, margin) || !touch_of(A, B, margin, t))
         return;
     auto has_edges = [](const Shape& s) {
         return s.type == CAPSULE || s.type == CYLINDER || s.type == BOX || s.type == MESH;

@@ -20,6 +20,7 @@ auto shape_of = [&](int g) {
     s.vert = hulls.mesh_vert.data + 3 * hulls.cgeom_vertadr.data[g];
     s.normals = hulls.mesh_polynormal.data + 3 * hulls.cgeom_polyadr.data[g];
     s.table = hulls.mesh_hull.data + hulls.cgeom_hulladr.data[g];
+    s.box = hulls.cgeom_box.data + 6 * g;
     return s;
 };
 

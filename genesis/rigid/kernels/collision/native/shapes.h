@@ -20,6 +20,7 @@ struct Shape {
     // of a height field: ``vert`` are its heights row by row, ``nvert`` of them, in units of size[2], and vertices count
     // on with those at the bottom; see field_corner
     int columns, origin, prism[3];
+    const REAL* box;  // of a mesh: middle and half sides of the box around it, in units of ``size``
 };
 
 auto dot = [](const REAL* a, const REAL* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; };
