@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,21 +245,18 @@ def _robot(name: str, **options: Any) -> Any:
     return gs.morphs.URDF(file=str(_written(text, ".urdf")), **options)
 
 
-def _stones(count: int, places: Callable[[int], tuple[float, float, float]]) -> Any:
-    """Bodies of eight meshes of 20 to 90 vertices, about 5 cm across, as a morph."""
+def _stones(places: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+    """Bodies of 20 to 90 vertices, about 5 cm across, as morphs by name."""
     rng = np.random.default_rng(SEED)
-    meshes, bodies = [], []
-    for k in range(8):
-        points = rng.standard_normal((20 + 10 * k, 3))
+    stones = {}
+    for k, (x, y, z) in enumerate(places):
+        points = rng.standard_normal((20 + 10 * (k % 8), 3))
         points *= np.array([0.03, 0.025, 0.02]) / np.linalg.norm(points, axis=1)[:, None]
-        meshes.append(f'<mesh name="stone{k}" vertex="{" ".join(f"{x:.6f}" for x in points.ravel())}"/>')
-    for k in range(count):
-        x, y, z = places(k)
-        bodies.append(
-            f'<body pos="{x} {y} {z}"><freejoint/><geom type="mesh" mesh="stone{k % 8}" density="2000"/></body>'
-        )
-    text = f"<mujoco><asset>{''.join(meshes)}</asset><worldbody>{''.join(bodies)}</worldbody></mujoco>"
-    return gs.morphs.MJCF(file=str(_written(text)))
+        mesh = f'<mesh name="stone" vertex="{" ".join(f"{x:.6f}" for x in points.ravel())}"/>'
+        body = f'<body pos="{x} {y} {z}"><freejoint/><geom type="mesh" mesh="stone" density="2000"/></body>'
+        text = f"<mujoco><asset>{mesh}</asset><worldbody>{body}</worldbody></mujoco>"
+        stones[f"stone{k}"] = gs.morphs.MJCF(file=str(_written(text)))
+    return stones
 
 
 def _together(**morphs: Any) -> Path:
@@ -271,9 +268,9 @@ def _together(**morphs: Any) -> Path:
 
 def _arm_above_table() -> Path:
     table = gs.morphs.Box(size=(0.6, 0.8, 0.04), pos=(0.6, 0, 0.02), fixed=True)
-    stones = _stones(5, lambda k: (0.5 + 0.1 * (k % 2), 0.12 * k - 0.24, 0.07))
+    stones = _stones([(0.5 + 0.1 * (k % 2), 0.12 * k - 0.24, 0.07) for k in range(5)])
     return _together(
-        table=table, robot=_robot("panda_description/urdf/panda.urdf", fixed=True, default_armature=0.1), stones=stones
+        table=table, robot=_robot("panda_description/urdf/panda.urdf", fixed=True, default_armature=0.1), **stones
     )
 
 
@@ -292,7 +289,7 @@ def _hand_with_stone() -> Path:
         euler=(0, -90, 0),
         default_armature=0.001,
     )
-    return _together(floor=gs.morphs.Plane(), robot=hand, stone=_stones(1, lambda _: (-0.03, 0.0, 0.25)))
+    return _together(floor=gs.morphs.Plane(), robot=hand, **_stones([(-0.03, 0.0, 0.25)]))
 
 
 def _full_bin() -> Path:
@@ -304,8 +301,8 @@ def _full_bin() -> Path:
             for sign in (-1, 1)
         )
     }
-    stones = _stones(60, lambda k: (0.07 * (k % 3) - 0.07, 0.07 * (k // 3 % 3) - 0.07, 0.04 + 0.06 * (k // 9)))
-    return _together(floor=gs.morphs.Plane(), **walls, stones=stones)
+    stones = _stones([(0.07 * (k % 3) - 0.07, 0.07 * (k // 3 % 3) - 0.07, 0.04 + 0.06 * (k // 9)) for k in range(60)])
+    return _together(floor=gs.morphs.Plane(), **walls, **stones)
 
 
 _ABOVE_TABLE = (0.0, 0.3, 0.0, -2.0, 0.0, 2.3, 0.785)

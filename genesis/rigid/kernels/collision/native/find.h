@@ -143,6 +143,8 @@ auto collide_field = [&](int pair, int g, int h, REAL margin) {
             axis[i] = -axis[i];
         support(B, axis, x);
         low[k] = -dot(x, axis) - B.radius;
+        if (!(low[k] <= high[k]))
+            return;  // not a number: the step will say so
         if (k < 2 && (low[k] - margin > 2 * A.size[k] || high[k] + margin < 0))
             return;
     }
