@@ -26,21 +26,7 @@ FITTED = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
 LARGER = 0.2
 _MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
 # What a shape that stands in for another one takes from it.
-_OF_CONTACT = (
-    *(
-        "contype",
-        "conaffinity",
-        "condim",
-        "priority",
-        "friction",
-        "solmix",
-        "solref",
-        "solimp",
-        "margin",
-        "gap",
-        "rgba",
-    ),
-)
+_OF_CONTACT = "contype conaffinity condim priority friction solmix solref solimp margin gap rgba".split()
 
 
 def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
@@ -138,11 +124,14 @@ def convex_parts(
     file = _cache() / f"{_key(vertices, faces, options)}.npz"
     try:
         kept = files.from_npz(files.read_bytes(file))
-        return [(kept[f"vertices{k}"], kept[f"faces{k}"]) for k in range(len(kept) // 2)]
-    except (OSError, KeyError, ValueError):
+        found = [(kept[f"vertices{k}"], kept[f"faces{k}"]) for k in range(len(kept) // 2)]
+        if found:
+            return found
+    except (OSError, KeyError, files.ArchiveError):
         pass  # not there yet, or not whole
     parts = _run_coacd(vertices, faces, options, name)
-    arrays = {f"{kind}{k}": array for k, part in enumerate(parts) for kind, array in zip(("vertices", "faces"), part)}  # noqa: B905
+    arrays = {f"vertices{k}": points for k, (points, _) in enumerate(parts)}
+    arrays |= {f"faces{k}": triangles for k, (_, triangles) in enumerate(parts)}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(file, files.to_npz(arrays))

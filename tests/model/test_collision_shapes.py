@@ -113,6 +113,18 @@ def test_parts_are_kept(folder, monkeypatch):
         model_of(scaled)
 
 
+def test_what_is_kept_may_be_damaged(folder):
+    """Then it is computed again, and replaced."""
+    morph = gs.morphs.Mesh(file=folder / "l.stl", decompose_object_error_threshold=0)
+    first = model_of(morph)
+    (kept,) = (folder / "cache/genesis-grad/convex").iterdir()
+    whole = kept.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"no archive at all"):
+        kept.write_bytes(damaged)
+        np.testing.assert_array_equal(model_of(morph).mesh_vert, first.mesh_vert)
+        assert kept.read_bytes() == whole
+
+
 def test_parts_of_a_urdf(folder):
     hull = model_of(gs.morphs.URDF(file=folder / "robot.urdf"))
     parts = model_of(gs.morphs.URDF(file=folder / "robot.urdf", decompose_robot_error_threshold=0.15, scale=0.5))
