@@ -12,12 +12,13 @@ ARGS ?=
 # Workers that share the tests.
 WORKERS ?= 2
 
-.PHONY: help install demo bench test fuzz examples lint stubs format clean
+.PHONY: help install demo bench test thorough fuzz examples lint stubs format clean
 
 help:
 	@echo "make demo      optimise the motion of a Franka Panda through the physics, write controls and a plot"
 	@echo "make bench     measure steps and gradients beside MuJoCo C, write tables and a plot"
 	@echo "make test      run the tests"
+	@echo "make thorough  sweeps that are too long for every change: gradients of many states and steps, contacts beside MuJoCo's"
 	@echo "make fuzz      make random calls with random arguments, report whatever is no GenesisException"
 	@echo "make examples  run the programs of examples/"
 	@echo "make lint      ruff and mypy"
@@ -41,6 +42,10 @@ bench: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+thorough: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --thorough tests/test_gradient.py tests/rigid/test_pair_gradients.py $(ARGS)
+	$(BIN)/python -m tests.sweeps.shapes
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.fuzz_calls $(ARGS)

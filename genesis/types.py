@@ -33,6 +33,12 @@ mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 _NOTICE_AFTER = 1.0  # seconds of loading a module after which the user is told; from the cache it takes milliseconds
 _MOST_THREADS = 8  # each parses Warp's headers once, some two seconds
 _kernels: list[wp.Kernel] = []  # every one that is registered
+# The compiler's own limits of inlining. With Warp's, by which whatever is called ends up in its caller, a large file of
+# functions (collision/convex) is three times as large and as slow to compile, and no kernel is faster. The same for
+# all, since they belong to the process: modules that ask for different ones wait for each other. The processor to
+# compile for stays the user's choice.
+_OF_CPU = wp.config.cpu_compiler_flags
+_OPTIONS = {"cpu_compiler_flags": "-march=native" if _OF_CPU is None or "-march=native" in _OF_CPU else ""}
 
 
 def taped(function, name: str | None = None, file: str | None = None):
@@ -40,14 +46,16 @@ def taped(function, name: str | None = None, file: str | None = None):
 
     ``name`` and ``file`` (a module's ``__name__``) of a kernel that is compiled with another file than it is made in.
     """
-    kernel = wp.kernel(function, name=name, module=file)
-    _kernels.append(kernel)
-    return kernel
+    return _registered(wp.kernel(function, name=name, module=file))
 
 
 def untaped(function, name: str | None = None, file: str | None = None):
     """Register a kernel without a generated adjoint: iterative, in place, or discrete."""
-    kernel = wp.kernel(function, name=name, module=file, enable_backward=False)
+    return _registered(wp.kernel(function, name=name, module=file, enable_backward=False))
+
+
+def _registered(kernel: wp.Kernel) -> wp.Kernel:
+    kernel.module.options.update(_OPTIONS)
     _kernels.append(kernel)
     return kernel
 
@@ -74,6 +82,10 @@ def load_kernels(device, kernels: Iterable[wp.Kernel] | None = None) -> None:
         finally:
             notice.cancel()
 
+    if wp.get_device(device).is_cpu:
+        # Asks for the processor's features once, here: two threads at once may get an answer that is cut off, and name
+        # what they compiled so that it is not found again.
+        wp.get_cpu_kernel_cache_key()
     with not_collected(), ThreadPoolExecutor(min(_cores(), _MOST_THREADS, len(modules))) as pool:
         for _ in pool.map(load, range(len(modules))):
             pass

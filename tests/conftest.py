@@ -19,6 +19,28 @@ from genesis import runtime  # noqa: E402
 PROGRAM_TIMEOUT = 300.0  # seconds; a program that compiles kernels into an empty cache takes most of a minute
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="more states and longer horizons of the sweeps of gradients, which take most of an hour",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+@pytest.fixture(scope="session")
+def thorough(request) -> bool:
+    """Whether the sweeps run in full."""
+    return request.config.getoption("--thorough")
+
+
 def pytest_configure():
     """Start the runtime before any test module is imported: those that name kernels need the precision."""
     torch.set_num_threads(1)

@@ -1,4 +1,6 @@
-"""One step from 1000 random states of each pair of shapes in contact: gradients against central differences, 64 bits.
+"""One step from random states of each pair of shapes in contact: gradients against central differences, 64 bits.
+
+1000 states of each pair with ``--thorough``, else 200.
 
 A state counts as a miss when a contact, a feature of one, or the branch of a force law changes within the difference:
 there the difference does not approximate the derivative on either side. Every miss must be of that kind.
@@ -12,7 +14,7 @@ from tests.contacts import CONVEX_PAIRS, PAIRS, model_of, random_states
 from tests.differences import directional_derivative
 from tests.rigid.engine import Engine
 
-STATES = 1000
+STATES, MANY_STATES = 200, 1000
 TOLERANCE = 1e-5
 STEP = 1e-4
 FLOOR = 1e-8  # of the output: what the solver leaves (1e-13) over the smallest difference, extrapolated
@@ -68,15 +70,16 @@ def directions(engine: Engine, rng: np.random.Generator) -> dict[str, torch.Tens
 
 
 @pytest.mark.parametrize(("pair", "cone"), CASES, ids=lambda x: x if isinstance(x, str) else "-".join(x))
-def test_gradient_of_one_step(pair, cone):
+def test_gradient_of_one_step(pair, cone, thorough):
+    count = MANY_STATES if thorough else STATES
     rng = np.random.default_rng(EVERY.index(pair))
     # torsion and rolling (condim 6) with one cone, sliding friction alone with the other, and both over the pairs
     condim = 6 if (EVERY.index(pair) + (cone == "elliptic")) % 2 else 3
     m = model_of(*pair, cone=cone, condim=condim)
-    engine = Engine(m, n_worlds=STATES)
-    states = torch.tensor(random_states(m, STATES, rng))
-    theta = engine.theta.repeat(STATES, 1)
-    force = torch.tensor(0.2 * rng.standard_normal((STATES, m.nv)))
+    engine = Engine(m, n_worlds=count)
+    states = torch.tensor(random_states(m, count, rng))
+    theta = engine.theta.repeat(count, 1)
+    force = torch.tensor(0.2 * rng.standard_normal((count, m.nv)))
     weights = torch.tensor(rng.standard_normal(states.shape))
 
     leaves = [x.clone().requires_grad_() for x in (states, theta, force)]
@@ -84,12 +87,12 @@ def test_gradient_of_one_step(pair, cone):
     grads = dict(zip(("state", "theta", "force"), torch.autograd.grad((new * weights).sum(), leaves), strict=True))
     assert all(torch.isfinite(grad).all() for grad in grads.values())
 
-    missed = np.zeros(STATES, dtype=bool)
+    missed = np.zeros(count, dtype=bool)
     for name, direction in directions(engine, rng).items():
         kind = name if name in grads else "theta"
         exact = (grads[kind] * direction).sum(1).numpy()
         size = torch.linalg.vector_norm(grads[kind] * direction, dim=1).numpy()
-        changed = np.zeros(STATES, dtype=bool)
+        changed = np.zeros(count, dtype=bool)
         decisions: list[np.ndarray] = []  # at the state itself first
 
         def along(t, kind=kind, direction=direction, changed=changed, decisions=decisions):

@@ -3,7 +3,7 @@
 import warp as wp
 
 from genesis.math.spatial import quat_normalize, quat_sub
-from genesis.rigid.kernels.actuation import clip
+from genesis.rigid.kernels.command import clip
 from genesis.rigid.kernels.kinematics import BALL, FREE, read_quat
 from genesis.types import real, taped, vec4
 

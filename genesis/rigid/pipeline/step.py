@@ -18,6 +18,7 @@ from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
     actuation,
     bias,
+    command,
     free_body,
     inertia,
     integrate,
@@ -28,7 +29,16 @@ from genesis.rigid.kernels import (
     solve,
     tendon,
 )
-from genesis.rigid.kernels.collision import box_box, capsule_box, convex, detect, plane, plane_mesh, poses
+from genesis.rigid.kernels.collision import (
+    box_box,
+    capsule_box,
+    convex,
+    convex_geometry,
+    detect,
+    plane,
+    plane_mesh,
+    poses,
+)
 from genesis.rigid.kernels.collision import round as rounds
 from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, reference, solver
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
@@ -323,8 +333,8 @@ _SMOOTH: tuple[Stage, ...] = (
     ),
     Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
     Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
-    Stage("position error", (actuation.position_error,), ("dof_error",)),
-    Stage("command", (actuation.command,), ("qfrc_command", "dcommand_dvel")),
+    Stage("position error", (command.position_error,), ("dof_error",)),
+    Stage("command", (command.command,), ("qfrc_command", "dcommand_dvel")),
     Stage(
         "transmission",
         (actuation.transmission,),
@@ -369,10 +379,10 @@ _CONSTRAINED: tuple[Stage, ...] = (
     ),
     Stage(
         "convex contact geometry",
-        (convex.convex_geometry,),
+        (convex_geometry.convex_geometry,),
         ("con_dist", "con_pos", "con_frame"),
         adjoint="by hand",
-        adjoint_kernels=(convex.convex_geometry_adjoint,),
+        adjoint_kernels=(convex_geometry.convex_geometry_adjoint,),
         needed=_has_convex_pairs,
     ),
     Stage(
@@ -473,7 +483,7 @@ def has_gradient(name: str, model: Model) -> bool:
 
 # Files that take longest to compile, in this order; each of the others takes a second or two.
 _SLOWEST = (
-    solver.constraint_solve,
+    *(convex.NARROW_PHASE, solver.constraint_solve, convex_geometry.convex_geometry_adjoint),
     *(box_box.GEOMETRY, actuation.actuator_forces, plane.GEOMETRY, rounds.GEOMETRY, capsule_box.GEOMETRY),
     *(contact_rows.contact_rows, force.constraint_force),
 )

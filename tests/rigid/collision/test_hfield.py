@@ -1,19 +1,21 @@
 """Contacts of height fields: against MuJoCo, and their adjoint against differences."""
 
-from collections import Counter
-
 import mujoco
 import numpy as np
 import pytest
-import torch
 
-from tests.rigid.collision.test_convex import NAMES, SHAPES, contacts_of, hull_vertices
+from tests.rigid.collision.convex_oracles import (
+    MESHES,
+    PLACE,
+    SHAPES,
+    beside_differences,
+    contacts_of,
+    mujocos_contacts,
+)
 from tests.rigid.engine import Engine
 
 ROWS, COLUMNS = 6, 8
 HALF = (0.7, 0.5, 0.3)  # half lengths along x and y, and the greatest height [m]
-PLACE = 5e-5  # MuJoCo finds where a curved shape touches to about the root of its tolerance
-STEP, GRADIENT = 1e-6, 1e-5
 STATES = 100
 SAME = 0.96
 
@@ -24,11 +26,9 @@ def model(shape, margin=0.0, gap=0.0, flags=""):
     heights[:2] = 0, 1  # what MuJoCo's compiler scales the range to
     heights[20:24] = heights[20]  # a level place
     elevation = " ".join(f"{x:.6f}" for x in heights)
-    vertices = " ".join(f"{x:.6f}" for x in hull_vertices().ravel())
     return mujoco.MjModel.from_xml_string(f"""
         <mujoco><option ccd_tolerance="1e-10" ccd_iterations="200">{flags}</option>
-        <asset><mesh name="hull" vertex="{vertices}"/>
-        <mesh name="wedge" vertex="0 0 0 .2 0 0 0 .2 0 0 0 .2 .15 .15 .1"/>
+        <asset>{MESHES}
         <hfield name="ground" nrow="{ROWS}" ncol="{COLUMNS}" size="{HALF[0]} {HALF[1]} {HALF[2]} .1"
             elevation="{elevation}"/></asset>
         <worldbody><geom type="hfield" hfield="ground" pos=".4 -.2 .3" quat=".95 .1 -.15 .3"/>
@@ -77,8 +77,7 @@ def test_contacts_are_mujocos(shape, margin, gap):
     engine, contacts, different, most = Engine(m), 0, 0, 0
     for data in states(m, seed=len(shape)):
         ours = contacts_of(engine, data)
-        c = data.contact
-        theirs = np.array(c.dist), np.array(c.pos).reshape(-1, 3), np.array(c.frame).reshape(-1, 9)
+        theirs = mujocos_contacts(data)
         contacts += data.ncon
         most = max(most, data.ncon)
         different += unmatched(ours, theirs)
@@ -88,50 +87,7 @@ def test_contacts_are_mujocos(shape, margin, gap):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_adjoint_equals_differences(shape):
-    """Of distance, position and frame, by the pose of the body, of both geoms, and by sizes, of a field by its scale."""
     m = model(shape, 0.005)
-    engine, rng, seen = Engine(m), np.random.default_rng(1), Counter()
-    command, theta = engine.command(), engine.theta.clone()
-    for data in states(m, seed=11, count=60):
-        state = engine.state_of(data)
-        count, features = engine.fields(("ncon", "con_feature"), state, command)
-        c = int(count[0, 1])
-        if not c:
-            continue
-        weights = [torch.tensor(rng.standard_normal(size)) for size in ((c,), (c, 3), (c, 9))]
-
-        def total(fields, weights=weights, c=c):
-            return sum((w * x[0, :c].reshape(w.shape)).sum() for w, x in zip(weights, fields, strict=True))
-
-        def value(state, theta, c=c, total=total):
-            found = engine.fields(("ncon", *NAMES), state, command, theta)
-            return float(total(found[1:])) if int(found[0][0, 1]) == c else None
-
-        inputs = state.clone().requires_grad_(), theta.clone().requires_grad_()
-        by_state, by_theta = torch.autograd.grad(
-            total(engine.observe(NAMES, inputs[0], command, inputs[1], True)), inputs
-        )
-        along_state, along_theta = torch.zeros_like(state), torch.zeros_like(theta)
-        along_state[0, :7] = torch.tensor(rng.standard_normal(7))
-        for name in ("geom_pos", "geom_quat", "geom_size"):
-            field = engine.model.theta_fields[name]
-            along_theta[0, field.offset : field.offset + field.size] = 0.1 * torch.tensor(
-                rng.standard_normal(field.size)
-            )
-        for label, direction, gradient in (
-            ("state", (along_state, 0 * along_theta), (by_state * along_state).sum()),
-            ("parameters", (0 * along_state, along_theta), (by_theta * along_theta).sum()),
-        ):
-            steps = (STEP, -STEP, STEP / 4, -STEP / 4)
-            values = [value(state + step * direction[0], theta + step * direction[1]) for step in steps]
-            if None in values:
-                seen[label, "other contacts"] += 1
-                continue
-            wide, narrow = (values[0] - values[1]) / (2 * STEP), (values[2] - values[3]) / (STEP / 2)
-            if abs(wide - narrow) > GRADIENT / 2 * (1 + abs(narrow)):
-                seen[label, "a kink"] += 1
-                continue
-            assert abs(float(gradient) - narrow) < GRADIENT * (1 + abs(narrow)), (label, features[0, :c, :14])
-            seen[label, "smooth"] += 1
+    seen = beside_differences(m, states(m, seed=11, count=60))
     for label in ("state", "parameters"):
         assert seen[label, "smooth"] > 15, seen
