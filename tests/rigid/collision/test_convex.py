@@ -28,6 +28,7 @@ PAIRS = [
     *(("hull", "hull"), ("wedge", "hull"), ("wedge", "wedge")),
 ]
 DEPTH = 1e-8
+POINT = 11  # kind of a feature: a place that was found, and nothing that touches there
 # Both sides decide between equal choices by rounding, and MuJoCo 4.0 clips the caps of cylinders in ways of its own.
 # Cylinders on end, and capsules on them, are compared by depth where the contacts' places differ.
 SAME = 0.95
@@ -105,6 +106,43 @@ def test_adjoint_equals_differences(first, second, margin):
         assert seen[label, "smooth"] > 15, seen
 
 
+def farthest(m, data, g, direction):
+    """How far a shape of the model reaches along a direction of the world."""
+    size, local = m.geom_size[g], data.geom_xmat[g].reshape(3, 3).T @ direction
+    kind = mujoco.mjtGeom(m.geom_type[g]).name.removeprefix("mjGEOM_").lower()
+    if kind == "mesh":
+        start, count = m.mesh_vertadr[m.geom_dataid[g]], m.mesh_vertnum[m.geom_dataid[g]]
+        reach = (m.mesh_vert[start : start + count] @ local).max()
+    else:
+        across = np.hypot(local[0], local[1])
+        reach = {
+            "sphere": size[0],
+            "capsule": size[0] + size[1] * abs(local[2]),
+            "ellipsoid": np.linalg.norm(size * local),
+            "cylinder": size[0] * across + size[1] * abs(local[2]),
+            "box": size @ np.abs(local),
+        }[kind]
+    return data.geom_xpos[g] @ direction + reach
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_shapes_overlap_by_the_depth(first, second):
+    """Along the normal, with MuJoCo's default tolerance and iterations; none is left with two points that are only near."""
+    m = model(first, second, flags='<flag multiccd="disable"/>')
+    m.opt.ccd_tolerance, m.opt.ccd_iterations = 1e-6, 35
+    engine, touching = Engine(m), 0
+    for data in states(m, seed=23, count=400):
+        names = ("ncon", "con_dist", "con_frame", "con_feature")
+        count, dist, frame, feature = engine.fields(names, engine.state_of(data), engine.command())
+        if not int(count[0, 1]):
+            continue
+        normal = frame.numpy()[0, 0].reshape(9)[:3]
+        assert abs(farthest(m, data, 0, normal) + farthest(m, data, 1, -normal) + float(dist[0, 0])) < DEPTH
+        assert int(feature[0, 0, 1]) != POINT
+        touching += 1
+    assert touching > 100
+
+
 def test_depth_is_the_least(monkeypatch):
     """Of two polytopes: no direction separates them by less than the depth that is found."""
     m = model("wedge", "hull", flags='<flag multiccd="disable"/>')
@@ -136,6 +174,7 @@ def test_depth_is_the_least(monkeypatch):
 ELLIPSOID, CYLINDER = 'type="ellipsoid" size=".1 .07 .14"', 'type="cylinder" size=".09 .11"'
 CUBE = 'type="mesh" mesh="cube"'
 STILL = (1.0, 0.0, 0.0, 0.0)
+BRICK = 'type="box" size=".1 .08 .12"'
 # (first shape, second shape, position and orientation of both, depths, ccd_tolerance); true depths
 AWKWARD = {
     "just touching, where EPA's normal comes out the wrong way round": (
@@ -143,6 +182,11 @@ AWKWARD = {
         (-0.043889116302628796, 0.07680909410760825, 0.20813861015100468, 0.5, 0.5, 0.5, 0.5), [2.5e-6], 1e-6),
     "just touching, another way": (
         ELLIPSOID, CYLINDER, (0, 0, 0, 1, 1, 0, 0), (-0.1868864, -0.042, -0.042, *STILL), [1.6e-6], 1e-6),
+    "a sliver of EPA's polytope that seems to look inwards": (
+        CYLINDER, BRICK,
+        (0, 0, 0, 0.8977760160474358, -0.26771853897235987, 0.22410565852111172, -0.26851752776926546),
+        (0.09406190269729824, 0.10354978065673781, -0.09438982277020358,
+         0.22230624755318157, -0.14853915679852364, 0.36174873786821926, 0.8931147193094275), [0.008768], 1e-6),
     "a cap on a cap": (CYLINDER, CYLINDER, (0, 0, 0, *STILL), (0.02, 0.01, 0.2199, *STILL), [1e-4] * 4, 1e-6),
     "the same place": (CUBE, CUBE, (0, 0, 0, *STILL), (0, 0, 0, *STILL), [0.2] * 4, 1e-6),
     "the same place, curved": (ELLIPSOID, ELLIPSOID, (0, 0, 0, *STILL), (0, 0, 0, *STILL), [0.14], 1e-6),

@@ -25,6 +25,7 @@ _CLIP_AT, _NUMBERS_AT = 9, 14  # in a contact's features
 _WORDS = {
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER")},
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("BOX", "MESH", "HFIELD")},
+    "LEAST": -2,
     "MOST_OF_FIELD": contact.MOST_OF_FIELD,
     "FAMILY": contact.CONVEX,
     "WIDTH": CONVEX_WIDTH,

@@ -296,12 +296,18 @@ auto gjk = [&](Shape& A, Shape& B, REAL reach, Simplex& s) {
 
 // -- EPA: a polytope inside of A - B, which grows until its face nearest to the origin is one of A - B -----------------
 
+// [m]: the origin may be so far outside of the polytope.
+const REAL barely = wp::max((REAL)10 * ccd_tolerance, (REAL)10 * ROUNDING);
+
 struct Polytope {
     Vertex* v;
     Face* faces;
     int *candidates, *edges, *stack;  // faces that may be nearest; horizon: (face, edge); faces to look at
     int n_vertices, n_faces, n_candidates, n_edges;
     REAL center[3];
+    // Of all faces looked at, the one along which A and B overlap least, the vertex farthest along it, and how far it is.
+    int least_face, least_vertex;
+    REAL upper;
 };
 
 auto add_vertex = [&](Polytope& p, Shape& A, Shape& B, const REAL* direction, REAL norm) {
@@ -324,10 +330,12 @@ auto add_face = [&](Polytope& p, int a, int b, int c, int next_a, int next_b, in
         return (REAL)0;
     REAL outward[3];
     minus(p.v[a].w, p.center, outward);
-    const REAL side = dot(f.foot, outward) < 0 ? (REAL)-1 : (REAL)1;
-    for (int k = 0; k < 3; ++k)
-        f.foot[k] *= side;
     f.height2 = dot(f.foot, f.foot);
+    // The foot is outward already where the origin is inside. Where shapes just touch it may be a little outside; a sliver
+    // of a face may seem to look inwards, and is not turned.
+    if (dot(f.foot, outward) < 0 && f.height2 < barely * barely)
+        for (int k = 0; k < 3; ++k)
+            f.foot[k] = -f.foot[k];
     return f.height2;
 };
 auto add_candidate = [](Polytope& p, int face) {
@@ -510,12 +518,21 @@ auto find_horizon = [&](Polytope& p, int first, const REAL* w) {
     return p.n_edges >= 3;
 };
 
-// The face of A - B nearest to the origin, or -1.
+// Whether a depth is not what was taken for it roughly.
+auto is_another_depth = [&](REAL depth, REAL rough) {
+    const REAL off = wp::abs(depth - rough);
+    return off > (REAL)0.3 * wp::abs(rough) && off > 100 * ccd_tolerance;
+};
+
+// The face of A - B nearest to the origin, or -1. MuJoCo stops as soon as the lowest face is as high as some overlap that it
+// has seen, even if the shapes overlap much farther along this face: then LEAST, the direction of that overlap.
 auto epa = [&](Polytope& p, Shape& A, Shape& B) {
     const bool finite = is_polytope(A) && is_polytope(B);
     const REAL tolerance = finite || ccd_tolerance < LEAST_EPA_TOLERANCE ? LEAST_EPA_TOLERANCE : ccd_tolerance;
-    REAL upper = LARGEST, upper2 = LARGEST;
+    REAL upper2 = LARGEST;
     int face = -1;
+    p.upper = LARGEST;
+    p.least_face = -1;
     for (int k = 0; k < max_expansions; ++k) {
         const int before = face;
         REAL lower2 = LARGEST;
@@ -533,12 +550,17 @@ auto epa = [&](Polytope& p, Shape& A, Shape& B) {
         const int w = add_vertex(p, A, B, p.faces[face].foot, lower);
         const Vertex& v = p.v[w];
         const REAL bound = dot(p.faces[face].foot, v.w) / lower;
-        if (bound < upper) {
-            upper = bound;
+        if (bound < p.upper) {
+            p.upper = bound;
+            p.least_face = face;
+            p.least_vertex = w;
             upper2 = bound * bound;
         }
-        if (upper - lower < tolerance)
-            return k == 0 && upper < lower - ROUNDING ? -1 : face;
+        if (p.upper - lower < tolerance) {
+            if (k == 0 && p.upper < lower - ROUNDING)
+                return -1;
+            return is_another_depth(bound, lower) ? LEAST : face;
+        }
         if (finite)
             for (int i = 0; i < w; ++i)
                 if (p.v[i].i == v.i && p.v[i].j == v.j)
@@ -589,6 +611,17 @@ auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
                          : s.n == 3 ? start_from_3(p, A, B, s.v[0], s.v[1], s.v[2], s.norm)
                                     : start_from_4(p, A, B, s);
     const int face = started ? epa(p, A, B) : -1;
+    if (face == LEAST && p.least_face >= 0) {
+        const REAL* foot = p.faces[p.least_face].foot;
+        const REAL height = length(foot);
+        t.n = 1;
+        t.v[0] = p.v[p.least_vertex];
+        t.weight[0] = 1;
+        t.depth = p.upper;
+        for (int k = 0; k < 3; ++k)
+            t.normal[k] = foot[k] / height;
+        return t.depth > 0 ? 1 : -1;
+    }
     if (face < 0)
         return -1;
     const Face& f = p.faces[face];
@@ -646,7 +679,7 @@ auto shallowest = [&](Shape& A, Shape& B, const REAL* between, Touch& t) {
     t.weight[0] = 1;
     for (int k = 0; k < 3; ++k)
         t.v[0].b[k] = t.v[0].a[k] - t.depth * t.normal[k];
-    return t.depth > 0;
+    return t.depth > 0 && t.depth < LARGEST;  // nothing was found if some number is none
 };
 
 // Whether the shapes are within ``margin``; if so, where.

@@ -119,15 +119,38 @@ auto beyond_edge = [&](Shape& s, const Feature& f, int k, const REAL* out) {
     return wp::abs(dot(x, out)) < SETTLED * 100 && dot(x, inwards) < -SLACK * across * across ? v : -1;
 };
 
-// Whether a contact that was solved for is another one than that which was found roughly.
-auto is_elsewhere = [&](const Witness& x, const Touch& t) {
-    const REAL off = wp::abs(x.d - t.depth);
-    return off > (REAL)0.3 * wp::abs(t.depth) && off > 100 * ccd_tolerance;
+// With the two vertices of an edge, another of one of its faces: of that to the left of ``out`` or to the right, found by
+// turning a plane around the edge until nothing is beyond it; -1 if there is none.
+auto third_vertex = [&](Shape& s, const Feature& f, const REAL* out, bool right) {
+    REAL from[3], along[3], normal[3], x[3];
+    world_corner(s, f.v[0], from);
+    world_corner(s, f.v[1], along);
+    minus(along, from, along);
+    cross(along, out, normal);
+    int v = -1;
+    for (int round = 0; round < 16; ++round) {
+        const REAL size = length(normal);
+        if (!(size > 0))
+            return -1;
+        for (int k = 0; k < 3; ++k)
+            normal[k] /= right && round == 0 ? -size : size;
+        const int farther = support(s, normal, x);
+        minus(x, from, x);
+        if (farther == f.v[0] || farther == f.v[1] || (v >= 0 && dot(x, normal) < SETTLED * 10))
+            break;
+        v = farther;
+        cross(along, x, normal);
+        if (dot(normal, out) < 0)
+            for (int k = 0; k < 3; ++k)
+                normal[k] = -normal[k];
+    }
+    return v;
 };
 
 // The features of a touch in which a curved shape takes part, found from where it touches roughly: each possibility is
-// solved for exactly, and taken if it holds what it must. False if none does.
-auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feature& fb, Witness& x) {
+// solved for exactly, and taken if it holds what it must. False if none does. ``beyond``: so are the faces of
+// an edge that was found, and the edges of a face.
+auto curved_features = [&](Shape& A, Shape& B, const Touch& t, bool beyond, Feature& fa, Feature& fb, Witness& x) {
     Shape* shapes[2] = {&A, &B};
     Feature options[2][4];
     int n_options[2];
@@ -137,25 +160,22 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
         Feature f;
         vertices_of(t, b, f, weight);
         n_options[b] = 0;
-        auto option = [&](int kind, int v) {
+        REAL out[3];
+        for (int k = 0; k < 3; ++k)
+            out[k] = b ? -t.normal[k] : t.normal[k];
+        auto option = [&](int kind, int v) -> Feature& {
             Feature& o = options[b][n_options[b]++];
             o.kind = kind;
             o.v[0] = v;
             o.v[1] = o.v[2] = 0;
             o.par[0] = o.par[1] = o.par[2] = 0;
+            return o;
         };
         if (s.type == ELLIPSOID) {
             option(SMOOTH, 0);
         } else if (s.type == CYLINDER) {
-            REAL out[3];
-            for (int k = 0; k < 3; ++k)
-                out[k] = b ? -t.normal[k] : t.normal[k];
             rotate_back(s.mat, out, out);
             const REAL across = wp::sqrt(out[0] * out[0] + out[1] * out[1]);
-            if (wp::abs(out[2]) < (REAL)0.05)
-                option(SIDE, 0);
-            if (across < (REAL)0.05)
-                option(CAP, out[2] > 0);
             // the angle of a rim's point: of the point found, or where that is near the axis, of the direction
             REAL point[3] = {0, 0, 0};
             for (int i = 0; i < t.n; ++i)
@@ -164,14 +184,30 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
             rotate_back(s.mat, point, point);
             const bool off_axis = point[0] * point[0] + point[1] * point[1] > (REAL)0.01 * s.size[0] * s.size[0];
             const REAL angle = off_axis ? wp::atan2(point[1], point[0]) : wp::atan2(out[1], out[0]);
-            option(RIM, out[2] > 0);
-            options[b][n_options[b] - 1].par[0] = angle;
-            if (wp::abs(out[2]) < (REAL)0.05) {
-                option(RIM, !(out[2] > 0));
-                options[b][n_options[b] - 1].par[0] = angle;
-            }
+            const bool level = wp::abs(out[2]) < (REAL)0.05, upright = across < (REAL)0.05, upper = out[2] > 0;
+            // all of them, the likely ones first
+            if (level)
+                option(SIDE, 0);
+            if (upright)
+                option(CAP, upper);
+            option(RIM, upper).par[0] = angle;
+            if (!level)
+                option(SIDE, 0);
+            option(RIM, !upper).par[0] = angle;
+            if (!upright)
+                option(CAP, upper);
         } else {
             options[b][n_options[b]++] = f;
+            for (int side = 0; beyond && f.kind == EDGE && side < 2; ++side) {
+                const int v = third_vertex(*shapes[b], f, out, side);
+                if (v < 0)
+                    continue;
+                Feature& face = option(FACE, f.v[0]);
+                face.v[1] = f.v[1];
+                face.v[2] = v;
+            }
+            for (int k = 0; beyond && f.kind == FACE && k < 3; ++k)
+                option(EDGE, f.v[k]).v[1] = f.v[(k + 1) % 3];
         }
     }
     for (int i = 0; i < n_options[0]; ++i) {
@@ -188,15 +224,16 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, Feature& fa, Feat
                 };
                 if (at_end(A, fa) || at_end(B, fb) || !settle(A, fa, B, fb, x))
                     break;
-                if (is_elsewhere(x, t))
+                if (is_another_depth(x.d, t.depth))
                     break;
                 // drop what is not used, add what is farther out
                 Feature* features[2] = {&fa, &fb};
+                const REAL* places[2] = {x.t, x.t + places_along(fa)};
                 bool good = true, changed = false;
                 for (int b = 0; b < 2; ++b) {
                     Feature& f = *features[b];
                     const Shape& s = *shapes[b];
-                    const REAL* own = b ? x.t + places_along(fa) : x.t;
+                    const REAL* own = places[b];
                     if (!inside_features(s, f, own)) {
                         if (f.kind == EDGE) {
                             f.v[0] = own[0] > (REAL)0.5 ? f.v[1] : f.v[0];
@@ -280,17 +317,18 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         make_unique(A, fa, B, fb, t);
         copy3(t.normal, x.n);
         x.d = t.depth;
-        if (settle(A, fa, B, fb, x) && !is_elsewhere(x, t))
+        if (settle(A, fa, B, fb, x) && !is_another_depth(x.d, t.depth))
             return;
     } else {
-        if (curved_features(A, B, t, fa, fb, x))
-            return;
+        for (int beyond = 0; beyond < 2; ++beyond)
+            if (curved_features(A, B, t, beyond, fa, fb, x))
+                return;
         // shapes that just touch: the normal may have come out the wrong way round
         Touch back = t;
         back.depth = -t.depth;
         for (int k = 0; k < 3; ++k)
             back.normal[k] = -t.normal[k];
-        if (wp::abs(t.depth) < 100 * ccd_tolerance && curved_features(A, B, back, fa, fb, x))
+        if (wp::abs(t.depth) < 100 * ccd_tolerance && curved_features(A, B, back, false, fa, fb, x))
             return;
     }
     // Not to be had exactly: the points that were found, fixed in both shapes.

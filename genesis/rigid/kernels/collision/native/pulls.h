@@ -79,7 +79,11 @@ auto pull_witnesses = [&](const Shape& A, const Feature& fa, const Shape& B, con
             pulls[b].size[0] += (b ? -dot(half, x.n) : dot(half, x.n)) - by_dist;
     }
     y[3] = -by_dist;
-    solve_small(q.K, q.size, y);
+    if (fa.kind == POINT && fb.kind == POINT)
+        for (int k = 0; k < 3; ++k)
+            y[k] = by_dist * x.n[k];
+    else
+        solve_small(q.K, q.size, y);
     for (int b = 0, column = 4; b < 2; ++b) {
         const Shape& s = *shapes[b];
         const Feature& f = *features[b];

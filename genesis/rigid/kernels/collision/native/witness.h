@@ -20,6 +20,9 @@
 // There is one solution if the free directions are independent. Where they are not (a face on a face, an edge along a
 // face or along another edge), the contact is not unique: the shape with fewer free directions, else the second, then
 // touches with the point that was found, fixed in its frame.
+//
+// Two POINTs are what is left where no features were found to touch: their normal is kept as it was found (the direction
+// between them would turn without end as the depth goes to zero), and the depth is along it.
 
 struct Feature {
     int kind;
@@ -242,6 +245,12 @@ auto settle = [&](const Shape& A, const Feature& fa, const Shape& B, const Featu
         result.t[places_along(fa)] = fb.par[0];
     if (places_along(fa) + places_along(fb) + 4 > MOST_UNKNOWNS)
         return false;
+    if (fa.kind == POINT && fb.kind == POINT) {
+        set_up(A, fa, B, fb, result, q);
+        minus(q.x[0], q.x[1], result.t);
+        result.d = dot(result.t, result.n);
+        return true;
+    }
     Witness x = result;
     for (int round = 0; round < 30; ++round) {
         REAL norm = length(x.n);
