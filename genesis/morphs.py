@@ -499,14 +499,7 @@ class Terrain(Morph):
             if name not in subterrains.GENERATORS:
                 raise ValueError(f"there is no generator '{name}'; there are {_NAMES}")
         for name, given in (self.subterrain_parameters or {}).items():
-            known = subterrains.parameters_of(name)
-            for key in given:
-                if key not in known:
-                    raise ValueError(f"'{name}' has no parameter '{key}'; it has {', '.join(known) or 'none'}")
-                if key.endswith(("_size", "_scale", "_width", "_distance", "step")) and not (
-                    given[key] > 0 or (key == "platform_size" and given[key] == 0)
-                ):
-                    raise ValueError(f"{name}: expected {key} above 0, got {given[key]}")
+            subterrains.check_parameters(name, given)
         for size in self.subterrain_size:
             cells = size / self.horizontal_scale
             if round(cells) < 2 or abs(cells - round(cells)) > 1e-6 * cells:
