@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,17 @@ def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
             _replace(geom, m, number, [{"type": geom_type(kind), "size": m.geom_size[number]}], taken)
         elif threshold is not None and (parts := _parts(spec, geom, m, number, threshold, morph)):
             _replace(geom, m, number, parts, taken)
+
+
+def warn_of_idle_thresholds(morphs: Iterable[tuple[str, Any]]) -> None:
+    """One warning for all entities, by name and morph, that are given the threshold of the other kind of morph."""
+    idle: dict[tuple[str, str], list[str]] = {}
+    for name, morph in morphs:
+        if getattr(morph, "has_idle_threshold", False):
+            idle.setdefault(morph.thresholds, []).append(f"'{name}'")
+    for (own, other), names in idle.items():
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        runtime.logger.warning("%s has no effect on %s: there %s counts.", other, shown, own)
 
 
 def geom_type(kind: str) -> mujoco.mjtGeom:

@@ -195,6 +195,27 @@ def test_threshold(folder, threshold, split):
     assert len(colliding(model_of(robot))) == 2  # that is the threshold of objects
 
 
+def test_the_other_threshold_is_warned_of(folder, caplog):
+    """Once, with the entities that have it; infinity, a default of Genesis's, says what holds anyway."""
+    mesh = gs.morphs.Mesh(file=folder / "lens.stl", decompose_robot_error_threshold=0.1)
+    robot = gs.morphs.MJCF(file=folder / "robot.xml", decompose_object_error_threshold=0.15)
+    defaults = gs.morphs.MJCF(
+        file=folder / "robot.xml",
+        collision="box",
+        decompose_object_error_threshold=math.inf,
+        decompose_robot_error_threshold=math.inf,
+        decompose_nonconvex=False,
+    )
+    entities = [(f"m{k}", mesh) for k in range(4)] + [("r", robot), ("d", defaults), ("b", gs.morphs.Sphere())]
+    with caplog.at_level("WARNING", logger="genesis"):
+        compose([EntitySpec(morph, name=name) for name, morph in entities])
+    object_one, robot_one = "decompose_object_error_threshold", "decompose_robot_error_threshold"
+    assert [record.message for record in caplog.records] == [
+        f"{robot_one} has no effect on 'm0', 'm1', 'm2' and 1 more: there {object_one} counts.",
+        f"{object_one} has no effect on 'r': there {robot_one} counts.",
+    ]
+
+
 def test_excess_of_hulls(folder):
     m = mujoco.MjModel.from_xml_path(str(folder / "robot.xml"))
     assert collision_shapes.excess_of_hull(m, 0) == pytest.approx(AREA_OF_HULL / AREA - 1, rel=1e-4)
@@ -252,6 +273,16 @@ def test_without_the_package(folder, monkeypatch):
         (dict(convexify=False), "convexify=False: a mesh collides as its convex hull; with decompose_object_error"),
         (dict(decompose_object_error_threshold=-1), "decompose_object_error_threshold=-1: expected"),
         (dict(coacd_options={"threshold": 5}), "CoacdOptions: threshold=5"),
+        (
+            dict(collision="box", decompose_object_error_threshold=0.15),
+            "^Mesh: collision='box' and decompose_object_error_threshold=0.15 contradict each other: .*; leave out one",
+        ),
+        (dict(collision="box", decompose_nonconvex=True), "collision='box' and decompose_nonconvex=True contradict"),
+        (
+            dict(decompose_nonconvex=False, decompose_object_error_threshold=0.15),
+            "decompose_nonconvex=False and decompose_object_error_threshold=0.15 contradict each other: leave out",
+        ),
+        (dict(decompose_nonconvex=True, decompose_object_error_threshold=0.15), "decompose_nonconvex=True and decomp"),
     ],
 )
 def test_what_is_refused(arguments, message):
