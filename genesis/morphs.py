@@ -255,7 +255,7 @@ class FileMorph(Morph):
         its volume is split into convex parts that collide in its place, by the package coacd; the parts are kept on
         disk. 0: each mesh. ``None`` (and infinity): none. (Genesis's default is 0.15 for a ``Mesh``.)
     decompose_nonconvex
-        An older name: True for a threshold of 0.
+        An older name: True for a threshold of 0, False for none.
     coacd_options
         ``gs.options.CoacdOptions``: how meshes are split.
     decimate
@@ -268,7 +268,8 @@ class FileMorph(Morph):
         "recompute_inertia": "give the inertia in the file, or use entity.set_links_inertia()",
     }
 
-    _is_object: ClassVar[bool] = False
+    # Which threshold counts, and which has no effect.
+    thresholds: ClassVar[tuple[str, str]] = ("decompose_robot_error_threshold", "decompose_object_error_threshold")
 
     file: FilePath
     collision: Annotated[bool | str, BeforeValidator(_collision)] = True
@@ -282,10 +283,30 @@ class FileMorph(Morph):
     @property
     def decomposition_threshold(self) -> float | None:
         """By which part of its volume the hull of a mesh may be larger before it is split; None: by any."""
-        if self.decompose_nonconvex:
-            return 0.0
-        own = self.decompose_object_error_threshold if self._is_object else self.decompose_robot_error_threshold
+        own = 0.0 if self.decompose_nonconvex else getattr(self, self.thresholds[0])
         return None if own is None or math.isinf(own) or not self.collision else own
+
+    @property
+    def has_idle_threshold(self) -> bool:
+        """Whether the threshold of the other kind of morph is given, which has no effect."""
+        other = getattr(self, self.thresholds[1])
+        return other is not None and not math.isinf(other)
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> FileMorph:
+        name = self.thresholds[0]
+        own, older = getattr(self, name), self.decompose_nonconvex
+        if older is not None and own is not None and own != (0.0 if older else math.inf):
+            raise ValueError(
+                f"decompose_nonconvex={older} and {name}={own:g} contradict each other: leave out decompose_nonconvex"
+            )
+        if isinstance(self.collision, str) and self.collision != "mesh" and self.decomposition_threshold is not None:
+            given = "decompose_nonconvex=True" if older else f"{name}={own:g}"
+            raise ValueError(
+                f"collision='{self.collision}' and {given} contradict each other: a mesh collides as a fitted shape or "
+                "as convex parts; leave out one of them"
+            )
+        return self
 
     @field_validator("convexify")
     @classmethod
@@ -326,7 +347,7 @@ class Mesh(FileMorph):
         As for primitives.
     """
 
-    _is_object = True
+    thresholds = ("decompose_object_error_threshold", "decompose_robot_error_threshold")
 
     scale: Annotated[float | tuple[float, float, float], BeforeValidator(_scale_per_axis)] = 1.0
     fixed: StrictBool = False
@@ -499,14 +520,7 @@ class Terrain(Morph):
             if name not in subterrains.GENERATORS:
                 raise ValueError(f"there is no generator '{name}'; there are {_NAMES}")
         for name, given in (self.subterrain_parameters or {}).items():
-            known = subterrains.parameters_of(name)
-            for key in given:
-                if key not in known:
-                    raise ValueError(f"'{name}' has no parameter '{key}'; it has {', '.join(known) or 'none'}")
-                if key.endswith(("_size", "_scale", "_width", "_distance", "step")) and not (
-                    given[key] > 0 or (key == "platform_size" and given[key] == 0)
-                ):
-                    raise ValueError(f"{name}: expected {key} above 0, got {given[key]}")
+            subterrains.check_parameters(name, given)
         for size in self.subterrain_size:
             cells = size / self.horizontal_scale
             if round(cells) < 2 or abs(cells - round(cells)) > 1e-6 * cells:

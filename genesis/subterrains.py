@@ -73,9 +73,9 @@ def random_uniform_terrain(
 ) -> np.ndarray:
     """Random heights, ``downsampled_scale`` apart and multiples of ``step``, with smooth ground between them."""
     low, high, unit = ground.units(min_height), ground.units(max_height), max(ground.units(step), 1)
-    choices = np.arange(low, high + unit, unit)
-    across = [max(int(n * ground.horizontal_scale / downsampled_scale), 2) for n in (ground.n_x, ground.n_y)]
-    coarse = rng.choice(choices, across).astype(float)
+    heights = -(-(high - low) // unit) + 1  # the last one may be beyond the highest, as in Genesis
+    across = [min(max(int(n * ground.horizontal_scale / downsampled_scale), 2), n) for n in (ground.n_x, ground.n_y)]
+    coarse = (low + unit * rng.integers(0, heights, across)).astype(float)
     return np.rint(_smooth(_smooth(coarse, ground.n_x).T, ground.n_y).T)
 
 
@@ -203,6 +203,39 @@ def parameters_of(name: str) -> dict[str, Any]:
     """What a generator takes, with its defaults."""
     signature = inspect.signature(GENERATORS[name])
     return {key: value.default for key, value in signature.parameters.items() if value.kind is value.KEYWORD_ONLY}
+
+
+_ABOVE_ZERO = frozenset(
+    ("step", "downsampled_scale", "min_size", "max_size", "step_width", "stone_size", "stone_distance")
+)
+_NOT_NEGATIVE = frozenset(("platform_size", "num_waves", "max_height"))
+_WHOLE = {"levels": (1, 30), "num_rects": (0, 100_000)}
+_LARGEST = 1e6
+
+
+def check_parameters(name: str, given: dict[str, float]) -> None:
+    """Raises `ValueError` for a parameter that the generator does not have, or a value that makes no ground."""
+    defaults = parameters_of(name)
+    for key, value in given.items():
+        if key not in defaults:
+            raise ValueError(f"'{name}' has no parameter '{key}'; it has {', '.join(defaults) or 'none'}")
+        least, most = _WHOLE.get(key, (-_LARGEST, _LARGEST))
+        if key in _WHOLE and not (least <= value <= most and value == int(value)):
+            expected = f"a whole number from {least} to {most}"
+        elif key in _ABOVE_ZERO and value <= 0:
+            expected = "above 0"
+        elif key in _NOT_NEGATIVE and value < 0 and "min_height" not in defaults:
+            expected = "of 0 or more"
+        elif not least <= value <= most:
+            expected = f"from {least:g} to {most:g}"
+        else:
+            continue
+        raise ValueError(f"{name}: expected {key} {expected}, got {value:g}")
+    values = defaults | given
+    for low, high in (("min_height", "max_height"), ("min_size", "max_size")):
+        if low in values and values[low] > values[high]:
+            told = (f"{key}={values[key]:g}{'' if key in given else ' (the default)'}" for key in (low, high))
+            raise ValueError(f"{name}: expected {low} not above {high}, got {' and '.join(told)}")
 
 
 def generate(

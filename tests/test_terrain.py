@@ -125,6 +125,50 @@ def test_what_is_refused(arguments, message):
         gs.morphs.Terrain(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("flat_terrain", dict(step=1), "has no parameter 'step'; it has none"),
+        ("sloped_terrain", dict(slope=1e300), r"expected slope from -1e\+06 to 1e\+06, got 1e\+300"),
+        ("pyramid_sloped_terrain", dict(platform_size=-1), "expected platform_size of 0 or more, got -1"),
+        (
+            "random_uniform_terrain",
+            dict(min_height=0.3),
+            r"expected min_height not above max_height, got min_height=0.3 and max_height=0.1 \(the default\)",
+        ),
+        ("random_uniform_terrain", dict(step=-0.1), "expected step above 0, got -0.1"),
+        ("random_uniform_terrain", dict(downsampled_scale=0), "expected downsampled_scale above 0, got 0"),
+        ("fractal_terrain", dict(levels=-1), "expected levels a whole number from 1 to 30, got -1"),
+        ("fractal_terrain", dict(levels=2.5), "expected levels a whole number from 1 to 30, got 2.5"),
+        ("fractal_terrain", dict(levels=1000), "expected levels a whole number from 1 to 30, got 1000"),
+        (
+            "discrete_obstacles_terrain",
+            dict(min_size=3, max_size=2),
+            "expected min_size not above max_size, got min_size=3 and max_size=2",
+        ),
+        ("discrete_obstacles_terrain", dict(num_rects=-2), "expected num_rects a whole number from 0 to"),
+        ("discrete_obstacles_terrain", dict(max_height=-1), "expected max_height of 0 or more, got -1"),
+        ("wave_terrain", dict(num_waves=-1), "expected num_waves of 0 or more, got -1"),
+        ("stairs_terrain", dict(step_width=-1), "expected step_width above 0, got -1"),
+        ("pyramid_stairs_terrain", dict(step_width=1e300), r"expected step_width from -1e\+06 to 1e\+06"),
+        ("stepping_stones_terrain", dict(max_height=-0.1), "expected max_height of 0 or more, got -0.1"),
+        ("stepping_stones_terrain", dict(stone_distance=0), "expected stone_distance above 0, got 0"),
+    ],
+)
+def test_ranges_of_parameters(name, given, message):
+    with pytest.raises(gs.GenesisException, match=rf"^Terrain: .*'?{name}'?:? {message}"):
+        heights_of(name, **given)
+
+
+def test_extreme_parameters():
+    below = heights_of("random_uniform_terrain", min_height=-0.3, max_height=-0.2)  # a range wholly below 0
+    assert -0.5 < below.min() < below.max() < 0
+    fine = heights_of("random_uniform_terrain", downsampled_scale=1e-9)  # finer than the ground
+    assert fine.shape == (25, 25) and np.ptp(fine) > 0
+    for name, given in (("fractal_terrain", dict(levels=30)), ("wave_terrain", dict(num_waves=0))):
+        assert np.isfinite(heights_of(name, **given)).all()
+
+
 def test_every_generator_has_defaults():
     assert set(subterrains.GENERATORS) == {
         *("flat_terrain", "fractal_terrain", "random_uniform_terrain", "sloped_terrain", "pyramid_sloped_terrain"),

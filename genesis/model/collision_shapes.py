@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ FITTED = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
 LARGER = 0.2
 _MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
 # What a shape that stands in for another one takes from it.
-_OF_CONTACT = "contype conaffinity condim priority friction solmix solref solimp margin gap rgba".split()
+_OF_CONTACT = (
+    "contype conaffinity condim priority friction solmix solref solimp margin gap adhesion surfacevel rgba".split()
+)
 
 
 def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
@@ -47,6 +50,7 @@ def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
         m = fitted.compile()
     except (ValueError, mujoco.FatalError) as error:
         raise GenesisException(f"the model does not compile: {str(error).splitlines()[0]}.") from None
+    taken = {geom.name for geom in spec.geoms}
     named = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
     for geom, number in zip(_colliding(spec), [geom.id for geom in stand_ins], strict=True):
         if geom.name and geom.name in named:
@@ -54,9 +58,20 @@ def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
                 "geom '%s' stays a mesh in contact: a <pair> of the file speaks of its own shape.", geom.name
             )
         elif kind is not None:
-            _replace(geom, m, number, [{"type": geom_type(kind), "size": m.geom_size[number]}])
-        elif threshold is not None:
-            _decompose(spec, geom, m, number, threshold, morph)
+            _replace(geom, m, number, [{"type": geom_type(kind), "size": m.geom_size[number]}], taken)
+        elif threshold is not None and (parts := _parts(spec, geom, m, number, threshold, morph)):
+            _replace(geom, m, number, parts, taken)
+
+
+def warn_of_idle_thresholds(morphs: Iterable[tuple[str, Any]]) -> None:
+    """One warning for all entities, by name and morph, that are given the threshold of the other kind of morph."""
+    idle: dict[tuple[str, str], list[str]] = {}
+    for name, morph in morphs:
+        if getattr(morph, "has_idle_threshold", False):
+            idle.setdefault(morph.thresholds, []).append(f"'{name}'")
+    for (own, other), names in idle.items():
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        runtime.logger.warning("%s has no effect on %s: there %s counts.", other, shown, own)
 
 
 def geom_type(kind: str) -> mujoco.mjtGeom:
@@ -69,42 +84,49 @@ def _colliding(spec: mujoco.MjSpec) -> list[mujoco.MjsGeom]:
     return [geom for geom in spec.geoms if geom.type == _MESH and (geom.contype or geom.conaffinity)]
 
 
-def _replace(geom: mujoco.MjsGeom, m: mujoco.MjModel, number: int, shapes: Sequence[dict[str, Any]]) -> None:
-    """Puts shapes of contact in the place of a mesh, which keeps its looks and its mass."""
+def _replace(
+    geom: mujoco.MjsGeom, m: mujoco.MjModel, number: int, shapes: Sequence[dict[str, Any]], taken: set[str]
+) -> None:
+    """Puts shapes of contact in the place of a mesh, which keeps its looks and its mass; `taken`: the names of the
+    file's geoms."""
+    of_contact = {name: getattr(m, f"geom_{name}")[number] for name in _OF_CONTACT}
     for k, shape in enumerate(shapes):
-        taken = {name: getattr(m, f"geom_{name}")[number] for name in _OF_CONTACT}
         made = geom.parent.add_geom(
             pos=m.geom_pos[number],
             quat=m.geom_quat[number],
             mass=0,
             group=assets.HIDDEN_GROUP,
-            **{name: value if np.ndim(value) else value.item() for name, value in taken.items()},
+            **{name: value if np.ndim(value) else value.item() for name, value in of_contact.items()},
             **shape,
         )
         if geom.name:
-            made.name = f"{geom.name}_{k}" if len(shapes) > 1 else f"{geom.name}_fitted"
+            wanted = f"{geom.name}_{k}" if len(shapes) > 1 else f"{geom.name}_fitted"
+            made.name = assets.unused_name(wanted, taken)
+            taken.add(made.name)
     geom.contype = geom.conaffinity = 0
 
 
 # ------------------------------------------------------------------ convex parts
 
 
-def _decompose(
+def _parts(
     spec: mujoco.MjSpec, geom: mujoco.MjsGeom, m: mujoco.MjModel, number: int, threshold: float, morph: Any
-) -> None:
+) -> list[dict[str, Any]]:
+    """Geoms of the convex parts of a mesh; none if its hull is hardly larger than it."""
     mesh = int(m.geom_dataid[number])
     vertices, faces = triangles_of(m, mesh)
     if _is_closed(faces) and excess_of_hull(m, mesh) <= threshold:
-        return
+        return []
     parts = convex_parts(vertices, faces, morph.coacd_options.model_dump(), geom.meshname)
-    shapes = []
+    taken = {mesh.name for mesh in spec.meshes}
+    shapes: list[dict[str, Any]] = []
     for k, (points, triangles) in enumerate(parts):
-        part = spec.add_mesh(name=f"{geom.meshname}_{number}_{k}")
+        part = spec.add_mesh(name=assets.unused_name(f"{geom.meshname}_{number}_{k}", taken))
         part.uservert = points.astype(np.float32).ravel()
         part.userface = triangles.astype(np.int32).ravel()
         part.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
         shapes.append({"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": part.name})
-    _replace(geom, m, number, shapes)
+    return shapes
 
 
 def triangles_of(m: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,9 +141,10 @@ def convex_parts(
     """Convex hulls that fill about the same space, each vertices and triangles (X. Wei et al., "Approximate convex
     decomposition for 3D meshes with collision-aware concavity and tree search", SIGGRAPH 2022; package coacd).
 
-    Kept on disk, by what goes in: the second time costs nothing. Raises `GenesisException` without the package.
+    Kept on disk, by what goes in and the package's version: the second time costs nothing, and without the package
+    those of any version will do. Raises `GenesisException` where it is needed and not installed.
     """
-    file = _cache() / f"{_key(vertices, faces, options)}.npz"
+    file = _kept(_key(vertices, faces, options))
     try:
         kept = files.from_npz(files.read_bytes(file))
         found = [(kept[f"vertices{k}"], kept[f"faces{k}"]) for k in range(len(kept) // 2)]
@@ -177,6 +200,14 @@ def _key(vertices: np.ndarray, faces: np.ndarray, options: dict[str, Any]) -> st
     return digest.hexdigest()
 
 
+def _kept(key: str) -> Path:
+    """The file of what is kept under a key, whether it is there or not."""
+    try:
+        return _cache() / f"{key}-{metadata.version('coacd')}.npz"
+    except metadata.PackageNotFoundError:
+        return max(_cache().glob(f"{key}-*.npz"), default=_cache() / f"{key}.npz")
+
+
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "genesis-grad" / "convex"
@@ -200,14 +231,12 @@ def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 def excess_of_hull(m: mujoco.MjModel, mesh: int) -> float:
     """By which part of a mesh's volume its convex hull is larger; infinite for a mesh that encloses none."""
     vertices, faces = triangles_of(m, mesh)
-    start, count = int(m.mesh_polyadr[mesh]), int(m.mesh_polynum[mesh])
-    hull = 0.0
-    for address, size in zip(
-        m.mesh_polyvertadr[start : start + count], m.mesh_polyvertnum[start : start + count], strict=True
-    ):
-        corners = m.mesh_polyvert[address : address + size]
-        fan = np.stack([np.full(size - 2, corners[0]), corners[1:-1], corners[2:]], axis=1)
-        hull += _volume(vertices, fan)
+    polygons = slice(int(m.mesh_polyadr[mesh]), int(m.mesh_polyadr[mesh] + m.mesh_polynum[mesh]))
+    # Each polygon as a fan of triangles around its first corner.
+    inner = m.mesh_polyvertnum[polygons] - 2
+    first = np.repeat(m.mesh_polyvertadr[polygons], inner)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(inner) - inner, inner)
+    hull = _volume(vertices, m.mesh_polyvert[np.stack([first, second, second + 1], axis=1)])
     volume = _volume(vertices, faces)
     return abs(hull) / volume - 1 if volume > 0 else float("inf")
 

@@ -112,6 +112,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    collision_shapes.warn_of_idle_thresholds((entity.name, entity.morph) for entity in entities)
     collision_shapes.tell_of_large_hulls(mj_model, [entity.name for entity in entities])
     if support.asks_for_older_collider(mj_model):
         runtime.logger.warning(

@@ -224,7 +224,7 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     _add_pairs(contacts, m, pairs)
     _add_chains(contacts, body_dofs)
     _add_parameters(contacts, m)
-    contacts.nconmax = min(max_contacts, _bound(contacts)) if max_contacts else _slots(contacts)
+    contacts.nconmax = min(max_contacts, _bound(contacts)) if max_contacts else _slots(contacts, m)
     contacts.indices = {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in contacts.indices.items()}
     return contacts
 
@@ -312,7 +312,8 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     on_field = np.array([first == _HFIELD for first, _ in types], dtype=bool)
     if is_disabled(m, "MULTICCD"):
         most[convex & ~on_field] = 1
-    most[on_field] = [_prisms_under(m, *geoms[pair]) for pair in np.flatnonzero(on_field)]
+    pair_margin = of_pair(m.pair_margin, margin[one] + margin[two])
+    pair_gap = of_pair(m.pair_gap, gap[one] + gap[two])
     dim = of_pair(m.pair_dim, dim)
     contacts.maxcondim = int(dim.max(initial=1))
     cgeoms = contacts.cgeom_of_geom[geoms]
@@ -335,19 +336,10 @@ def _add_pairs(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cpair_next": following,
     }
     contacts.constants |= {
-        "cpair_margin": of_pair(m.pair_margin, margin[one] + margin[two]),
-        "cpair_gap": of_pair(m.pair_gap, gap[one] + gap[two]),
+        "cpair_margin": pair_margin,
+        "cpair_gap": pair_gap,
         "cpair_mix": mix,
     }
-
-
-def _prisms_under(m: mujoco.MjModel, field: int, geom: int) -> int:
-    """How many prisms of a height field may be under a shape, at most those that MuJoCo makes contacts with."""
-    hfield = int(m.geom_dataid[field])
-    cells = np.array([m.hfield_ncol[hfield], m.hfield_nrow[hfield]]) - 1
-    step = 2 * m.hfield_size[hfield, :2] / cells
-    across = np.minimum(np.ceil(2 * m.geom_rbound[geom] / step) + 1, cells)
-    return int(min(2 * across.prod(), MOST_OF_FIELD))
 
 
 def _add_chains(contacts: Contacts, body_dofs: list[list[int]]) -> None:
@@ -393,31 +385,43 @@ def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
 # ------------------------------------------------------------------ slots
 
 
-def _counts(contacts: Contacts) -> np.ndarray:
-    """The most contacts that each pair makes."""
-    return contacts.indices["cpair_most"]
-
-
 def _bound(contacts: Contacts) -> int:
-    return int(_counts(contacts).sum())
+    """The most contacts that all pairs can make, of whatever sizes their shapes will be."""
+    return int(contacts.indices["cpair_most"].sum())
 
 
-def _slots(contacts: Contacts) -> int:
+def _counts(contacts: Contacts, m: mujoco.MjModel) -> np.ndarray:
+    """The most contacts that each pair makes; those with a height field one for each prism that a shape may reach, as
+    large as both are in the file."""
+    counts, cgeoms = contacts.indices["cpair_most"].copy(), contacts.indices["cpair_geom"]
+    on_field = contacts.indices["cgeom_type"][cgeoms[:, 0]] == _HFIELD
+    field, geom = contacts.indices["cgeom_id"][cgeoms[on_field]].T
+    hfield = m.geom_dataid[field]
+    cells = np.stack([m.hfield_ncol, m.hfield_nrow], axis=1)[hfield] - 1
+    step = 2 * m.hfield_size[hfield, :2] / cells
+    margin = (contacts.constants["cpair_margin"] + contacts.constants["cpair_gap"])[on_field]
+    reach = m.geom_rbound[geom] + margin
+    across = np.minimum(np.ceil(2 * reach[:, None] / step) + 1, cells)
+    counts[on_field] = np.minimum(counts[on_field], 2 * across.prod(axis=1))
+    return counts
+
+
+def _slots(contacts: Contacts, m: mujoco.MjModel) -> int:
     """Contact slots per environment: enough for any state of a small model, and for a crowd in a large one.
 
     The number of pairs grows with the square of the number of bodies; the number of bodies that fit around one does
-    not. So a shape is given all it can make with every plane, and half of what it can make with each of the `CROWD`
-    others with which it makes the most (two bodies that lie edge on face fill half the places of a pair, or fewer);
-    each contact among bounded shapes belongs to two of them. Up to `FEW_SLOTS`, every pair may make all it can.
+    not. So a shape is given all it can make with every plane and height field, and half of what it can make with each
+    of the `CROWD` others with which it makes the most (two bodies that lie edge on face fill half the places of a pair,
+    or fewer); each contact among the others belongs to two of them. Up to `FEW_SLOTS`, every pair may make all it can.
 
     Measured with MuJoCo, while bodies fell into a heap and came to rest: 30 boxes need 127 (600 are given), 60 spheres
     in a shaft 177 (316), 60 boxes, capsules and spheres in a shaft 221 (819).
     """
-    counts, cgeoms = _counts(contacts), contacts.indices["cpair_geom"]
-    with_plane = np.isin(cgeoms[:, 0], contacts.indices["cgeom_plane"])
-    crowd = int(counts[with_plane].sum())
+    counts, cgeoms = _counts(contacts, m), contacts.indices["cpair_geom"]
+    on_ground = np.isin(contacts.indices["cgeom_type"][cgeoms[:, 0]], (_PLANE, _HFIELD))
+    crowd = int(counts[on_ground].sum())
     shared = np.zeros((contacts.ncg, contacts.ncg), dtype=int)
-    one, two = cgeoms[~with_plane].T
-    shared[one, two] = shared[two, one] = (counts[~with_plane] + 1) // 2
+    one, two = cgeoms[~on_ground].T
+    shared[one, two] = shared[two, one] = (counts[~on_ground] + 1) // 2
     crowd += (int(np.sort(shared, axis=1)[:, -CROWD:].sum()) + 1) // 2
     return int(min(counts.sum(), max(FEW_SLOTS, crowd)))

@@ -12,7 +12,7 @@ import pytest
 import trimesh
 
 import genesis as gs
-from genesis.model import assets, meshes
+from genesis.model import assets, diagnostics, meshes
 
 EXACT = 1e-12  # two ways of compiling the same numbers in float64
 MESH = 1e-6  # MuJoCo keeps mesh vertices in float32
@@ -247,6 +247,16 @@ def test_numbers_of_included_files(tmp_path):
     (tmp_path / "part.xml").write_text('<mujoco><worldbody><body name="b" pos="0 0 nan"/></worldbody></mujoco>')
     with pytest.raises(gs.GenesisException, match=r"part\.xml', body 'b': <body pos=\"0 0 nan\">"):
         assets.load_mjcf(path)
+
+
+def test_many_numbers_cost_nothing(tmp_path, monkeypatch):
+    """A mesh's vertices are not looked at one by one: they hold no letter that words for numbers have."""
+    monkeypatch.setattr(diagnostics, "_NAN", None)
+    vertices = np.random.default_rng(0).normal(size=(100, 3)) * [[1e-7, 1.0, 1e9]]
+    path = tmp_path / "model.xml"
+    numbers = " ".join(map(repr, vertices.ravel().tolist()))
+    path.write_text(f'<mujoco><asset><mesh name="m" vertex="{numbers}"/></asset><worldbody/></mujoco>')
+    assert "e-" in numbers and assets.load_mjcf(path).meshes[0].name == "m"
 
 
 def test_infinite_ranges_and_names_like_numbers(tmp_path):

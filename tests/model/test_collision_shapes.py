@@ -2,6 +2,7 @@
 
 import math
 import sys
+from importlib import metadata
 
 import mujoco
 import numpy as np
@@ -141,6 +142,49 @@ def test_parts_of_a_urdf(folder):
     np.testing.assert_allclose([np.min(low, 0)[2], np.max(high, 0)[2]], [-0.2, 0.2], atol=0.01)
 
 
+def test_parts_of_an_older_version(folder, monkeypatch):
+    """Are found again where no version is installed, and not by another one."""
+    morph = gs.morphs.Mesh(file=folder / "l.stl", decompose_object_error_threshold=0)
+    first = model_of(morph)
+    (kept,) = (folder / "cache/genesis-grad/convex").iterdir()
+
+    def no_version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    with monkeypatch.context() as without:
+        without.setattr(metadata, "version", no_version)
+        without.setitem(sys.modules, "coacd", None)
+        np.testing.assert_array_equal(model_of(morph).mesh_vert, first.mesh_vert)
+    monkeypatch.setattr(metadata, "version", lambda name: "999.0")
+    model_of(morph)
+    assert len(list(kept.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("options", [dict(collision="box"), dict(decompose_robot_error_threshold=0)])
+def test_names_that_are_taken(folder, options):
+    """Shapes take free names: those of the file stay."""
+    text = (folder / "robot.xml").read_text()
+    taken = [f"a_{k}" for k in range(4)] + ["a_fitted", "a_fitted_1"]
+    text = text.replace("</worldbody>", "".join(f'<geom name="{name}" size=".1"/>' for name in taken) + "</worldbody>")
+    meshes = "".join(f'<mesh name="l_0_{k}" file="lens.stl"/>' for k in range(4))
+    (folder / "taken.xml").write_text(text.replace("</asset>", f"{meshes}</asset>"))
+    plain, m = (model_of(gs.morphs.MJCF(file=folder / "taken.xml", **given)) for given in ({}, options))
+    assert m.ngeom > plain.ngeom
+    for name in taken:
+        assert m.geom(f"e/{name}").type == mujoco.mjtGeom.mjGEOM_SPHERE
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"), [('adhesion="1"', "'a.*': adhesion"), ('surfacevel="1 0 0"', "'a.*': a surface velocity")]
+)
+@pytest.mark.parametrize("options", [{}, dict(collision="box"), dict(decompose_robot_error_threshold=0)])
+def test_features_that_are_refused(folder, feature, message, options):
+    text = (folder / "robot.xml").read_text().replace('name="a"', f'name="a" {feature}')
+    (folder / "feature.xml").write_text(text.replace("<body>", '<geom type="plane" size="1 1 1"/><body>'))
+    with pytest.raises(gs.GenesisException, match=message):
+        model_of(gs.morphs.MJCF(file=folder / "feature.xml", **options))
+
+
 @pytest.mark.parametrize(
     ("threshold", "split"), [(0.0, True), (0.5, True), (2.0, False), (math.inf, False), (None, False)]
 )
@@ -151,10 +195,47 @@ def test_threshold(folder, threshold, split):
     assert len(colliding(model_of(robot))) == 2  # that is the threshold of objects
 
 
+def test_the_other_threshold_is_warned_of(folder, caplog):
+    """Once, with the entities that have it; infinity, a default of Genesis's, says what holds anyway."""
+    mesh = gs.morphs.Mesh(file=folder / "lens.stl", decompose_robot_error_threshold=0.1)
+    robot = gs.morphs.MJCF(file=folder / "robot.xml", decompose_object_error_threshold=0.15)
+    defaults = gs.morphs.MJCF(
+        file=folder / "robot.xml",
+        collision="box",
+        decompose_object_error_threshold=math.inf,
+        decompose_robot_error_threshold=math.inf,
+        decompose_nonconvex=False,
+    )
+    entities = [(f"m{k}", mesh) for k in range(4)] + [("r", robot), ("d", defaults), ("b", gs.morphs.Sphere())]
+    with caplog.at_level("WARNING", logger="genesis"):
+        compose([EntitySpec(morph, name=name) for name, morph in entities])
+    object_one, robot_one = "decompose_object_error_threshold", "decompose_robot_error_threshold"
+    assert [record.message for record in caplog.records] == [
+        f"{robot_one} has no effect on 'm0', 'm1', 'm2' and 1 more: there {object_one} counts.",
+        f"{object_one} has no effect on 'r': there {robot_one} counts.",
+    ]
+
+
 def test_excess_of_hulls(folder):
     m = mujoco.MjModel.from_xml_path(str(folder / "robot.xml"))
     assert collision_shapes.excess_of_hull(m, 0) == pytest.approx(AREA_OF_HULL / AREA - 1, rel=1e-4)
     assert collision_shapes.excess_of_hull(m, 1) == pytest.approx(0, abs=1e-3)
+
+
+def test_excess_of_a_hull_with_polygons(folder):
+    """Two prisms of 12 and 7 sides on top of each other, with the volumes that MuJoCo weighs."""
+    parts = [trimesh.creation.cylinder(radius, 0.1, sections=n) for radius, n in ((0.1, 12), (0.05, 7))]
+    parts[1].apply_translation((0.0, 0.0, 0.1))
+    trimesh.util.concatenate(parts).export(folder / "tower.stl")
+    body = '<body><geom type="mesh" mesh="{0}"/></body>'
+    (folder / "towers.xml").write_text(f"""
+        <mujoco><asset><mesh name="own" file="tower.stl" inertia="exact"/><mesh name="hull" file="tower.stl"
+        inertia="convex"/></asset><worldbody>{body.format("own")}{body.format("hull")}</worldbody></mujoco>""")
+    m = mujoco.MjModel.from_xml_path(str(folder / "towers.xml"))
+    assert {12, 7, 4} <= set(m.mesh_polyvertnum[: m.mesh_polynum[0]].tolist())
+    for mesh in (0, 1):
+        expected = m.body_mass[2] / m.body_mass[1] - 1
+        assert collision_shapes.excess_of_hull(m, mesh) == pytest.approx(expected, rel=1e-5)
 
 
 def test_large_hulls_are_told_of(folder, caplog):
@@ -192,6 +273,16 @@ def test_without_the_package(folder, monkeypatch):
         (dict(convexify=False), "convexify=False: a mesh collides as its convex hull; with decompose_object_error"),
         (dict(decompose_object_error_threshold=-1), "decompose_object_error_threshold=-1: expected"),
         (dict(coacd_options={"threshold": 5}), "CoacdOptions: threshold=5"),
+        (
+            dict(collision="box", decompose_object_error_threshold=0.15),
+            "^Mesh: collision='box' and decompose_object_error_threshold=0.15 contradict each other: .*; leave out one",
+        ),
+        (dict(collision="box", decompose_nonconvex=True), "collision='box' and decompose_nonconvex=True contradict"),
+        (
+            dict(decompose_nonconvex=False, decompose_object_error_threshold=0.15),
+            "decompose_nonconvex=False and decompose_object_error_threshold=0.15 contradict each other: leave out",
+        ),
+        (dict(decompose_nonconvex=True, decompose_object_error_threshold=0.15), "decompose_nonconvex=True and decomp"),
     ],
 )
 def test_what_is_refused(arguments, message):

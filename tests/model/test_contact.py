@@ -316,6 +316,30 @@ def test_slots():
     assert Model(crowd("sphere", 1), KINDS, max_contacts=200).nconmax == 1  # there cannot be more
 
 
+def field_and(shape, size, count, half=1.0, geom=""):
+    """`count` bodies that touch a flat height field of 8 x 8 cells, and not each other."""
+    body = f'<body pos="{{}} .03 .09"><freejoint/><geom type="{shape}" size="{size}" contype="0" {geom}/></body>'
+    return compiled(
+        f'<asset><hfield name="h" nrow="9" ncol="9" size="{half} {half} 1 1"/></asset><worldbody>'
+        f'<geom type="hfield" hfield="h"/>{"".join(body.format(0.005 * index) for index in range(count))}</worldbody>'
+    )
+
+
+def test_slots_on_a_height_field():
+    ball = field_and("sphere", ".05", 1)
+    assert Model(ball, KINDS).nconmax == 8  # two prisms of each cell, of 2 x 2
+    assert Model(ball, KINDS, max_contacts=30).nconmax == 30  # sizes may be set later
+    assert Model(ball, KINDS, max_contacts=400).nconmax == contact.MOST_OF_FIELD
+    reaching = field_and("sphere", ".05", 1, geom='margin=".25" gap=".25"')
+    assert 9 < found(reaching).ncon <= Model(reaching, KINDS).nconmax == contact.MOST_OF_FIELD
+
+
+def test_slots_of_many_on_a_height_field():
+    """All that each makes with the ground, as with a plane."""
+    boxes = field_and("box", ".1 .1 .1", 40, half=0.4)
+    assert 650 < found(boxes).ncon <= Model(boxes, KINDS).nconmax == 40 * contact.MOST_OF_FIELD
+
+
 def test_a_heap_fits_into_its_slots():
     """20 boxes that fall into a heap: their contacts never come near the slots that they are given."""
     m = crowd("box", 20)
