@@ -521,7 +521,7 @@ auto find_horizon = [&](Polytope& p, int first, const REAL* w) {
 // Whether a depth is not what was taken for it roughly.
 auto is_another_depth = [&](REAL depth, REAL rough) {
     const REAL off = wp::abs(depth - rough);
-    return off > (REAL)0.3 * wp::abs(rough) && off > 100 * ccd_tolerance;
+    return off > (REAL)0.3 * wp::abs(rough) && off > 100 * ccd_tolerance && off > 10 * ROUNDING;
 };
 
 // The face of A - B nearest to the origin, or -1. MuJoCo stops as soon as the lowest face is as high as some overlap that it
