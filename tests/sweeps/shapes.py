@@ -11,9 +11,12 @@ apart. Printed for each pair and cone:
     number     those of them with another number of contacts
     qacc       by how much the accelerations differ in those: largest and median, relative
 
-    python -m tests.sweeps.shapes [pair ...]      as in: box-mesh mesh-mesh
+    python -m tests.sweeps.shapes [--tolerance 1e-10] [pair ...]      as in: box-mesh mesh-mesh
+
+Ends with 1 where one side has no contact, a depth is off by more than 1e-6 or more than the least translation.
 """
 
+import argparse
 import itertools
 import sys
 
@@ -37,7 +40,7 @@ CURVED = ("ellipsoid", "cylinder")
 # [m]: contacts closer than this are in the same place. MuJoCo finds where a curved shape touches to about the root of its
 # tolerance of 1e-10.
 SAME, SAME_CURVED = 1e-6, 5e-5
-OPTIONS = 'ccd_tolerance="1e-10" ccd_iterations="200"'
+DEPTH, EXCESS = 1e-6, 1e-9
 
 
 def poses(m: mujoco.MjModel, rng: np.random.Generator) -> np.ndarray:
@@ -129,8 +132,8 @@ def contacts_beside_mujocos(m: mujoco.MjModel, places: np.ndarray, velocity: np.
         yield ours, theirs, qacc[w], data
 
 
-def sweep(pair: tuple[str, str], cone: str) -> dict[str, float]:
-    m = model_of(*pair, cone=cone, options=OPTIONS)
+def sweep(pair: tuple[str, str], cone: str, tolerance: float) -> dict[str, float]:
+    m = model_of(*pair, cone=cone, options=f'ccd_tolerance="{tolerance}" ccd_iterations="200"')
     places = poses(m, np.random.default_rng(CONVEX_PAIRS.index(pair)))
     velocity = 0.2 * np.random.default_rng(1).standard_normal((POSES, m.nv))
     m.geom_margin[:], m.geom_gap[:] = MARGIN / 2, GAP / 2  # a pair's are the sum of both
@@ -150,10 +153,10 @@ def sweep(pair: tuple[str, str], cone: str) -> dict[str, float]:
             separation = least_overlap(*(vertices_of(m, data, g) for g in (0, 1)))
             if separation > 0:
                 excess.append(-deepest[0] - separation)
-    m.opt.disableflags &= ~mujoco.mjtDisableBit.mjDSBL_MULTICCD
-    tolerance = SAME_CURVED if set(pair) & set(CURVED) else SAME
+    m.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_MULTICCD)
+    same = SAME_CURVED if set(pair) & set(CURVED) else SAME
     for ours, theirs, qacc, data in contacts_beside_mujocos(m, places, velocity):
-        if not in_same_places(ours, theirs, tolerance):
+        if not in_same_places(ours, theirs, same):
             elsewhere += 1
             number += len(ours) != len(theirs)
             acceleration.append(np.abs(qacc - data.qacc).max() / (1 + np.abs(data.qacc).max()))
@@ -172,22 +175,29 @@ def sweep(pair: tuple[str, str], cone: str) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    wanted = sys.argv[1:]
-    title = None
-    for pair in CONVEX_PAIRS:
-        if wanted and "-".join(pair) not in wanted:
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pairs", nargs="*", choices=[[], *map("-".join, CONVEX_PAIRS)])
+    parser.add_argument("--tolerance", type=float, default=1e-10, help="MuJoCo's ccd_tolerance")
+    arguments = parser.parse_args()
+    wrong: list[str] = []
+    titled = False
+    for pair, cone in itertools.product(CONVEX_PAIRS, ("pyramidal", "elliptic")):
+        name = f"{'-'.join(pair)} {cone}"
+        if arguments.pairs and "-".join(pair) not in arguments.pairs:
             continue
-        for cone in ("pyramidal", "elliptic"):
-            figures = sweep(pair, cone)
-            if title is None:
-                title = f"{'pair':24s}" + "".join(f"{name:>11s}" for name in figures)
-                print(title)
-            row = "".join(
-                f"{value:11.1e}" if isinstance(value, float) else f"{value:11d}" for value in figures.values()
-            )
-            print(f"{'-'.join(pair) + ' ' + cone[:4]:24s}{row}", flush=True)
+        figures = sweep(pair, cone, arguments.tolerance)
+        if not titled:
+            print(f"{'of ' + str(POSES) + ' poses':30s}" + "".join(f"{name:>11s}" for name in figures))
+            titled = True
+        row = "".join(f"{value:11.1e}" if isinstance(value, float) else f"{value:11d}" for value in figures.values())
+        print(f"{name:30s}{row}", flush=True)
+        if figures["missing"] or figures["depth"] > DEPTH or figures["excess"] > EXCESS:
+            wrong.append(name)
+    if wrong:
+        print("wrong:", ", ".join(wrong))
+    return bool(wrong)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
