@@ -245,3 +245,48 @@ def test_gradient_on_terrain(hills):
             ]
         expected = (ends[0] - ends[1]) / (2 * step)
         assert exact == pytest.approx(expected, rel=1e-4), k
+
+
+LYING = {
+    "box": (gs.morphs.Box, {"size": (0.23, 0.17, 0.1)}),
+    "ball": (gs.morphs.Sphere, {"radius": 0.05}),
+    "cylinder on end": (gs.morphs.Cylinder, {"radius": 0.05, "height": 0.1}),
+}
+
+
+# What sticks on a slope with a flat side changes its corners within any difference: see docs/contact.md.
+@pytest.mark.parametrize(("shape", "slope"), [*((shape, 0.0) for shape in LYING), ("ball", 0.3)])
+def test_gradient_of_what_lies_flush(shape, slope):
+    """On level triangles or a slope of them, pushed by little more than friction holds, for 100 steps: by the push. The
+    difference is narrow, since the corners that touch change with a small tilt."""
+    scene = gs.Scene(
+        sim_options=gs.options.SimOptions(dt=0.002, requires_grad=True),
+        rigid_options=gs.options.RigidOptions(tolerance=0.0, iterations=200),
+        show_viewer=False,
+    )
+    heights = np.zeros((21, 21)) + slope * 0.1 * np.arange(21)[:, None]
+    scene.add_entity(
+        gs.morphs.Terrain(height_field=heights, horizontal_scale=0.1, vertical_scale=1.0, pos=(-1.0, -1.0, 0.0))
+    )
+    make, size = LYING[shape]
+    height = slope * 1.013 + 0.0499 * np.hypot(1, slope)
+    tilt = -np.degrees(np.arctan(slope))
+    body = scene.add_entity(make(pos=(0.013, 0.021, height), euler=(0, tilt, 0), **size))
+    scene.build()
+    scene.rollout(n_steps=100)
+    qpos, velocity = body.get_qpos().sceneless().detach(), body.get_dofs_velocity().sceneless().detach()
+    weight = float(body.get_mass()) * 9.81
+
+    def loss(push):
+        scene.reset()
+        body.set_qpos(qpos)
+        body.set_dofs_velocity(velocity)
+        scene.rollout({body: torch.cat([push, torch.zeros(3)]).expand(100, 6)})
+        return (body.get_pos() * torch.tensor([1.0, 0.5, 0.2])).sum()
+
+    push = weight * torch.tensor([1.2, 0.1, 0.0])
+    (gradient,) = torch.autograd.grad(loss(leaf := push.clone().requires_grad_()), leaf)
+    for k, step in enumerate(weight * 1e-6 * torch.eye(3)):
+        with torch.no_grad():
+            expected = float(loss(push + step) - loss(push - step)) / (2e-6 * weight)
+        assert float(gradient[k]) == pytest.approx(expected, rel=1e-4, abs=1e-4 * float(gradient.abs().max()))
