@@ -25,7 +25,6 @@ _CLIP_AT, _NUMBERS_AT = 9, 14  # in a contact's features
 _WORDS = {
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER")},
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("BOX", "MESH", "HFIELD")},
-    "LEAST": -2,
     "MOST_OF_FIELD": contact.MOST_OF_FIELD,
     "FAMILY": contact.CONVEX,
     "WIDTH": CONVEX_WIDTH,
@@ -67,6 +66,8 @@ _CONSTANTS = {
     "PARALLEL2": (1e-14, 1e-7),
     # by how much, of its size, a place may be outside of the feature that it belongs to
     "SLACK": (1e-9, 1e-4),
+    # angle up to which triangles are one face: vertices of meshes are kept in 32 bits
+    "FLAT": (1e-6, 1e-4),
     # of a direction that looks for other vertices of a face
     "TILT": (1e-4, 1e-3),
     # MuJoCo's: cosine of the angle between faces, and sine of that between an edge and a face, that are parallel

@@ -240,7 +240,7 @@ auto gjk = [&](Shape& A, Shape& B, REAL reach, Simplex& s) {
     s.n = 0;
     s.separated = false;
     for (int k = 0; k < ccd_iterations; ++k) {
-        if (s.norm < least_norm || wp::abs(before - s.norm) < MIN_VALUE)
+        if (s.norm < least_norm || (k > 1 && wp::abs(before - s.norm) < MIN_VALUE))
             break;
         const REAL towards[3] = {-s.x[0] / s.norm, -s.x[1] / s.norm, -s.x[2] / s.norm};
         Vertex& v = s.v[s.n];
@@ -305,9 +305,6 @@ struct Polytope {
     int *candidates, *edges, *stack;  // faces that may be nearest; horizon: (face, edge); faces to look at
     int n_vertices, n_faces, n_candidates, n_edges;
     REAL center[3];
-    // Of all faces looked at, the one along which A and B overlap least, the vertex farthest along it, and how far it is.
-    int least_face, least_vertex;
-    REAL upper;
 };
 
 auto add_vertex = [&](Polytope& p, Shape& A, Shape& B, const REAL* direction, REAL norm) {
@@ -525,14 +522,13 @@ auto is_another_depth = [&](REAL depth, REAL rough) {
 };
 
 // The face of A - B nearest to the origin, or -1. MuJoCo stops as soon as the lowest face is as high as some overlap that it
-// has seen, even if the shapes overlap much farther along this face: then LEAST, the direction of that overlap.
+// has seen, even if the shapes overlap much farther along this face; here the search goes on then.
 auto epa = [&](Polytope& p, Shape& A, Shape& B) {
     const bool finite = is_polytope(A) && is_polytope(B);
     const REAL tolerance = finite || ccd_tolerance < LEAST_EPA_TOLERANCE ? LEAST_EPA_TOLERANCE : ccd_tolerance;
-    REAL upper2 = LARGEST;
-    int face = -1;
-    p.upper = LARGEST;
-    p.least_face = -1;
+    REAL upper = LARGEST, upper2 = LARGEST;
+    int face = -1, least = -1;  // least: the face along which they overlap least
+    bool doubtful = false;      // whether they overlap much farther along the face
     for (int k = 0; k < max_expansions; ++k) {
         const int before = face;
         REAL lower2 = LARGEST;
@@ -543,24 +539,21 @@ auto epa = [&](Polytope& p, Shape& A, Shape& B) {
             }
         }
         if (lower2 > upper2 || face < 0)
-            return before;
+            return doubtful ? least : before;
         if (!(lower2 > 0))
             return -1;
         const REAL lower = wp::sqrt(lower2);
         const int w = add_vertex(p, A, B, p.faces[face].foot, lower);
         const Vertex& v = p.v[w];
         const REAL bound = dot(p.faces[face].foot, v.w) / lower;
-        if (bound < p.upper) {
-            p.upper = bound;
-            p.least_face = face;
-            p.least_vertex = w;
+        if (bound < upper) {
+            upper = bound;
             upper2 = bound * bound;
+            least = face;
         }
-        if (p.upper - lower < tolerance) {
-            if (k == 0 && p.upper < lower - ROUNDING)
-                return -1;
-            return is_another_depth(bound, lower) ? LEAST : face;
-        }
+        doubtful = is_another_depth(bound, lower);
+        if (upper - lower < tolerance && !doubtful)
+            return k == 0 && upper < lower - ROUNDING ? -1 : face;
         if (finite)
             for (int i = 0; i < w; ++i)
                 if (p.v[i].i == v.i && p.v[i].j == v.j)
@@ -581,7 +574,7 @@ auto epa = [&](Polytope& p, Shape& A, Shape& B) {
                 add_candidate(p, first + i);
         }
         if (p.n_candidates == 0)
-            return face;
+            return doubtful ? least : face;
     }
     return face;
 };
@@ -611,17 +604,6 @@ auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
                          : s.n == 3 ? start_from_3(p, A, B, s.v[0], s.v[1], s.v[2], s.norm)
                                     : start_from_4(p, A, B, s);
     const int face = started ? epa(p, A, B) : -1;
-    if (face == LEAST && p.least_face >= 0) {
-        const REAL* foot = p.faces[p.least_face].foot;
-        const REAL height = length(foot);
-        t.n = 1;
-        t.v[0] = p.v[p.least_vertex];
-        t.weight[0] = 1;
-        t.depth = p.upper;
-        for (int k = 0; k < 3; ++k)
-            t.normal[k] = foot[k] / height;
-        return t.depth > 0 ? 1 : -1;
-    }
     if (face < 0)
         return -1;
     const Face& f = p.faces[face];
@@ -635,7 +617,12 @@ auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
         t.weight[k] /= whole;
         t.normal[k] = f.foot[k] / t.depth;
     }
-    return 1;
+    // What EPA begins with is not always convex; then it may end at a face that is inside of A - B, or look the wrong way.
+    Vertex farthest;
+    difference(A, B, t.normal, farthest);
+    const REAL beyond = dot(t.normal, farthest.w) - t.depth;
+    const bool finite = is_polytope(A) && is_polytope(B);
+    return beyond > 100 * ROUNDING && (finite ? beyond > (REAL)0.001 * t.depth : is_another_depth(t.depth + beyond, t.depth)) ? -1 : 1;
 };
 
 // Cores that are closer than this [m] count as touching; rounding grows with their size.

@@ -96,27 +96,60 @@ auto place_of = [&](const Shape& s, const Feature& f, REAL* to) {
     }
 };
 
-// A vertex of the face that a triangle of vertices is on, beyond the edge across from its vertex k; -1 if there is none.
-// ``out``: the face's normal, in the world.
-auto beyond_edge = [&](Shape& s, const Feature& f, int k, const REAL* out) {
-    REAL from[3], along[3], inwards[3], tilted[3], x[3];
-    world_corner(s, f.v[(k + 1) % 3], from);
-    world_corner(s, f.v[(k + 2) % 3], along);
-    world_corner(s, f.v[k], inwards);
-    minus(along, from, along);
-    minus(inwards, from, inwards);
-    add_scaled(inwards, -dot(inwards, along) / dot(along, along), along);
-    const REAL across = length(inwards);
-    if (!(across > 0))
-        return -1;
+// A vertex of the face with normal ``out`` (world) that an edge from ``from`` along ``along`` is part of, on the side of
+// ``sideways`` (unit length, across both); -1 if the face ends there.
+auto flat_vertex = [&](Shape& s, const REAL* from, const REAL* along, const REAL* out, const REAL* sideways) {
+    REAL tilted[3], x[3];
     for (int i = 0; i < 3; ++i)
-        tilted[i] = out[i] - TILT * inwards[i] / across;
+        tilted[i] = out[i] + TILT * sideways[i];
     const REAL norm = length(tilted);
     for (int i = 0; i < 3; ++i)
         tilted[i] /= norm;
     const int v = support(s, tilted, x);
     minus(x, from, x);
-    return wp::abs(dot(x, out)) < SETTLED * 100 && dot(x, inwards) < -SLACK * across * across ? v : -1;
+    const REAL across = dot(x, sideways);
+    return across > SLACK * length(along) && wp::abs(dot(x, out)) < FLAT * across ? v : -1;
+};
+
+// A vertex of the face that a triangle of vertices is on, beyond the edge across from its vertex k; -1 if there is none.
+auto beyond_edge = [&](Shape& s, const Feature& f, int k, const REAL* out) {
+    REAL from[3], along[3], outwards[3];
+    world_corner(s, f.v[(k + 1) % 3], from);
+    world_corner(s, f.v[(k + 2) % 3], along);
+    world_corner(s, f.v[k], outwards);
+    minus(along, from, along);
+    minus(from, outwards, outwards);
+    add_scaled(outwards, -dot(outwards, along) / dot(along, along), along);
+    const REAL across = length(outwards);
+    if (!(across > 0))
+        return -1;
+    for (int i = 0; i < 3; ++i)
+        outwards[i] /= across;
+    return flat_vertex(s, from, along, out, outwards);
+};
+
+// An edge that runs across a face, or along its border, with the face's normal is a part of the face: as an edge its normal
+// would turn with a point that moves across it. True if ``f`` was one.
+auto widen = [&](Shape& s, Feature& f, const REAL* out) {
+    if (f.kind != EDGE || s.type == CAPSULE)
+        return false;
+    REAL from[3], along[3], sideways[3];
+    world_corner(s, f.v[0], from);
+    world_corner(s, f.v[1], along);
+    minus(along, from, along);
+    cross(along, out, sideways);
+    const REAL size = length(sideways);
+    for (int side = 0; side < 2; ++side) {
+        for (int i = 0; i < 3; ++i)
+            sideways[i] /= side == 0 ? size : (REAL)-1;
+        const int v = flat_vertex(s, from, along, out, sideways);
+        if (v >= 0 && v != f.v[0] && v != f.v[1]) {
+            f.kind = FACE;
+            f.v[2] = v;
+            return true;
+        }
+    }
+    return false;
 };
 
 // With the two vertices of an edge, another of one of its faces: of that to the left of ``out`` or to the right, found by
@@ -214,6 +247,7 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, bool beyond, Feat
         for (int j = 0; j < n_options[1]; ++j) {
             fa = options[0][i];
             fb = options[1][j];
+            bool narrowed = false;
             for (int round = 0; round < 8; ++round) {
                 make_unique(A, fa, B, fb, t);
                 copy3(t.normal, x.n);
@@ -251,6 +285,7 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, bool beyond, Feat
                             const int beyond = beyond_edge(*shapes[b], f, worst, out);
                             f.v[worst] = beyond < 0 ? f.v[2] : beyond;
                             f.kind = beyond < 0 ? EDGE : FACE;
+                            narrowed = narrowed || beyond < 0;  // the face ends there
                             changed = true;
                         } else {
                             good = false;
@@ -265,7 +300,9 @@ auto curved_features = [&](Shape& A, Shape& B, const Touch& t, bool beyond, Feat
                         bool known = dot(rise, out) < SETTLED * 10;
                         for (int k = 0; k < f.kind && f.kind <= FACE; ++k)
                             known = known || f.v[k] == v;
-                        if (f.kind == MIX) {
+                        if (known && f.kind == EDGE && !narrowed && places_along(*features[1 - b]) < 2 && widen(*shapes[b], f, out)) {
+                            changed = true;
+                        } else if (f.kind == MIX) {
                             // a face or edge that is not as parallel as it seemed touches with its end
                             if (dot(rise, out) > SETTLED * 10) {
                                 f.kind = VERTEX;
@@ -314,6 +351,11 @@ auto features_of = [&](Shape& A, Shape& B, Touch& t, Feature& fa, Feature& fb, W
         REAL weight[3];
         vertices_of(t, 0, fa, weight);
         vertices_of(t, 1, fb, weight);
+        const REAL back[3] = {-t.normal[0], -t.normal[1], -t.normal[2]};
+        if (free_directions(fb) == 0)
+            widen(A, fa, t.normal);
+        else if (free_directions(fa) == 0)
+            widen(B, fb, back);
         make_unique(A, fa, B, fb, t);
         copy3(t.normal, x.n);
         x.d = t.depth;
