@@ -590,6 +590,44 @@ struct Touch {
     REAL depth;      // of the cores: negative if they are apart
 };
 
+// Of the axes of both shapes and the line between them, the one along which they overlap least. False if they do not
+// overlap.
+auto shallowest = [&](Shape& A, Shape& B, const REAL* between, Touch& t) {
+    t.depth = LARGEST;
+    for (int k = 0; k < 14; ++k) {
+        REAL direction[3];
+        const int axis = k % 7;
+        for (int i = 0; i < 3; ++i)
+            direction[i] = axis < 3 ? A.mat[3 * i + axis] : (axis < 6 ? B.mat[3 * i + axis - 3] : between[i]);
+        const REAL size = k < 7 ? length(direction) : -length(direction);
+        for (int i = 0; i < 3; ++i)
+            direction[i] /= size;
+        Vertex v;
+        difference(A, B, direction, v);
+        const REAL depth = dot(v.w, direction);
+        if (depth < t.depth) {
+            t.depth = depth;
+            t.v[0] = v;
+            copy3(direction, t.normal);
+        }
+    }
+    t.n = 1;
+    t.weight[0] = 1;
+    for (int k = 0; k < 3; ++k)
+        t.v[0].b[k] = t.v[0].a[k] - t.depth * t.normal[k];
+    return t.depth > 0 && t.depth < LARGEST;  // nothing was found if some number is none
+};
+
+// From the middle of A to that of B; along x if they are in about the same place.
+auto between_middles = [&](const Shape& A, const Shape& B, REAL* to) {
+    REAL from[3];
+    middle_place(A, from);
+    middle_place(B, to);
+    minus(to, from, to);
+    if (!(length(to) > ROUNDING))
+        to[0] = 1;
+};
+
 // Where two cores overlap that GJK has found to do so. 1: found; -1: EPA failed.
 auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
     if (s.n < 2)
@@ -622,7 +660,15 @@ auto expand = [&](Shape& A, Shape& B, const Simplex& s, Touch& t) {
     difference(A, B, t.normal, farthest);
     const REAL beyond = dot(t.normal, farthest.w) - t.depth;
     const bool finite = is_polytope(A) && is_polytope(B);
-    return beyond > 100 * ROUNDING && (finite ? beyond > (REAL)0.001 * t.depth : is_another_depth(t.depth + beyond, t.depth)) ? -1 : 1;
+    if (beyond > 100 * ROUNDING && (finite ? beyond > (REAL)0.001 * t.depth : is_another_depth(t.depth + beyond, t.depth)))
+        return -1;
+    // Where it began with the origin on its boundary, it may have gone to the far side.
+    Touch other;
+    REAL towards[3];
+    between_middles(A, B, towards);
+    if (s.n < 4 && shallowest(A, B, towards, other) && other.depth < t.depth && is_another_depth(t.depth, other.depth))
+        t = other;
+    return 1;
 };
 
 // Cores that are closer than this [m] count as touching; rounding grows with their size.
@@ -639,34 +685,6 @@ auto overlap_of = [&](Shape& A, Shape& B, Touch& t) {
     if (!gjk(A, B, 0, s) || (s.n < 4 && (s.separated || s.norm > touching(A, B))))
         return 0;
     return expand(A, B, s, t);
-};
-
-// Where nothing else has found an answer: of the axes of both shapes and the line between them, the one along which they
-// overlap least. False if they do not overlap.
-auto shallowest = [&](Shape& A, Shape& B, const REAL* between, Touch& t) {
-    t.depth = LARGEST;
-    for (int k = 0; k < 14; ++k) {
-        REAL direction[3];
-        const int axis = k % 7;
-        for (int i = 0; i < 3; ++i)
-            direction[i] = axis < 3 ? A.mat[3 * i + axis] : (axis < 6 ? B.mat[3 * i + axis - 3] : between[i]);
-        const REAL size = k < 7 ? length(direction) : -length(direction);
-        for (int i = 0; i < 3; ++i)
-            direction[i] /= size;
-        Vertex v;
-        difference(A, B, direction, v);
-        const REAL depth = dot(v.w, direction);
-        if (depth < t.depth) {
-            t.depth = depth;
-            t.v[0] = v;
-            copy3(direction, t.normal);
-        }
-    }
-    t.n = 1;
-    t.weight[0] = 1;
-    for (int k = 0; k < 3; ++k)
-        t.v[0].b[k] = t.v[0].a[k] - t.depth * t.normal[k];
-    return t.depth > 0 && t.depth < LARGEST;  // nothing was found if some number is none
 };
 
 // Whether the shapes are within ``margin``; if so, where.
@@ -698,16 +716,13 @@ auto touch_of = [&](Shape& A, Shape& B, REAL margin, Touch& t) {
     // Where the origin is on the boundary of what EPA begins with, or the cores just touch: with the shapes a little
     // closer to each other. The features that are found so are solved for at the true poses.
     REAL towards[3], true_pos[3];
-    middle_place(A, true_pos);
-    middle_place(B, towards);
-    minus(towards, true_pos, towards);
+    between_middles(A, B, towards);
     copy3(A.pos, true_pos);
-    if (!(length(towards) > 0))
-        towards[0] = 1;
     for (int k = 0; k < 6 && (answer < 0 || (answer == 0 && reach > 0)); ++k) {
-        REAL shift[3];  // each time in another direction, and farther
+        REAL shift[3];  // each time in another direction, out of every plane of symmetry, and farther
+        const REAL skew[3] = {(REAL)0.31, (REAL)-0.17, (REAL)0.23}, size = length(towards);
         for (int i = 0; i < 3; ++i)
-            shift[i] = CLOSER * (REAL)(1 << (2 * k)) * (towards[i] + (REAL)0.3 * towards[(i + 1 + k) % 3]);
+            shift[i] = CLOSER * (REAL)(1 << (2 * k)) * (towards[i] + size * skew[(i + k) % 3]);
         add_scaled(A.pos, 1, shift);
         answer = overlap_of(A, B, t);
         if (answer > 0) {
