@@ -221,3 +221,96 @@ def test_awkward_poses(case):
     n = len(depths)
     (gradient,) = torch.autograd.grad(sum(field[:, :n].sum() for field in fields), state)
     assert torch.isfinite(gradient).all() and torch.equal(gradient[0], gradient[1])
+
+
+CUBE_CORNERS = " ".join(str(0.1 * x) for corner in itertools.product((-1, 1), repeat=3) for x in corner)
+OCTAHEDRON = ".2 0 0 -.2 0 0 0 .2 0 0 -.2 0 0 0 .2 0 0 -.2"
+
+
+def round_model(first, second):
+    kinds = {
+        "sphere": 'type="sphere" size=".1"',
+        "ellipsoid": 'type="ellipsoid" size=".1 .1 .2"',
+        "cylinder": 'type="cylinder" size=".1 .1"',
+        "box": 'type="box" size=".1 .1 .1"',
+        "cube": 'type="mesh" mesh="cube"',
+        "octahedron": 'type="mesh" mesh="octahedron"',
+    }
+    bodies = "".join(f"<body><freejoint/><geom {kinds[shape]}/></body>" for shape in (first, second))
+    return mujoco.MjModel.from_xml_string(f"""
+        <mujoco><option ccd_tolerance="1e-9" ccd_iterations="100"><flag multiccd="disable"/></option>
+        <asset><mesh name="cube" vertex="{CUBE_CORNERS}"/><mesh name="octahedron" vertex="{OCTAHEDRON}"/></asset>
+        <worldbody>{bodies}</worldbody></mujoco>""")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("sphere", "octahedron"), ("ellipsoid", "box"), ("cylinder", "cylinder"), ("box", "cube"), ("cube", "cube")],
+)
+def test_poses_of_round_numbers(first, second):
+    """Where searches meet ties: distances that are equal, the origin on an edge or face of what they begin with. No overlap
+    is missed, and the shapes overlap by the depth along the normal; to a hundredth, since some overlap by as much in a whole
+    range of directions, where nothing is solved for exactly."""
+    m = round_model(first, second)
+    engine, data = Engine(m), mujoco.MjData(m)
+    half = 0.5**0.5
+    turns = [STILL, (half, half, 0, 0), (half, 0, half, 0), (0.5, 0.5, 0.5, 0.5), (np.cos(0.3), 0, 0, np.sin(0.3))]
+    missed = wrong = overlapping = 0
+    for place in itertools.product((0, 0.05, 0.1, 0.15, 0.2), repeat=3):
+        for turn in turns:
+            data.qpos[:] = (0, 0, 0, *STILL, *place, *turn)
+            mujoco.mj_forward(m, data)
+            if not data.ncon or data.contact.dist[0] > -1e-6:
+                continue
+            overlapping += 1
+            dist, _, frame = contacts_of(engine, data)
+            if not len(dist):
+                missed += 1
+                continue
+            normal = frame[0, :3]
+            depth = farthest(m, data, 0, normal) + farthest(m, data, 1, -normal)
+            wrong += abs(depth + dist[0]) > 0.01 * depth or dist[0] < data.contact.dist[0] * 1.01
+    assert overlapping > 100 and missed == wrong == 0, (overlapping, missed, wrong)
+
+
+def test_meshes_at_one_height():
+    """Cubes that stand side by side, turned about the vertical: what GJK ends with lies in the plane of their middles."""
+    m = round_model("cube", "cube")
+    engine, data, rng, wrong = Engine(m), mujoco.MjData(m), np.random.default_rng(11), 0
+    for _ in range(1000):
+        along, yaw, far = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, np.pi), rng.uniform(0.12, 0.3)
+        data.qpos[:] = (
+            0,
+            0,
+            0,
+            *STILL,
+            far * np.cos(along[0]),
+            far * np.sin(along[0]),
+            0,
+            np.cos(yaw),
+            0,
+            0,
+            np.sin(yaw),
+        )
+        mujoco.mj_forward(m, data)
+        dist = contacts_of(engine, data)[0]
+        assert len(dist) == data.ncon
+        wrong += data.ncon > 0 and abs(dist[0] - data.contact.dist[0]) > 1e-8
+    assert wrong <= 2
+
+
+@pytest.mark.parametrize("shape", ["sphere", "ellipsoid"])
+def test_over_the_diagonal_of_a_face(shape):
+    """Triangles of one face are one face: the place of the contact, and a normal that does not turn."""
+    m = round_model(shape, "cube")
+    engine = Engine(m)
+    for place, off in itertools.product(np.linspace(-0.09, 0.09, 7), (0.0, 1e-12, -1e-9, 1e-6, -1e-4)):
+        data = mujoco.MjData(m)
+        data.qpos[:] = (place, place + off, 0.1 + m.geom_size[0].max() - 1e-4, *STILL, 0, 0, 0, *STILL)
+        mujoco.mj_forward(m, data)
+        state = engine.state_of(data).requires_grad_()
+        dist, pos, frame = engine.observe(NAMES, state, engine.command(), None, True)
+        assert float(dist[0, 0]) == pytest.approx(-1e-4, abs=1e-8)  # vertices of meshes are kept in 32 bits
+        np.testing.assert_allclose(pos[0, 0, :2].detach(), (place, place + off), atol=1e-7)
+        (by_normal,) = torch.autograd.grad(frame.reshape(-1)[:3] @ torch.tensor([1.0, 2.0, 3.0]).double(), state)
+        assert by_normal[0, :3].abs().max() < 1e-6
