@@ -413,6 +413,10 @@ class MJCF(FileMorph):
     default_armature: NonNegative | None = None
 
 
+# Of generated ground; as many take minutes to collide with, and gigabytes.
+_MOST_HEIGHTS = 1e8
+
+
 def _height_field(value: Any) -> np.ndarray:
     if getattr(value, "requires_grad", False):
         raise ValueError("expected plain numbers, got a tensor that requires grad, whose gradient would end here")
@@ -421,7 +425,7 @@ def _height_field(value: Any) -> np.ndarray:
     else:
         try:
             heights = np.array(value, dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"expected a two-dimensional array of numbers ({error})") from None
     if heights.ndim != 2 or min(heights.shape) < 2:
         raise ValueError(f"expected a two-dimensional array of at least 2 x 2 numbers, got shape {heights.shape}")
@@ -511,6 +515,12 @@ class Terrain(Morph):
             return self
         types = self.subterrain_types
         rows, columns = self.n_subterrains
+        count = rows * columns * math.prod(size / self.horizontal_scale for size in self.subterrain_size)
+        if count > _MOST_HEIGHTS:
+            raise ValueError(
+                f"n_subterrains={(rows, columns)}: so many pieces have {count:.0e} heights, expected "
+                f"{_MOST_HEIGHTS:.0e} at most: take fewer or smaller ones, or a larger horizontal_scale"
+            )
         if isinstance(types, str):
             types = ((types,) * columns,) * rows
         elif len(types) != rows or any(len(row) != columns for row in types):

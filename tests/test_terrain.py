@@ -160,6 +160,16 @@ def test_ranges_of_parameters(name, given, message):
         heights_of(name, **given)
 
 
+def test_too_large_to_make():
+    with pytest.raises(gs.GenesisException, match="so many pieces have"):
+        gs.morphs.Terrain(subterrain_types="flat_terrain", n_subterrains=(100_000, 100_000))
+
+
+def test_a_list_with_a_tensor_that_requires_grad():
+    with pytest.raises(gs.GenesisException, match="array of numbers"):
+        gs.morphs.Terrain(height_field=[[torch.tensor(1.0, requires_grad=True), 1.0], [2.0, 3.0]])
+
+
 def test_extreme_parameters():
     below = heights_of("random_uniform_terrain", min_height=-0.3, max_height=-0.2)  # a range wholly below 0
     assert -0.5 < below.min() < below.max() < 0

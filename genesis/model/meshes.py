@@ -82,14 +82,17 @@ def _read_mesh(path: Path, _modified: int) -> TriangleMesh:
 
 
 def _load_scene(path: Path) -> Any:
-    """trimesh's scene of the file, without what only drawing needs: it is slow to read, and often broken."""
+    """trimesh's scene of the file, without what only drawing needs: it is slow to read, and often broken.
+
+    As it is in the file: trimesh would drop vertices that are no numbers without a word.
+    """
     import trimesh
 
     kind = path.suffix.lower().removeprefix(".")
     if kind == "dae":
-        return trimesh.load_scene(io.BytesIO(_bare_collada(path)), file_type="dae")
+        return trimesh.load_scene(io.BytesIO(_bare_collada(path)), file_type="dae", process=False)
     options: dict[str, Any] = {"skip_materials": True} if kind in ("glb", "gltf", "obj") else {}
-    return trimesh.load_scene(str(path), **options)
+    return trimesh.load_scene(str(path), process=False, **options)
 
 
 _COLLADA_APPEARANCE = ("library_effects", "library_materials", "library_images", "library_animations", "bind_material")

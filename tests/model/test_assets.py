@@ -711,3 +711,16 @@ def test_example_robots(name):
         len(element.findall("visual")) + len(element.findall("collision")) for element in robot.findall("link")
     )
     assert model.ngeom == shapes
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_mesh_with_a_vertex_that_is_no_number(tmp_path, number):
+    mesh = trimesh.creation.box()
+    text = mesh.export(file_type="obj").splitlines()
+    first = next(k for k, line in enumerate(text) if line.startswith("v "))
+    text[first] = f"v {number} 0 0"
+    (tmp_path / "bad.obj").write_text("\n".join(text))
+    scene = gs.Scene()
+    scene.add_entity(gs.morphs.Mesh(file=str(tmp_path / "bad.obj")))
+    with pytest.raises(gs.GenesisException, match="not finite numbers"):
+        scene.build()
