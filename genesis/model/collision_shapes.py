@@ -115,7 +115,7 @@ def _parts(
     """Geoms of the convex parts of a mesh; none if its hull is hardly larger than it."""
     mesh = int(m.geom_dataid[number])
     vertices, faces = triangles_of(m, mesh)
-    if _is_closed(faces) and excess_of_hull(m, mesh) <= threshold:
+    if _is_closed(faces) and _is_one_piece(faces) and excess_of_hull(m, mesh) <= threshold:
         return []
     parts = convex_parts(vertices, faces, morph.coacd_options.model_dump(), geom.meshname)
     taken = {mesh.name for mesh in spec.meshes}
@@ -221,6 +221,20 @@ def _is_closed(faces: np.ndarray) -> bool:
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     there, back = (np.sort(pairs @ [1 << 32, 1]) for pairs in (edges, edges[:, ::-1]))
     return bool((there == back).all())
+
+
+def _is_one_piece(faces: np.ndarray) -> bool:
+    """Whether the triangles hang together as one surface: pieces may overlap, and then their volume counts twice."""
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    if np.unique(edges, axis=0, return_counts=True)[1].max() > 2:
+        return False
+    labels = np.arange(faces.max() + 1)
+    while True:
+        before = labels.copy()
+        np.minimum.at(labels, faces, labels[faces].min(axis=1)[:, None])
+        labels = labels[labels]
+        if (labels == before).all():
+            return bool((labels[faces] == labels[faces[0, 0]]).all())
 
 
 def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:

@@ -195,6 +195,17 @@ def test_threshold(folder, threshold, split):
     assert len(colliding(model_of(robot))) == 2  # that is the threshold of objects
 
 
+def test_pieces_that_overlap(folder):
+    """A U of three bars that overlap: the volume of its triangles, where some counts twice, is about that of its hull."""
+    bars = [trimesh.creation.box(size) for size in ((1.0, 0.3, 1.0), (0.3, 1.0, 1.0), (0.3, 1.0, 1.0))]
+    for bar, place in zip(bars, ((0, 0, 0), (-0.35, 0.35, 0), (0.35, 0.35, 0)), strict=True):
+        bar.apply_translation(place)
+    trimesh.util.concatenate(bars).export(folder / "u.obj")
+    u = folder / "u.obj"
+    assert len(colliding(model_of(gs.morphs.Mesh(file=u, decompose_object_error_threshold=0.15)))) > 1
+    assert len(colliding(model_of(gs.morphs.Mesh(file=u, decompose_object_error_threshold=math.inf)))) == 1
+
+
 def test_the_other_threshold_is_warned_of(folder, caplog):
     """Once, with the entities that have it; infinity, a default of Genesis's, says what holds anyway."""
     mesh = gs.morphs.Mesh(file=folder / "lens.stl", decompose_robot_error_threshold=0.1)
