@@ -20,7 +20,7 @@ import numpy as np
 
 from genesis import files, runtime
 from genesis.errors import GenesisException
-from genesis.model import assets
+from genesis.model import robot_files
 
 FITTED = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
 # How much larger a hull may be than its mesh before a line of the log says so.
@@ -95,13 +95,13 @@ def _replace(
             pos=m.geom_pos[number],
             quat=m.geom_quat[number],
             mass=0,
-            group=assets.HIDDEN_GROUP,
+            group=robot_files.HIDDEN_GROUP,
             **{name: value if np.ndim(value) else value.item() for name, value in of_contact.items()},
             **shape,
         )
         if geom.name:
             wanted = f"{geom.name}_{k}" if len(shapes) > 1 else f"{geom.name}_fitted"
-            made.name = assets.unused_name(wanted, taken)
+            made.name = robot_files.unused_name(wanted, taken)
             taken.add(made.name)
     geom.contype = geom.conaffinity = 0
 
@@ -121,7 +121,7 @@ def _parts(
     taken = {mesh.name for mesh in spec.meshes}
     shapes: list[dict[str, Any]] = []
     for k, (points, triangles) in enumerate(parts):
-        part = spec.add_mesh(name=assets.unused_name(f"{geom.meshname}_{number}_{k}", taken))
+        part = spec.add_mesh(name=robot_files.unused_name(f"{geom.meshname}_{number}_{k}", taken))
         part.uservert = points.astype(np.float32).ravel()
         part.userface = triangles.astype(np.int32).ravel()
         part.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX

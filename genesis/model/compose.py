@@ -18,7 +18,7 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import assets, collision_shapes, diagnostics, meshes, settings, support
+from genesis.model import collision_shapes, diagnostics, meshes, mjcf, robot_files, settings, support, urdf
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
 GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
@@ -93,7 +93,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
     file: they are world coordinates, which the entity's pose does not move.
 
-    Raises `GenesisException` for bad files (see `assets`), for a link without mass that moves, for files that
+    Raises `GenesisException` for bad files (see `urdf` and `mjcf`), for a link without mass that moves, for files that
     contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
     feature that the engine does not simulate (see `support`).
     """
@@ -178,7 +178,7 @@ def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
 
 def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
     morph = entity.morph
-    spec = assets.load_urdf(
+    spec = urdf.load_urdf(
         morph.file,
         fixed=morph.fixed,
         visualization=morph.visualization,
@@ -191,7 +191,7 @@ def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
 
 def _load_mjcf(entity: EntitySpec) -> mujoco.MjSpec:
     morph = entity.morph
-    spec = assets.load_mjcf(morph.file, visualization=morph.visualization, collision=morph.collision)
+    spec = mjcf.load_mjcf(morph.file, visualization=morph.visualization, collision=morph.collision)
     _apply_default_armature(morph, spec)
     return spec
 
@@ -228,7 +228,7 @@ def _primitive(
         elif hasattr(morph, "contype"):
             geom.contype, geom.conaffinity = morph.contype, morph.conaffinity
         if not morph.visualization:
-            geom.group = assets.HIDDEN_GROUP
+            geom.group = robot_files.HIDDEN_GROUP
         return spec
 
     return load
@@ -374,7 +374,7 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
     if not world_geoms:
         return ""
     taken = {body.name for body in spec.bodies}
-    ground = spec.worldbody.add_body(name=assets.unused_name(GROUND_LINK, taken))
+    ground = spec.worldbody.add_body(name=robot_files.unused_name(GROUND_LINK, taken))
     for geom in world_geoms:
         if geom.plugin.active:
             raise GenesisException(f"entity '{entity.name}': geom '{geom.name}': plugins are not simulated: remove it.")
@@ -390,7 +390,7 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
         copy.name = name
     for exclude in spec.excludes:
         for end in ("bodyname1", "bodyname2"):
-            if getattr(exclude, end) == assets.WORLD_LINK:
+            if getattr(exclude, end) == robot_files.WORLD_LINK:
                 setattr(exclude, end, ground.name)
     return ground.name
 
@@ -431,7 +431,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
         taken = {part.name for part in parts if part.name}
         for index, part in enumerate(parts):
             if not part.name:
-                part.name = assets.unused_name(f"{kind}{index}", taken)
+                part.name = robot_files.unused_name(f"{kind}{index}", taken)
                 taken.add(part.name)
 
 

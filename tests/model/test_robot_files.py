@@ -12,7 +12,9 @@ import pytest
 import trimesh
 
 import genesis as gs
-from genesis.model import assets, diagnostics, meshes
+from genesis.model import diagnostics, inertias, meshes
+from genesis.model.mjcf import load_mjcf
+from genesis.model.urdf import load_urdf, root_link
 
 EXACT = 1e-12  # two ways of compiling the same numbers in float64
 MESH = 1e-6  # MuJoCo keeps mesh vertices in float32
@@ -185,7 +187,7 @@ def test_bad_urdf(tmp_path, case):
     path = tmp_path / "bad.urdf"
     path.write_text(text)
     with pytest.raises(gs.GenesisException, match=message) as error:
-        assets.load_urdf(path)
+        load_urdf(path)
     assert str(path) in str(error.value)
 
 
@@ -237,7 +239,7 @@ def test_bad_mjcf(tmp_path, case):
     path = tmp_path / "bad.xml"
     path.write_text(text)
     with pytest.raises(gs.GenesisException, match=message) as error:
-        assets.load_mjcf(path)
+        load_mjcf(path)
     assert str(path) in str(error.value)
 
 
@@ -246,7 +248,7 @@ def test_numbers_of_included_files(tmp_path):
     path.write_text('<mujoco><include file="part.xml"/></mujoco>')
     (tmp_path / "part.xml").write_text('<mujoco><worldbody><body name="b" pos="0 0 nan"/></worldbody></mujoco>')
     with pytest.raises(gs.GenesisException, match=r"part\.xml', body 'b': <body pos=\"0 0 nan\">"):
-        assets.load_mjcf(path)
+        load_mjcf(path)
 
 
 def test_many_numbers_cost_nothing(tmp_path, monkeypatch):
@@ -256,7 +258,7 @@ def test_many_numbers_cost_nothing(tmp_path, monkeypatch):
     path = tmp_path / "model.xml"
     numbers = " ".join(map(repr, vertices.ravel().tolist()))
     path.write_text(f'<mujoco><asset><mesh name="m" vertex="{numbers}"/></asset><worldbody/></mujoco>')
-    assert "e-" in numbers and assets.load_mjcf(path).meshes[0].name == "m"
+    assert "e-" in numbers and load_mjcf(path).meshes[0].name == "m"
 
 
 def test_infinite_ranges_and_names_like_numbers(tmp_path):
@@ -265,9 +267,9 @@ def test_infinite_ranges_and_names_like_numbers(tmp_path):
         '<mujoco><worldbody><body name="nan"><joint name="inf" range="-inf inf"/><geom size="1"/></body></worldbody>'
         '<actuator><motor joint="inf" ctrlrange="-inf inf"/></actuator></mujoco>'
     )
-    assert assets.load_mjcf(path).compile().jnt_range.tolist() == [[-math.inf, math.inf]]
+    assert load_mjcf(path).compile().jnt_range.tolist() == [[-math.inf, math.inf]]
     path.write_text(moving_arm('<limit lower="-inf" upper="inf" effort="0" velocity="inf"/>', kind="revolute"))
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     assert not model.jnt_actfrclimited[model.joint("j").id]  # effort="0": unlimited
 
 
@@ -276,7 +278,7 @@ def test_elements_of_other_programs_are_listed(tmp_path, caplog):
     content = '<safety_controller k_velocity="nan"/><dynamics mu_viscous="1"/><limit lower="1" upper="-1"/>'
     path.write_text(moving_arm(content).replace("</robot>", "<transmission/><loop_joint/></robot>"))
     with caplog.at_level("INFO", logger=gs.runtime.logger.name):
-        assets.load_urdf(path).compile()
+        load_urdf(path).compile()
     listed, unknown = caplog.records
     assert (listed.levelname, unknown.levelname) == ("INFO", "WARNING")
     expected = "<dynamics mu_viscous=...>, <joint><safety_controller>, <robot><transmission>."
@@ -287,12 +289,12 @@ def test_elements_of_other_programs_are_listed(tmp_path, caplog):
 def test_links_to_keep(tmp_path):
     path = tmp_path / "robot.urdf"
     path.write_text(moving_arm())
-    assert len(assets.load_urdf(path, links_to_keep=["base", "arm"]).bodies) == 3
+    assert len(load_urdf(path, links_to_keep=["base", "arm"]).bodies) == 3
     with pytest.raises(gs.GenesisException, match=r"links_to_keep: there is no link 'amr'\. Did you mean 'arm'\?"):
-        assets.load_urdf(path, links_to_keep=["base", "amr"])
+        load_urdf(path, links_to_keep=["base", "amr"])
 
 
-@pytest.mark.parametrize("load", [assets.load_urdf, assets.load_mjcf, lambda path: meshes.read_mesh(Path(path))])
+@pytest.mark.parametrize("load", [load_urdf, load_mjcf, lambda path: meshes.read_mesh(Path(path))])
 def test_no_such_file(tmp_path, load):
     with pytest.raises(gs.GenesisException, match=r"file not found: '.*none\.xml' \(looked at .*working directory"):
         load(tmp_path / "none.xml")
@@ -304,14 +306,14 @@ def test_binary_instead_of_text(tmp_path):
     path = tmp_path / "robot.urdf"
     path.write_bytes(b"\xff\xfe\x00\x80" * 8)
     with pytest.raises(gs.GenesisException, match=r"as text .*Expected a URDF file"):
-        assets.load_urdf(path)
+        load_urdf(path)
 
 
 def test_declared_encoding(tmp_path):
     path = tmp_path / "robot.urdf"
     text = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<robot name="r"><!-- 45° -->' + link("grün") + "</robot>"
     path.write_bytes(text.encode("latin-1"))
-    assert body_names(assets.load_urdf(path).compile()) == ["grün"]
+    assert body_names(load_urdf(path).compile()) == ["grün"]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_declared_encoding(tmp_path):
 def test_bad_mesh(urdf, tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(gs.GenesisException, match=message):
-        assets.load_urdf(urdf(link("a", INERTIAL + mesh_shape("collision", name))))
+        load_urdf(urdf(link("a", INERTIAL + mesh_shape("collision", name))))
 
 
 # ------------------------------------------------------------------ paths
@@ -348,7 +350,7 @@ def test_paths(urdf, tmp_path, uri, robot, mesh):
     target = tmp_path / mesh
     target.parent.mkdir(parents=True, exist_ok=True)
     trimesh.creation.box().export(target)
-    assert assets.load_urdf(path).compile().nmesh == 1
+    assert load_urdf(path).compile().nmesh == 1
 
 
 @pytest.mark.parametrize(
@@ -365,9 +367,9 @@ def test_package_path_variables(urdf, tmp_path, monkeypatch, variable, entry, pl
     trimesh.creation.box().export(target)
     path = urdf(link("a", INERTIAL + mesh_shape("visual", "package://pkg/a.stl")), name="robots/robot.urdf")
     with pytest.raises(gs.GenesisException, match="ROS_PACKAGE_PATH"):
-        assets.load_urdf(path)
+        load_urdf(path)
     monkeypatch.setenv(variable, os.pathsep.join(["/nowhere", str(tmp_path / entry)]))
-    assert assets.load_urdf(path).compile().nmesh == 1
+    assert load_urdf(path).compile().nmesh == 1
 
 
 def test_file_uri_and_meshdir(urdf, tmp_path):
@@ -376,7 +378,7 @@ def test_file_uri_and_meshdir(urdf, tmp_path):
     trimesh.creation.box().export(tmp_path / "far/b.stl")
     shapes = mesh_shape("visual", f"file://{tmp_path}/far/a.stl") + mesh_shape("visual", "b.stl")
     path = urdf('<mujoco><compiler meshdir="far"/></mujoco>', link("a", INERTIAL + shapes))
-    assert assets.load_urdf(path).compile().nmesh == 2
+    assert load_urdf(path).compile().nmesh == 2
 
 
 def test_meshes_of_one_name_and_several_scales(urdf, tmp_path):
@@ -388,7 +390,7 @@ def test_meshes_of_one_name_and_several_scales(urdf, tmp_path):
         '<collision><geometry><mesh filename="two/a.stl" scale="3 3 3"/></geometry></collision>',
         '<collision><geometry><mesh filename="one/a.stl" scale="4 4 4"/></geometry></collision>',
     ]
-    model = assets.load_urdf(urdf(link("a", "".join(shapes)))).compile()
+    model = load_urdf(urdf(link("a", "".join(shapes)))).compile()
     assert model.nmesh == 3
     assert model.body_mass[1] == pytest.approx(1000 * (1 + 6**3 + 4**3), rel=MESH)
 
@@ -437,7 +439,7 @@ def test_mesh_formats(urdf, tmp_path, name):
     box = trimesh.creation.box((0.1, 0.2, 0.3))
     box.apply_translation((0.0, 0.0, 1.0))
     box.export(tmp_path / name, **({"file_type": "stl_ascii"} if name.startswith("ascii") else {}))
-    model = assets.load_urdf(urdf(link("a", mesh_shape("collision", name)))).compile()
+    model = load_urdf(urdf(link("a", mesh_shape("collision", name)))).compile()
     assert model.body_mass[1] == pytest.approx(6.0, rel=MESH)
     np.testing.assert_allclose(model.body_ipos[1], (0, 0, 1), atol=MESH)
     expected = 6.0 / 12 * np.array([0.2**2 + 0.3**2, 0.1**2 + 0.3**2, 0.1**2 + 0.2**2])
@@ -446,7 +448,7 @@ def test_mesh_formats(urdf, tmp_path, name):
 
 def test_collada_units_transforms_and_broken_textures(urdf, tmp_path):
     collada(tmp_path / "a.dae", trimesh.creation.box((10.0, 20.0, 30.0)))
-    model = assets.load_urdf(urdf(link("a", mesh_shape("collision", "a.dae")))).compile()
+    model = load_urdf(urdf(link("a", mesh_shape("collision", "a.dae")))).compile()
     assert model.body_mass[1] == pytest.approx(6.0, rel=MESH)
     np.testing.assert_allclose(model.body_ipos[1], (0, 0, 0.5), atol=MESH)
     vertices = model.mesh_vert.astype(float)
@@ -472,7 +474,7 @@ def test_mjcf_with_a_mesh_that_mujoco_does_not_read(tmp_path):
         '<mujoco><asset><mesh file="a.ply" scale="2 2 2"/></asset><worldbody><body><freejoint/>'
         '<geom type="mesh" mesh="a"/></body></worldbody></mujoco>'
     )
-    model = assets.load_mjcf(tmp_path / "robot.xml").compile()
+    model = load_mjcf(tmp_path / "robot.xml").compile()
     assert model.body_mass[1] == pytest.approx(64.0, rel=MESH)
 
 
@@ -488,25 +490,25 @@ def test_every_link_is_a_body_and_visuals_weigh_nothing(urdf):
         joint("j", "revolute", "base", "a"),
         joint("k", "fixed", "a", "tip"),
     )
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     assert body_names(model) == ["base", "a", "tip"]
     np.testing.assert_allclose(model.body_mass[1:], (1.0, 4000 * math.pi / 3, 0.0), rtol=EXACT)
     assert model.ngeom == 4
     assert (model.jnt_type == (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_HINGE)).all()
     assert model.jnt(0).name == "root_joint"
     np.testing.assert_array_equal(model.jnt_actfrcrange[1], (-5, 5))
-    fixed = assets.load_urdf(path, fixed=True).compile()
+    fixed = load_urdf(path, fixed=True).compile()
     assert (fixed.nbody, fixed.njnt) == (4, 1)
 
 
 def test_without_visuals_or_collisions(urdf, tmp_path):
     shapes = mesh_shape("visual", "missing.stl") + "<collision><geometry><box size='1 1 1'/></geometry></collision>"
     path = urdf(link("a", INERTIAL + shapes), link("b", shapes), joint("j", "revolute", "a", "b"))
-    model = assets.load_urdf(path, visualization=False).compile()
+    model = load_urdf(path, visualization=False).compile()
     assert (model.ngeom, model.nmesh) == (2, 0)
     assert (model.geom_contype == 1).all()
     trimesh.creation.box().export(tmp_path / "missing.stl")
-    model = assets.load_urdf(path, collision=False).compile()
+    model = load_urdf(path, collision=False).compile()
     # The box of 'b' stays, since it gives the link its mass, but touches nothing.
     assert model.ngeom == 3
     assert (model.geom_contype == 0).all()
@@ -515,7 +517,7 @@ def test_without_visuals_or_collisions(urdf, tmp_path):
 
 def test_a_root_link_called_world_is_the_world(urdf):
     path = urdf(link("world", ""), link("a"), joint("j", "floating", "world", "a"))
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     assert body_names(model) == ["a"]
     assert model.jnt_type.tolist() == [mujoco.mjtJoint.mjJNT_FREE]
     assert model.jnt(0).name == "j"
@@ -524,7 +526,7 @@ def test_a_root_link_called_world_is_the_world(urdf):
 def test_planar_joint(urdf):
     """Two slides in the plane and a hinge about its normal; the axes of the plane are two of the link's own."""
     path = urdf(link("world", ""), link("a"), joint("j", "planar", "world", "a"))
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     kinds = mujoco.mjtJoint
     assert model.jnt_type.tolist() == [kinds.mjJNT_SLIDE, kinds.mjJNT_SLIDE, kinds.mjJNT_HINGE]
     normal = np.array((0.0, 1.0, 0.0))
@@ -540,7 +542,7 @@ def test_spherical_and_continuous_joints(urdf):
         joint("s", "spherical", "world", "a"),
         joint("c", "continuous", "a", "b"),
     )
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     assert model.jnt_type.tolist() == [mujoco.mjtJoint.mjJNT_BALL, mujoco.mjtJoint.mjJNT_HINGE]
     assert not model.jnt_limited.any()
 
@@ -553,7 +555,7 @@ def test_mimic_joints_are_recognisable(urdf):
         joint("j", "revolute", "base", "a"),
         joint("k", "revolute", "a", "b", '<mimic joint="j" multiplier="2"/>'),
     )
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     assert [model.equality(0).name, model.neq] == ["mimic of k", 1]
 
 
@@ -562,14 +564,14 @@ def test_mujoco_extension_and_line_numbers(urdf):
     impossible = inertial(1, 1, 1, 5)
     extension = '<mujoco>\n<compiler fusestatic="true"\ndiscardvisual="true" balanceinertia="true"/>\n</mujoco>'
     elements = ["<!-- two\nlines -->", extension, link("a"), link("b", impossible), joint("j", "fixed", "a", "b")]
-    spec = assets.load_urdf(urdf(*elements))
+    spec = load_urdf(urdf(*elements))
     np.testing.assert_allclose(spec.compile().body_inertia[2], np.full(3, 7 / 3))
     assert not spec.compiler.balanceinertia  # written into the link
     broken = '<link\nname="c"><inertial>\n<mass value="x"/></inertial></link>'
     path = urdf(*elements, broken, joint("k", "fixed", "a", "c"))
     number = next(index for index, line in enumerate(path.read_text().splitlines(), 1) if 'value="x"' in line)
     with pytest.raises(gs.GenesisException, match=rf"line {number}, <mass>"):
-        assets.load_urdf(path)
+        load_urdf(path)
 
 
 def test_degenerate_inertias(urdf, caplog):
@@ -584,7 +586,7 @@ def test_degenerate_inertias(urdf, caplog):
         joint("k", "fixed", "base", "point"),
         joint("l", "fixed", "base", "dummy"),
     )
-    model = assets.load_urdf(path).compile()
+    model = load_urdf(path).compile()
     np.testing.assert_allclose(model.body_mass[1:], (1, 1, 2, 1e-6))
     np.testing.assert_allclose(np.sort(model.body_inertia[2]), (0, 1e-3, 1e-3), atol=1e-15)
     rotation = np.zeros(9)
@@ -597,13 +599,13 @@ def test_degenerate_inertias(urdf, caplog):
     assert "placeholder links 'dummy' are impossible" in caplog.text
     heavy = urdf(link("base"), link("b", inertial(1, 1, 1, 5)), joint("j", "fixed", "base", "b"))
     with pytest.raises(ValueError, match=r"A \+ B >= C"):
-        assets.load_urdf(heavy).compile()
+        load_urdf(heavy).compile()
 
 
 def test_warnings_of_mujoco_go_to_the_log(urdf, tmp_path, monkeypatch, caplog, capfd):
     monkeypatch.chdir(tmp_path)
     still = joint("j", "revolute", "base", "a").replace('lower="-1" upper="1"', 'lower="0.5" upper="0.5"')
-    assets.load_urdf(urdf(link("base"), link("a"), still)).compile()
+    load_urdf(urdf(link("base"), link("a"), still)).compile()
     assert "robot.urdf': MuJoCo warns: joint 'j' has equal lower and upper limits" in caplog.text
     assert not (tmp_path / "MUJOCO_LOG.TXT").exists()
     assert "equal lower" not in capfd.readouterr().out
@@ -620,11 +622,11 @@ def test_mjcf_without_visuals_keeps_masses(tmp_path):
             "</body>", '</body><geom name="c2" size="0.1"/>'
         )
     )
-    full = assets.load_mjcf(path).compile()
-    bare = assets.load_mjcf(path, visualization=False).compile()
+    full = load_mjcf(path).compile()
+    bare = load_mjcf(path, visualization=False).compile()
     assert (full.ngeom, bare.ngeom) == (3, 2)
     np.testing.assert_allclose(bare.body_mass, full.body_mass, rtol=EXACT)
-    passive = assets.load_mjcf(path, collision=False).compile()
+    passive = load_mjcf(path, collision=False).compile()
     assert passive.ngeom == 3
     assert passive.npair == 0
     assert not passive.geom_contype.any()
@@ -649,8 +651,8 @@ def test_compiler_settings_are_written_out(tmp_path, setting, caplog):
         ' euler="10 20 30"/><geom size="0.2" group="3"/></body></worldbody></mujoco>'
     )
     reference = mujoco.MjSpec.from_file(str(path)).compile()
-    spec = assets.load_mjcf(path)
-    assert all(getattr(spec.compiler, name) == value for name, value in assets._INERTIA_SETTINGS.items())
+    spec = load_mjcf(path)
+    assert all(getattr(spec.compiler, name) == value for name, value in inertias._INERTIA_SETTINGS.items())
     model = spec.compile()
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat"):
         np.testing.assert_allclose(getattr(model, name), getattr(reference, name), rtol=EXACT, atol=EXACT)
@@ -688,14 +690,14 @@ def test_example_robots(name):
         for element in robot.findall("link")
         if element.find("inertial/mass") is not None
     }
-    spec = assets.load_urdf(ROBOTS / name)
+    spec = load_urdf(ROBOTS / name)
     model = spec.compile()
     assert set(body_names(model)) == set(links) - {"world"}
     for link_name, mass in masses.items():
         if link_name != "world":
             assert model.body(link_name).mass[0] == pytest.approx(mass, rel=EXACT)
     moving = [element for element in robot.findall("joint") if element.attrib["type"] != "fixed"]
-    root = assets.root_link(robot)
+    root = root_link(robot)
     kinds = [element.attrib["type"] for element in moving]
     dofs = sum({"floating": 6, "planar": 3, "spherical": 3}.get(kind, 1) for kind in kinds) + (
         6 if root != "world" else 0
