@@ -158,3 +158,66 @@ POLYTOPES = """
 <worldbody><geom type="mesh" mesh="block"/>
 <body name="a" pos="-.4 .1 .2"><freejoint/><geom type="box" size=".3 .25 .3"/></body>
 <body name="b" pos=".4 -.1 .1"><freejoint/><geom type="mesh" mesh="stone"/></body></worldbody></mujoco>"""
+
+
+# Tendons through sites, over pulleys and around shapes (outside, inside, with and without a side site), with everything
+# that acts on tendons; muscles, a slider-crank, and an actuator of a disabled group.
+TENDON_PATHS = """
+<mujoco><option timestep="0.004" actuatorgroupdisable="3"><flag contact="disable"/></option><worldbody>
+  <site name="w0" pos="-.1 0 1.3"/>
+  <body name="a" pos="0 0 1"><joint name="j1" axis="0 1 0"/><joint name="j1b" axis="1 0 .3"/>
+    <geom type="capsule" size=".04" fromto="0 0 0 .4 0 0"/>
+    <geom name="ball" type="sphere" size=".07" pos=".4 0 .02" contype="0" conaffinity="0" mass="0"/>
+    <geom name="cylinder" type="cylinder" size=".06 .1" pos=".2 .01 .03" euler="80 10 0" contype="0" conaffinity="0"
+      mass="0"/>
+    <site name="s1" pos=".1 0 .08"/><site name="below" pos=".2 0 -.15"/><site name="inner" pos=".21 .01 .03"/>
+    <site name="above" pos=".4 0 .2"/>
+    <body name="b" pos=".4 0 0"><joint name="j2" axis="0 1 0"/><geom type="capsule" size=".03" fromto="0 0 0 .3 0 .1"/>
+      <site name="s2" pos=".15 0 .1"/><site name="s3" pos=".25 .02 0"/>
+      <body name="c" pos=".3 0 .1"><joint name="j3" type="ball"/><geom type="box" size=".05 .04 .03"/>
+        <site name="s4" pos=".05 .02 .06"/>
+      </body>
+    </body>
+  </body>
+  <body name="f" pos="0 .5 1"><freejoint/><geom type="box" size=".1 .1 .1"/><site name="s5" pos=".1 0 .1"/></body>
+</worldbody>
+<tendon>
+  <spatial name="around the ball" stiffness="30" damping="2" springlength=".1"><site site="w0"/><site site="s1"/>
+    <geom geom="ball"/><site site="s2"/><site site="s4"/></spatial>
+  <spatial name="pulley" stiffness="20" damping="1"><site site="s1"/><geom geom="cylinder" sidesite="below"/>
+    <site site="s3"/><pulley divisor="2"/><site site="s2"/><site site="s5"/></spatial>
+  <spatial name="inside" limited="true" range="0 .4" frictionloss=".3"><site site="w0"/>
+    <geom geom="cylinder" sidesite="inner"/><site site="s3"/></spatial>
+  <spatial name="straight" armature=".3" ><site site="w0"/><site site="s4"/><site site="s5"/></spatial>
+  <spatial name="over the ball" stiffness="3"><site site="w0"/><geom geom="ball" sidesite="above"/><site site="s4"/>
+  </spatial>
+  <fixed name="fixed" damping="1"><joint joint="j1" coef="1"/><joint joint="j2" coef="-.4"/></fixed>
+</tendon>
+<equality><tendon tendon1="over the ball" tendon2="fixed" polycoef=".1 .3 0 0 0"/></equality>
+<actuator>
+  <motor tendon="around the ball" gear="3"/><position tendon="pulley" kp="30" kv="1"/>
+  <muscle tendon="inside" force="100" lengthrange=".2 .8"/>
+  <muscle tendon="over the ball" lengthrange=".3 .9" range=".6 1.3" timeconst=".02 .05" tausmooth=".3"/>
+  <muscle joint="j2" lengthrange="-1 1"/>
+  <general cranksite="s4" slidersite="s1" cranklength=".5" gear="2" gainprm="3" biastype="affine" biasprm="0 -2 -1"/>
+  <general slidersite="w0" cranksite="s3" cranklength=".9"/>
+  <motor joint="j1" group="3"/><general joint="j2" dyntype="filter" dynprm=".1" group="3"/>
+</actuator></mujoco>"""
+
+# Bodies that stick to what they touch: pads on a moving finger, on the ground and on another body.
+STICKING = """
+<mujoco><option timestep="0.004" cone="elliptic"/><worldbody><geom type="plane" size="2 2 1"/>
+  <body name="finger" pos="0 0 .3"><joint name="lift" type="slide" axis="0 0 1" damping="2"/>
+    <joint name="tilt" axis="0 1 0" damping=".5"/>
+    <geom type="box" size=".1 .08 .02" gap=".02" margin=".03"/>
+    <body name="tip" pos=".15 0 0"><joint name="bend" axis="0 1 0" damping=".5"/>
+      <geom type="capsule" size=".03" fromto="-.1 0 0 .1 0 0" margin=".02"/>
+    </body>
+  </body>
+  <body name="part" pos="0 0 .225"><freejoint/><geom type="box" size=".06 .06 .05"/></body>
+  <body name="foot" pos=".5 0 .049"><freejoint/><geom type="sphere" size=".05"/><geom type="box" size=".04 .03 .05"
+    pos=".1 0 0"/></body>
+</worldbody>
+<actuator><adhesion name="grip" body="finger" ctrlrange="0 1" gain="20"/>
+  <adhesion name="tip" body="tip" ctrlrange="0 1" gain="5"/><adhesion name="foot" body="foot" ctrlrange="0 1" gain="9"/>
+  <motor joint="lift" gear="2"/></actuator></mujoco>"""

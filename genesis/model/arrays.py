@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from genesis.model import contact
+from genesis.model import contact, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -27,9 +27,21 @@ JNT_HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 DEFAULT_KP = 100.0  # [N m / rad] or [N / m]
 DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
 
-# Transmission kinds of the actuation kernel. A joint with one dof and a fixed tendon are the same thing to it:
-# a length that is linear in qpos.
-TRN_LINEAR, TRN_BALL, TRN_BALL_IN_PARENT, TRN_FREE, TRN_FREE_IN_PARENT, TRN_SITE = range(6)
+# Transmission kinds of the actuation kernel.
+(
+    TRN_JOINT,
+    TRN_BALL,
+    TRN_BALL_IN_PARENT,
+    TRN_FREE,
+    TRN_FREE_IN_PARENT,
+    TRN_SITE,
+    TRN_TENDON,
+    TRN_SLIDERCRANK,
+    TRN_BODY,
+) = range(9)
+
+# How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle has.
+FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
 
 # How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
 GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
@@ -55,6 +67,13 @@ def principal_to_full(inertia: np.ndarray, quat: np.ndarray) -> np.ndarray:
     rot = mat.reshape(3, 3)
     full = rot @ np.diag(inertia) @ rot.T
     return full[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+
+
+def in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
+    """(nu,) bool: actuators that option actuatorgroupdisable switches off."""
+    # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
+    group = m.actuator_group
+    return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
 
 
 class Model:
@@ -131,8 +150,8 @@ class Model:
         self._add_mass_matrix_structure()
         self._add_joints_and_dofs()
         self._add_tendons()
-        self._add_actuators()
         self._add_contacts(max_contacts)
+        self._add_actuators()
         self.theta_fields = self._theta_layout()
         self.theta_views = {
             "efc_solref": self._theta_view(self.rows.solrefs, 2),
@@ -262,75 +281,62 @@ class Model:
         self._index("dof_in_free_block", in_block)
 
     def _add_tendons(self) -> None:
-        """Fixed tendons: their dofs in ascending order, several joints of one dof put together.
-
-        ten_dof, ragged by tendon (ten_dof_adr), with ten_qpos and (in the constants) ten_coef for each entry;
-        tendon_pairs (n, 4): tendon, two of its entries, and the entry of M that they belong to.
-        """
+        """What `tendons` describes; and tendon_pairs (n, 4): tendon, two entries of its J, and the entry of M that they
+        belong to."""
         m = self.mj_model
         self.ntendon = int(m.ntendon)
-        self._tendons = [self._tendon_rows(t) for t in range(self.ntendon)]
-        self._ragged("ten_dof", [[dof for dof, _, _ in rows] for rows in self._tendons])
-        self._index("ten_qpos", [q for rows in self._tendons for _, q, _ in rows])
-        self.constants["ten_coef"] = np.array([coef for rows in self._tendons for _, _, coef in rows], dtype=float)
-        self.nten_J = len(self.constants["ten_coef"])
+        found = self._tendons = tendons.describe(m, self.dof_chain)
+        self._ragged("ten_dof", found.dofs)
+        for name, values in found.indices.items():
+            self._index(name, values)
+        self.constants |= found.constants
+        self.nten_J = len(found.constants["ten_coef"])
+        self.nspatial, self.nwrap = len(self.indices["spatial_tendon"]), found.nwrap
         pairs = []
         adr = self.indices["ten_dof_adr"]
-        for t, rows in enumerate(self._tendons):
-            for a, (i, _, _) in enumerate(rows):
-                for b, (j, _, _) in enumerate(rows):
+        for t, dofs in enumerate(found.dofs):
+            for a, i in enumerate(dofs):
+                for b, j in enumerate(dofs):
                     if j in self._M_rows[i]:
                         entry = self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)
                         pairs.append((t, adr[t] + a, adr[t] + b, entry))
         self._index("tendon_pairs", np.reshape(pairs, (-1, 4)))
 
-    def _tendon_rows(self, tendon: int) -> list[tuple[int, int, float]]:
-        """(dof, qpos address, coefficient) of a fixed tendon, by dof."""
-        m = self.mj_model
-        if m.tendon_type[tendon] != int(mujoco.mjtTendon.mjTENDON_FIXED):
-            return []
-        rows: dict[int, list] = {}
-        for k in range(m.tendon_adr[tendon], m.tendon_adr[tendon] + m.tendon_num[tendon]):
-            j = int(m.wrap_objid[k])
-            row = rows.setdefault(int(m.jnt_dofadr[j]), [int(m.jnt_qposadr[j]), 0.0])
-            row[1] += float(m.wrap_prm[k])
-        return [(dof, q, coef) for dof, (q, coef) in sorted(rows.items())]
-
     def tendon_dofs(self, tendon: int) -> list[int]:
         """Dofs that change a tendon's length, ascending."""
-        return [dof for dof, _, _ in self._tendons[tendon]]
+        return self._tendons.dofs[tendon]
 
     def _add_actuators(self) -> None:
         m = self.mj_model
         trn = mujoco.mjtTrn
-        kinds, dofs, qposs, coefs, sites = [], [], [], [], []
+        kinds, dofs, sources, coefs, targets = [], [], [], [], []
         for u in range(m.nu):
-            target, reference = (int(x) for x in m.actuator_trnid[u])
-            kind, rows, reference_site = self._transmission(trn(m.actuator_trntype[u]), target, reference)
+            target, other = (int(x) for x in m.actuator_trnid[u])
+            kind, rows = self._transmission(trn(m.actuator_trntype[u]), target, other)
             kinds.append(kind)
             dofs.append([r[0] for r in rows])
-            qposs.append([r[1] for r in rows])
+            sources.append([r[1] for r in rows])
             coefs.append([r[2] for r in rows])
-            sites.append([target, reference_site] if kind == TRN_SITE else [0, -1])
+            targets.append([target, other])
         self._index("actuator_trnkind", kinds)
         on_joint = np.isin(m.actuator_trntype, [int(trn.mjTRN_JOINT), int(trn.mjTRN_JOINTINPARENT)])
         self._index("actuator_joint_dof", [row[0] if j else -1 for row, j in zip(dofs, on_joint, strict=True)])
         self._ragged("moment_dof", dofs)
-        self._index("moment_qpos", [q for row in qposs for q in row])
+        self._index("moment_source", [source for row in sources for source in row])
         self.constants["moment_coef"] = np.array([c for row in coefs for c in row], dtype=float)
         self.nmoment = len(self.constants["moment_coef"])
         tendons = [int(m.actuator_trnid[u, 0]) if m.actuator_trntype[u] == int(trn.mjTRN_TENDON) else -1
                    for u in range(m.nu)]  # fmt: skip
         self._index("actuator_limited_tendon", [t if t >= 0 and m.tendon_actfrclimited[t] else -1 for t in tendons])
         self.constants["tendon_actfrcrange"] = np.array(m.tendon_actfrcrange).reshape(-1, 2)
-        self._index("actuator_site", np.reshape(sites, (-1, 2)))
+        self._index("actuator_trnid", np.reshape(targets, (-1, 2)))
         self._index("site_bodyid", m.site_bodyid)
-        self.constants["site_pos"] = np.array(m.site_pos)
-        self.constants["site_quat"] = np.array(m.site_quat)
+        self._add_adhesion()
+        self._add_muscles()
 
         actuation_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         clamp_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_CLAMPCTRL)
-        self._index("actuator_enabled", np.full(m.nu, 0 if actuation_off else 1))
+        self._index("actuator_enabled", ~in_disabled_group(m) & (not actuation_off))
         self._index("actuator_ctrllimited", np.zeros(m.nu) if clamp_off else m.actuator_ctrllimited)
         for name in (
             "actuator_dyntype",
@@ -358,26 +364,67 @@ class Model:
                         pairs.append((u, a, b, self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)))
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
-    def _transmission(self, trn, target: int, reference: int):
-        """Kind, rows of (dof, qpos address, coefficient) that the actuator's moment has, and the reference site."""
+    def _add_adhesion(self) -> None:
+        """Actuators on a body's contacts: adhesion_actuator, adhesion_body (n,), and adhesion_place (n, entries of
+        chain_dof): where in the actuator's moment each entry of its contacts' chains is, or -1."""
+        m = self.mj_model
+        chosen = np.flatnonzero(self.indices["actuator_trnkind"] == TRN_BODY)
+        place = np.full((len(chosen), len(self.indices["chain_dof"])), -1)
+        for n, u in enumerate(chosen):
+            start, end = self.indices["moment_dof_adr"][u : u + 2]
+            entry_of = {int(dof): start + e for e, dof in enumerate(self.indices["moment_dof"][start:end])}
+            for e in self._chain_entries(int(m.actuator_trnid[u, 0])):
+                place[n, e] = entry_of[int(self.indices["chain_dof"][e])]
+        self._index("adhesion_actuator", chosen)
+        self._index("adhesion_body", m.actuator_trnid[chosen, 0])
+        self._index("adhesion_place", place)
+
+    def _chain_entries(self, body: int) -> list[int]:
+        """Entries of chain_dof of the pairs of shapes of which one is the body's."""
+        of_body = (self.indices["cpair_body"].reshape(-1, 2) == body).any(axis=1)
+        chains = set(self.indices["cpair_chain"][of_body].tolist())
+        bounds = self.indices["chain_dof_adr"]
+        return [e for chain in sorted(chains) for e in range(bounds[chain], bounds[chain + 1])]
+
+    def _add_muscles(self) -> None:
+        """Actuators that are muscles in any of gain, bias and dynamics: muscle_actuator (n,), actuator_muscle (nu,),
+        its inverse, and in the constants muscle_acc0 (n,), the accelerations that a unit of force gives at qpos0."""
+        m = self.mj_model
+        muscle = (
+            (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_MUSCLE))
+            | (m.actuator_biastype == int(mujoco.mjtBias.mjBIAS_MUSCLE))
+            | (m.actuator_dyntype == int(mujoco.mjtDyn.mjDYN_MUSCLE))
+        )
+        chosen = np.flatnonzero(muscle)
+        number = np.full(m.nu, -1)
+        number[chosen] = np.arange(len(chosen))
+        self.nmuscle = len(chosen)
+        self._index("muscle_actuator", chosen)
+        self._index("actuator_muscle", number)
+        self.constants["muscle_acc0"] = np.array(m.actuator_acc0[chosen])
+
+    def _transmission(self, trn, target: int, other: int) -> tuple[int, list[tuple[int, int, float]]]:
+        """Kind, and rows of (dof, source, coefficient) that the actuator's moment has; see `Transmissions`."""
         m = self.mj_model
         if trn in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
             in_parent = trn == mujoco.mjtTrn.mjTRN_JOINTINPARENT
             dof, q = int(m.jnt_dofadr[target]), int(m.jnt_qposadr[target])
             if m.jnt_type[target] == JNT_BALL:
-                kind = TRN_BALL_IN_PARENT if in_parent else TRN_BALL
-                return kind, [(dof + k, q, 1.0) for k in range(3)], -1
+                return TRN_BALL_IN_PARENT if in_parent else TRN_BALL, [(dof + k, q, 1.0) for k in range(3)]
             if m.jnt_type[target] == JNT_FREE:
-                kind = TRN_FREE_IN_PARENT if in_parent else TRN_FREE
-                return kind, [(dof + k, q, 1.0) for k in range(6)], -1
-            return TRN_LINEAR, [(dof, q, 1.0)], -1
+                return TRN_FREE_IN_PARENT if in_parent else TRN_FREE, [(dof + k, q, 1.0) for k in range(6)]
+            return TRN_JOINT, [(dof, q, 1.0)]
         if trn == mujoco.mjtTrn.mjTRN_TENDON:
-            return TRN_LINEAR, self._tendons[target], -1
-        # A site pushed against a reference site: dofs that move both cancel and are left out.
+            start = int(self.indices["ten_dof_adr"][target])
+            return TRN_TENDON, [(dof, start + e, 1.0) for e, dof in enumerate(self.tendon_dofs(target))]
+        if trn == mujoco.mjtTrn.mjTRN_BODY:
+            dofs = {int(self.indices["chain_dof"][e]) for e in self._chain_entries(target)}
+            return TRN_BODY, [(dof, 0, 1.0) for dof in sorted(dofs)]
+        # Two sites that are pushed apart: dofs that move both cancel and are left out.
         plus = set(self.dof_chain(int(m.site_bodyid[target])))
-        minus = set(self.dof_chain(int(m.site_bodyid[reference]))) if reference >= 0 else set()
-        rows_site = [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
-        return TRN_SITE, rows_site, reference
+        minus = set(self.dof_chain(int(m.site_bodyid[other]))) if other >= 0 else set()
+        kind = TRN_SLIDERCRANK if trn == mujoco.mjtTrn.mjTRN_SLIDERCRANK else TRN_SITE
+        return kind, [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
 
     def _add_contacts(self, max_contacts: int | None) -> None:
         m = self.mj_model
@@ -469,10 +516,15 @@ class Model:
             "dof_kp": kp,
             "dof_kv": kv,
             "dof_force_range": force_range,
-            "actuator_gainprm": m.actuator_gainprm[:, :3],
-            "actuator_biasprm": m.actuator_biasprm[:, :3],
+            "actuator_gainprm": m.actuator_gainprm[:, :FORCE_PARAMETERS],
+            "actuator_biasprm": m.actuator_biasprm[:, :FORCE_PARAMETERS],
             "actuator_gear": m.actuator_gear,
-            "actuator_dynprm": m.actuator_dynprm[:, :1],
+            "actuator_dynprm": m.actuator_dynprm[:, :DYNAMICS_PARAMETERS],
+            "actuator_lengthrange": m.actuator_lengthrange,
+            "actuator_cranklength": m.actuator_cranklength,
+            "site_pos": m.site_pos,
+            "site_quat": m.site_quat,
+            **self._tendons.theta,
             **self._constraint_parameters,
         }
         fields, offset = {}, 0

@@ -19,10 +19,10 @@ from genesis.model import contact
 
 _SHOWN = 5  # how many elements of a kind a message names
 
-_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE")
-_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT")
-_GAINS = ("FIXED", "AFFINE")
-_BIASES = ("NONE", "AFFINE")
+_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY")
+_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE")
+_GAINS = ("FIXED", "AFFINE", "MUSCLE")
+_BIASES = ("NONE", "AFFINE", "MUSCLE")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
@@ -79,12 +79,6 @@ def _damping_polynomial(m: mujoco.MjModel) -> np.ndarray:
     joints = np.zeros(m.njnt, dtype=bool)
     joints[m.dof_jntid[np.any(m.dof_dampingpoly != 0, axis=1)]] = True
     return joints
-
-
-def _in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
-    # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
-    group = m.actuator_group
-    return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
 
 
 def _name(m: mujoco.MjModel, kind: str, index: int) -> str:
@@ -171,7 +165,6 @@ _FEATURES = (
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
-    Feature("tendon", lambda m: m.tendon_type == int(mujoco.mjtTendon.mjTENDON_SPATIAL), "a spatial tendon"),
     Feature("tendon", _nonzero("tendon_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
     Feature("tendon", _nonzero("tendon_dampingpoly"), "damping that is not linear (damping polynomial)"),
@@ -199,12 +192,6 @@ _FEATURES = (
     ),
     Feature("actuator", _nonzero("actuator_armature"), "armature of its own", "give the armature to the joint"),
     Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
-    Feature(
-        "actuator",
-        _in_disabled_group,
-        "a disabled group (option actuatorgroupdisable)",
-        "remove the actuator or enable its group",
-    ),
 )
 
 

@@ -15,6 +15,14 @@ INTERNAL = {
     "cfrc_gravcomp": "the same of gravity compensation",
     "spring_extension": "qfrc_passive is made of it",
     "ten_extension": "qfrc_tendon is made of it",
+    "wrap_state": "ten_length is made of it",
+    "wrap_root": "the same",
+    "ten_bias": "qfrc_bias is made of it",
+    "muscle_gain": "actuator_force is made of it",
+    "muscle_slope": "enters qH",
+    "muscle_bias": "actuator_force is made of it",
+    "muscle_rate": "act_dot is made of it",
+    "adhesion_count": "actuator_moment is made of it",
     "dof_error": "of Genesis's position control, which MuJoCo has not",
     "dcommand_dvel": "the same",
     "dforce_dvel": "enters qH",
@@ -158,6 +166,13 @@ def raw_actuator_forces(run):
     theirs = np.zeros((m.nu, m.nv))
     mujoco.mju_sparse2dense(theirs, d.actuator_moment, d.moment_rownnz, d.moment_rowadr, d.moment_colind)
     return [(run.view("qfrc_actuator_raw").numpy(), theirs.T @ d.actuator_force)]
+
+
+def rates_of_activations(run):
+    """Of those that are not switched off: theirs stand still, and MuJoCo leaves out the rate only as it integrates."""
+    m, on = run.m, run.model.indices["actuator_enabled"].astype(bool)
+    chosen = [int(adr) for adr in m.actuator_actadr[on] if adr >= 0]
+    return [(run.view("act_dot").numpy()[chosen], run.data.act_dot[chosen])]
 
 
 # -- rows of the table of constraints ---------------------------------------------------------------------------------
@@ -461,7 +476,7 @@ ORACLES = {
     "actuator_moment": moments,
     "actuator_force": plain("actuator_force", lambda run: run.data.actuator_force),
     "qfrc_actuator_raw": raw_actuator_forces,
-    "act_dot": plain("act_dot", lambda run: run.data.act_dot),
+    "act_dot": rates_of_activations,
     "qfrc_smooth": plain("qfrc_smooth", lambda run: run.data.qfrc_smooth),
     "dof_unsaturated": lambda run: [
         (np.isin(run.view("dof_unsaturated").numpy(), (0, 1)), np.ones(run.m.nv, dtype=bool))

@@ -45,6 +45,9 @@ MODELS = {
     "planar base": (models.PLANAR_BASE, EULER),
     "actuators": (models.ACTUATORS, IMPLICITFAST),
     "actuators without ranges": (models.without_ranges(models.ACTUATORS), EULER),
+    "tendon paths": (models.TENDON_PATHS, IMPLICITFAST),
+    "tendon paths, RK4": (models.TENDON_PATHS, RK4),
+    "sticking": (models.STICKING, EULER),
     "random tree": (models.random_tree(3), IMPLICITFAST),
 }
 
@@ -90,6 +93,7 @@ def made(stage, name) -> StageRun:
 
 
 RUNS = runs()
+WITHOUT_ADJOINT = ("reference point", "collision", "tendon wraps", "sticking bodies")
 
 
 @pytest.mark.parametrize(("stage", "name"), RUNS)
@@ -109,7 +113,7 @@ def test_forward_equals_mujoco(stage, name):
 
 @pytest.mark.parametrize(
     ("stage", "name"),
-    [(s, n) for s, n in RUNS if s not in ("reference point", "collision")],  # they have no adjoint
+    [(s, n) for s, n in RUNS if s not in WITHOUT_ADJOINT],
 )
 def test_adjoint_equals_differences(stage, name):
     run = made(stage, name)
@@ -158,6 +162,8 @@ def test_every_field_is_written_by_one_stage():
     added = {
         "tendon inertia": ("qM",),
         "tendon damping": ("qH",),
+        "tendon bias": ("qfrc_bias",),
+        "adhesion": ("actuator_moment",),
         "convex contact geometry": ("con_dist", "con_pos", "con_frame"),
     }
     rows = {stage.name for stage in step.row_stages(KINDS)}

@@ -5,58 +5,105 @@ Their force comes with its derivative by velocity, which the implicit integrator
 
 import warp as wp
 
-from genesis.math.spatial import quat_conj, quat_log, quat_mul, quat_normalize, quat_rotate, quat_sub, spatial
+from genesis.math.spatial import quat_conj, quat_log, quat_normalize, quat_rotate, quat_sub, spatial
 from genesis.rigid.kernels.command import clip
-from genesis.rigid.kernels.groups import Activations, ActuatorForces, ActuatorLaw, Moments, Sites
+from genesis.rigid.kernels.groups import (
+    Activations,
+    ActuatorForces,
+    ActuatorLaw,
+    Moments,
+    MuscleForces,
+    Sites,
+    Transmissions,
+)
 from genesis.rigid.kernels.kinematics import read_quat
+from genesis.rigid.kernels.sites import site_orientation, site_place
 from genesis.types import real, taped, vec3, vec4, vec6
 
 # genesis.model.arrays.TRN_*, mjtDyn, mjtGain and mjtBias as the kernels see them.
-TRN_LINEAR = wp.constant(0)
+TRN_JOINT = wp.constant(0)
 TRN_BALL = wp.constant(1)
 TRN_BALL_IN_PARENT = wp.constant(2)
 TRN_FREE = wp.constant(3)
 TRN_FREE_IN_PARENT = wp.constant(4)
+TRN_SITE = wp.constant(5)
+TRN_TENDON = wp.constant(6)
+TRN_SLIDERCRANK = wp.constant(7)
 DYN_NONE = wp.constant(0)
 DYN_INTEGRATOR = wp.constant(1)
 DYN_FILTEREXACT = wp.constant(3)
+DYN_MUSCLE = wp.constant(4)
 GAIN_AFFINE = wp.constant(1)
+GAIN_MUSCLE = wp.constant(2)
 BIAS_AFFINE = wp.constant(1)
+BIAS_MUSCLE = wp.constant(2)
 MIN_TAU = real(1.0e-15)  # mjMINVAL: time constants below it count as this
+
+
+@wp.func
+def push_apart(
+    w: int,
+    start: int,
+    end: int,
+    moments: Transmissions,
+    cdof: wp.array2d(dtype=vec6),
+    on_first: vec6,
+    on_second: vec6,
+    actuator_moment: wp.array2d(dtype=real),
+):
+    """Moment of two wrenches, each on a body, about its reference point: entries are of dofs that move one of them."""
+    for e in range(start, end):
+        if moments.moment_coef[e] > real(0.0):
+            actuator_moment[w, e] = wp.dot(cdof[w, moments.moment_dof[e]], on_first)
+        else:
+            actuator_moment[w, e] = wp.dot(cdof[w, moments.moment_dof[e]], on_second)
 
 
 @taped
 def transmission(
-    actuator_trnkind: wp.array(dtype=int),
+    transmissions: Transmissions,
     sites: Sites,
-    moment_dof: wp.array(dtype=int),
-    moment_dof_adr: wp.array(dtype=int),
-    moment_qpos: wp.array(dtype=int),
-    moment_coef: wp.array(dtype=real),
-    actuator_gear: wp.array3d(dtype=real),
     qpos: wp.array2d(dtype=real),
     xpos: wp.array2d(dtype=vec3),
     xquat: wp.array2d(dtype=vec4),
     xref: wp.array2d(dtype=vec3),
     cdof: wp.array2d(dtype=vec6),
+    ten_length: wp.array2d(dtype=real),
+    ten_J: wp.array2d(dtype=real),
     actuator_length: wp.array2d(dtype=real),
     actuator_moment: wp.array2d(dtype=real),
 ):
-    """Length of each actuator, and its moment: the derivative of the length by motion (MuJoCo: mj_transmission)."""
+    """Length of each actuator, and its moment: the derivative of the length by motion (MuJoCo: mj_transmission).
+
+    What acts on a body through its contacts has no length; its moment is that of `adhesion.body_moments`.
+    """
     w = wp.tid()
-    for u in range(actuator_trnkind.shape[0]):
-        kind = actuator_trnkind[u]
-        start = moment_dof_adr[u]
-        end = moment_dof_adr[u + 1]
-        push = vec3(actuator_gear[w, u, 0], actuator_gear[w, u, 1], actuator_gear[w, u, 2])
-        turn = vec3(actuator_gear[w, u, 3], actuator_gear[w, u, 4], actuator_gear[w, u, 5])
+    for u in range(transmissions.actuator_trnkind.shape[0]):
+        kind = transmissions.actuator_trnkind[u]
+        start = transmissions.moment_dof_adr[u]
+        end = transmissions.moment_dof_adr[u + 1]
+        push = vec3(
+            transmissions.actuator_gear[w, u, 0],
+            transmissions.actuator_gear[w, u, 1],
+            transmissions.actuator_gear[w, u, 2],
+        )
+        turn = vec3(
+            transmissions.actuator_gear[w, u, 3],
+            transmissions.actuator_gear[w, u, 4],
+            transmissions.actuator_gear[w, u, 5],
+        )
+        one = transmissions.actuator_trnid[u, 0]
+        two = transmissions.actuator_trnid[u, 1]
         actuator_length[w, u] = real(0.0)
-        if kind == TRN_LINEAR:
+        if kind == TRN_JOINT:
+            actuator_moment[w, start] = push[0]
+            actuator_length[w, u] += push[0] * qpos[w, transmissions.moment_source[start]]
+        elif kind == TRN_TENDON:
             for e in range(start, end):
-                actuator_moment[w, e] = push[0] * moment_coef[e]
-                actuator_length[w, u] += push[0] * moment_coef[e] * qpos[w, moment_qpos[e]]
+                actuator_moment[w, e] = push[0] * ten_J[w, transmissions.moment_source[e]]
+            actuator_length[w, u] += push[0] * ten_length[w, one]
         elif kind == TRN_BALL or kind == TRN_BALL_IN_PARENT:
-            quat = quat_normalize(read_quat(qpos, w, moment_qpos[start]))
+            quat = quat_normalize(read_quat(qpos, w, transmissions.moment_source[start]))
             axis = push
             if kind == TRN_BALL_IN_PARENT:
                 axis = quat_rotate(quat_conj(quat), push)
@@ -66,57 +113,91 @@ def transmission(
         elif kind == TRN_FREE or kind == TRN_FREE_IN_PARENT:
             torque = turn
             if kind == TRN_FREE_IN_PARENT:
-                torque = quat_rotate(quat_conj(quat_normalize(read_quat(qpos, w, moment_qpos[start] + 3))), turn)
+                position = transmissions.moment_source[start]
+                torque = quat_rotate(quat_conj(quat_normalize(read_quat(qpos, w, position + 3))), turn)
             for k in range(3):
                 actuator_moment[w, start + k] = push[k]
                 actuator_moment[w, start + 3 + k] = torque[k]
-        else:
-            site = sites.actuator_site[u, 0]
-            reference = sites.actuator_site[u, 1]
-            body = sites.site_bodyid[site]
-            place = xpos[w, body] + quat_rotate(
-                xquat[w, body], vec3(sites.site_pos[site, 0], sites.site_pos[site, 1], sites.site_pos[site, 2])
+        elif kind == TRN_SLIDERCRANK:
+            # a rod from the crank's end, the first site, to a slider on the second one's z axis
+            end_of_crank = site_place(w, one, sites, xpos, xquat)
+            slider = site_place(w, two, sites, xpos, xquat)
+            axis = quat_rotate(site_orientation(w, two, sites, xquat), vec3(real(0.0), real(0.0), real(1.0)))
+            between = end_of_crank - slider
+            along = wp.dot(between, axis)
+            rod = transmissions.actuator_cranklength[w, u]
+            square = along * along + rod * rod - wp.dot(between, between)
+            length = along
+            by_axis = between
+            by_crank = axis
+            if square > real(0.0):
+                root = wp.sqrt(square)
+                length = along - root
+                by_axis = between * (real(1.0) - along / root)
+                by_crank = axis * (real(1.0) - along / root) + between / root
+            actuator_length[w, u] += push[0] * length
+            force = by_crank * push[0]
+            twist = wp.cross(axis, by_axis * push[0])
+            push_apart(
+                w,
+                start,
+                end,
+                transmissions,
+                cdof,
+                spatial(wp.cross(end_of_crank - xref[w, sites.site_bodyid[one]], force), force),
+                spatial(twist - wp.cross(slider - xref[w, sites.site_bodyid[two]], force), -force),
+                actuator_moment,
             )
-            turned = quat_mul(
-                xquat[w, body],
-                vec4(
-                    sites.site_quat[site, 0],
-                    sites.site_quat[site, 1],
-                    sites.site_quat[site, 2],
-                    sites.site_quat[site, 3],
-                ),
-            )
+        elif kind == TRN_SITE:
+            place = site_place(w, one, sites, xpos, xquat)
+            turned = site_orientation(w, one, sites, xquat)
             frame = turned
             origin = place
-            ref_point = xref[w, body]
-            if reference >= 0:
-                other = sites.site_bodyid[reference]
-                origin = xpos[w, other] + quat_rotate(
-                    xquat[w, other],
-                    vec3(sites.site_pos[reference, 0], sites.site_pos[reference, 1], sites.site_pos[reference, 2]),
-                )
-                frame = quat_mul(
-                    xquat[w, other],
-                    vec4(
-                        sites.site_quat[reference, 0],
-                        sites.site_quat[reference, 1],
-                        sites.site_quat[reference, 2],
-                        sites.site_quat[reference, 3],
-                    ),
-                )
-                ref_point = xref[w, other]
+            ref_point = xref[w, sites.site_bodyid[one]]
+            if two >= 0:
+                origin = site_place(w, two, sites, xpos, xquat)
+                frame = site_orientation(w, two, sites, xquat)
+                ref_point = xref[w, sites.site_bodyid[two]]
                 between = quat_rotate(quat_conj(frame), place - origin)
                 actuator_length[w, u] += wp.dot(push, between) + wp.dot(turn, quat_sub(turned, frame))
             # wrench on the site, in the world; its opposite on the reference, each at its own point
             force = quat_rotate(frame, push)
             torque = quat_rotate(frame, turn)
-            on_site = spatial(torque + wp.cross(place - xref[w, body], force), force)
-            on_reference = spatial(torque + wp.cross(origin - ref_point, force), force)
-            for e in range(start, end):
-                if moment_coef[e] > real(0.0):
-                    actuator_moment[w, e] = wp.dot(cdof[w, moment_dof[e]], on_site)
-                else:
-                    actuator_moment[w, e] = -wp.dot(cdof[w, moment_dof[e]], on_reference)
+            push_apart(
+                w,
+                start,
+                end,
+                transmissions,
+                cdof,
+                spatial(torque + wp.cross(place - xref[w, sites.site_bodyid[one]], force), force),
+                -spatial(torque + wp.cross(origin - ref_point, force), force),
+                actuator_moment,
+            )
+
+
+@taped
+def actuator_velocities(
+    moment_dof: wp.array(dtype=int),
+    moment_dof_adr: wp.array(dtype=int),
+    qvel: wp.array2d(dtype=real),
+    actuator_moment: wp.array2d(dtype=real),
+    actuator_velocity: wp.array2d(dtype=real),
+):
+    """Rate of each actuator's length."""
+    w = wp.tid()
+    for u in range(actuator_velocity.shape[1]):
+        actuator_velocity[w, u] = real(0.0)
+        for e in range(moment_dof_adr[u], moment_dof_adr[u + 1]):
+            actuator_velocity[w, u] += actuator_moment[w, e] * qvel[w, moment_dof[e]]
+
+
+@wp.func
+def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
+    """The control, within its range."""
+    signal = ctrl[w, u]
+    if law.actuator_ctrllimited[u] == 1:
+        signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
+    return signal
 
 
 @wp.func
@@ -158,6 +239,7 @@ def actuator_forces(
     law: ActuatorLaw,
     activations: Activations,
     moments: Moments,
+    muscles: MuscleForces,
     timestep: real,
     ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
@@ -175,19 +257,16 @@ def actuator_forces(
     for t in range(out.ten_actuator_force.shape[1]):
         out.ten_actuator_force[w, t] = real(0.0)
     for u in range(law.actuator_enabled.shape[0]):
-        out.actuator_velocity[w, u] = real(0.0)
-        for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
-            out.actuator_velocity[w, u] += moments.actuator_moment[w, e] * qvel[w, moments.moment_dof[e]]
         adr = activations.actuator_actadr[u]
         dyntype = activations.actuator_dyntype[u]
         if law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
-            signal = ctrl[w, u]
-            if law.actuator_ctrllimited[u] == 1:
-                signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
+            signal = signal_of(w, u, law, ctrl)
             source = signal
             if adr >= 0:
                 rate = signal
-                if dyntype != DYN_INTEGRATOR:
+                if dyntype == DYN_MUSCLE:
+                    rate = muscles.muscle_rate[w, law.actuator_muscle[u]]
+                elif dyntype != DYN_INTEGRATOR:
                     rate = (signal - act[w, adr]) / wp.max(activations.actuator_dynprm[w, u, 0], MIN_TAU)
                 out.act_dot[w, adr] = rate
                 source = act[w, adr]
@@ -203,12 +282,15 @@ def actuator_forces(
                         timestep,
                     )
             length = moments.actuator_length[w, u]
-            rate_of_length = out.actuator_velocity[w, u]
+            rate_of_length = moments.actuator_velocity[w, u]
             gain = law.actuator_gainprm[w, u, 0]
             slope = real(0.0)
             if law.actuator_gaintype[u] == GAIN_AFFINE:
                 gain = gain + law.actuator_gainprm[w, u, 1] * length + law.actuator_gainprm[w, u, 2] * rate_of_length
                 slope = law.actuator_gainprm[w, u, 2] * source
+            if law.actuator_gaintype[u] == GAIN_MUSCLE:
+                gain = muscles.muscle_gain[w, law.actuator_muscle[u]]
+                slope = muscles.muscle_slope[w, law.actuator_muscle[u]] * source
             force = gain * source
             if law.actuator_biastype[u] == BIAS_AFFINE:
                 force = (
@@ -218,6 +300,8 @@ def actuator_forces(
                     + law.actuator_biasprm[w, u, 2] * rate_of_length
                 )
                 slope = slope + law.actuator_biasprm[w, u, 2]
+            if law.actuator_biastype[u] == BIAS_MUSCLE:
+                force = force + muscles.muscle_bias[w, law.actuator_muscle[u]]
             if law.actuator_limited_tendon[u] >= 0:
                 out.actuator_force_raw[w, u] = force
                 out.dforce_dvel_raw[w, u] = slope

@@ -61,6 +61,7 @@ class ActuatorLaw:
     actuator_ctrlrange: wp.array2d(dtype=real)
     actuator_forcelimited: wp.array(dtype=int)
     actuator_forcerange: wp.array2d(dtype=real)
+    actuator_muscle: wp.array(dtype=int)
     actuator_limited_tendon: wp.array(dtype=int)
     tendon_actfrcrange: wp.array2d(dtype=real)
     actuator_gainprm: wp.array3d(dtype=real)
@@ -74,7 +75,18 @@ class Moments:
     moment_dof: wp.array(dtype=int)
     moment_dof_adr: wp.array(dtype=int)
     actuator_length: wp.array2d(dtype=real)
+    actuator_velocity: wp.array2d(dtype=real)
     actuator_moment: wp.array2d(dtype=real)
+
+
+@wp.struct
+class MuscleForces:
+    """What muscles do: gain, its derivative by velocity, passive force, and the rate of the activation."""
+
+    muscle_gain: wp.array2d(dtype=real)
+    muscle_slope: wp.array2d(dtype=real)
+    muscle_bias: wp.array2d(dtype=real)
+    muscle_rate: wp.array2d(dtype=real)
 
 
 @wp.struct
@@ -84,7 +96,6 @@ class ActuatorForces:
     actuator_force_raw: wp.array2d(dtype=real)
     dforce_dvel_raw: wp.array2d(dtype=real)
     ten_actuator_force: wp.array2d(dtype=real)
-    actuator_velocity: wp.array2d(dtype=real)
     act_dot: wp.array2d(dtype=real)
     actuator_force: wp.array2d(dtype=real)
     dforce_dvel: wp.array2d(dtype=real)
@@ -92,13 +103,55 @@ class ActuatorForces:
 
 
 @wp.struct
-class Sites:
-    """Where sites are, and which of them actuators act on."""
+class Transmissions:
+    """What the actuators act on: two sites, a tendon or a body; and the entries of their moments.
 
-    actuator_site: wp.array2d(dtype=int)
+    ``moment_source``: of a joint its position, of a tendon where in ``ten_J``.
+    """
+
+    actuator_trnkind: wp.array(dtype=int)
+    actuator_trnid: wp.array2d(dtype=int)
+    moment_dof: wp.array(dtype=int)
+    moment_dof_adr: wp.array(dtype=int)
+    moment_source: wp.array(dtype=int)
+    moment_coef: wp.array(dtype=real)
+    actuator_gear: wp.array3d(dtype=real)
+    actuator_cranklength: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Sites:
+    """Where sites are on their bodies."""
+
     site_bodyid: wp.array(dtype=int)
-    site_pos: wp.array2d(dtype=real)
-    site_quat: wp.array2d(dtype=real)
+    site_pos: wp.array2d(dtype=vec3)
+    site_quat: wp.array2d(dtype=vec4)
+
+
+@wp.struct
+class Segments:
+    """The paths of spatial tendons; see `genesis.model.tendons`."""
+
+    segment_tendon: wp.array(dtype=int)
+    segment_site: wp.array2d(dtype=int)
+    segment_wrap: wp.array(dtype=int)
+    segment_share: wp.array(dtype=real)
+    piece_adr: wp.array(dtype=int)
+    piece_dof: wp.array(dtype=int)
+    piece_sign: wp.array(dtype=int)
+    piece_place: wp.array(dtype=int)
+
+
+@wp.struct
+class Wraps:
+    """The shapes that may be in the way of a tendon."""
+
+    wrap_bodyid: wp.array(dtype=int)
+    wrap_shape: wp.array(dtype=int)
+    wrap_side: wp.array(dtype=int)
+    wrap_pos: wp.array2d(dtype=real)
+    wrap_quat: wp.array2d(dtype=real)
+    wrap_radius: wp.array2d(dtype=real)
 
 
 @wp.struct

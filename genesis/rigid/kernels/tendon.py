@@ -1,4 +1,6 @@
-"""Fixed tendons: lengths that are linear in joint positions (MuJoCo: mj_tendon), and what acts along them.
+"""Tendons: lengths that depend on joint positions (MuJoCo: mj_tendon), and what acts along them.
+
+Those here are linear in the positions; of paths through space the lengths are in `spatial_tendon`.
 
 A tendon is a spring with a dead band, a damper and a rotor's inertia, each projected onto the joints by J:
 
@@ -15,25 +17,38 @@ from genesis.types import real, taped
 
 @taped
 def fixed_tendons(
-    ten_dof: wp.array(dtype=int),
+    fixed_tendon: wp.array(dtype=int),
     ten_dof_adr: wp.array(dtype=int),
     ten_qpos: wp.array(dtype=int),
     ten_coef: wp.array(dtype=real),
     qpos: wp.array2d(dtype=real),
-    qvel: wp.array2d(dtype=real),
     ten_length: wp.array2d(dtype=real),
-    ten_velocity: wp.array2d(dtype=real),
     ten_J: wp.array2d(dtype=real),
 ):
-    """Length [m or rad], its rate, and its derivative by the joints' motion."""
+    """Length [m or rad], and its derivative by the joints' motion, of tendons that are sums of joint positions."""
     w = wp.tid()
-    for t in range(ten_length.shape[1]):
+    for n in range(fixed_tendon.shape[0]):
+        t = fixed_tendon[n]
         ten_length[w, t] = real(0.0)
-        ten_velocity[w, t] = real(0.0)
         for e in range(ten_dof_adr[t], ten_dof_adr[t + 1]):
             ten_J[w, e] = ten_coef[e]
             ten_length[w, t] += ten_coef[e] * qpos[w, ten_qpos[e]]
-            ten_velocity[w, t] += ten_coef[e] * qvel[w, ten_dof[e]]
+
+
+@taped
+def tendon_velocities(
+    ten_dof: wp.array(dtype=int),
+    ten_dof_adr: wp.array(dtype=int),
+    qvel: wp.array2d(dtype=real),
+    ten_J: wp.array2d(dtype=real),
+    ten_velocity: wp.array2d(dtype=real),
+):
+    """Rate of the length."""
+    w = wp.tid()
+    for t in range(ten_velocity.shape[1]):
+        ten_velocity[w, t] = real(0.0)
+        for e in range(ten_dof_adr[t], ten_dof_adr[t + 1]):
+            ten_velocity[w, t] += ten_J[w, e] * qvel[w, ten_dof[e]]
 
 
 @taped

@@ -17,17 +17,21 @@ from genesis.model.arrays import Model
 from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
     actuation,
+    adhesion,
     bias,
     command,
     free_body,
     inertia,
     integrate,
     kinematics,
+    muscle,
     observe,
     passive,
     runge_kutta,
     solve,
+    spatial_tendon,
     tendon,
+    wrapping,
 )
 from genesis.rigid.kernels.collision import (
     box_box,
@@ -95,7 +99,9 @@ FIELDS: dict[str, Field] = {
     "spring_extension": Field(real, lambda m: (m.nv,)),
     "dof_error": Field(real, lambda m: (m.nv,)),
     "dcommand_dvel": Field(real, lambda m: (m.nv,)),
-    # tendons: length, its rate, J; how far beyond the spring's range
+    # tendons: how they run around shapes; length, its rate, J; dJ/dt qvel; how far beyond the spring's range
+    "wrap_root": Field(vec3, lambda m: (m.nwrap,), differentiable=False),
+    "ten_bias": Field(real, lambda m: (m.ntendon if m.nspatial else 0,)),
     "ten_length": Field(real, lambda m: (m.ntendon,)),
     "ten_velocity": Field(real, lambda m: (m.ntendon,)),
     "ten_J": Field(real, lambda m: (m.nten_J,)),
@@ -103,6 +109,10 @@ FIELDS: dict[str, Field] = {
     "qfrc_tendon": Field(real, lambda m: (m.nv,)),
     "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
     # actuators
+    "muscle_gain": Field(real, lambda m: (m.nmuscle,)),
+    "muscle_slope": Field(real, lambda m: (m.nmuscle,)),
+    "muscle_bias": Field(real, lambda m: (m.nmuscle,)),
+    "muscle_rate": Field(real, lambda m: (m.nmuscle,)),
     "actuator_force_raw": Field(real, lambda m: (m.nu,)),
     "dforce_dvel_raw": Field(real, lambda m: (m.nu,)),
     "actuator_length": Field(real, lambda m: (m.nu,)),
@@ -172,6 +182,8 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "efc_active": lambda m: (m.rows.nefc,),
     "efc_list": lambda m: (m.rows.nefc,),  # the active rows
     "efc_count": lambda m: (1,),  # and how many they are
+    "wrap_state": lambda m: (m.nwrap,),
+    "adhesion_count": lambda m: (len(m.indices["adhesion_actuator"]),),
     "sweep_order": lambda m: (m.ncg,),
     "candidate_count": lambda m: (1,),
     "candidate": lambda m: (m.ncpair,),
@@ -253,6 +265,26 @@ def _has_tendons(model: Model) -> bool:
     return model.ntendon > 0
 
 
+def _has_fixed_tendons(model: Model) -> bool:
+    return model.nspatial < model.ntendon
+
+
+def _has_spatial_tendons(model: Model) -> bool:
+    return model.nspatial > 0
+
+
+def _has_wraps(model: Model) -> bool:
+    return model.nwrap > 0
+
+
+def _has_muscles(model: Model) -> bool:
+    return model.nmuscle > 0
+
+
+def _has_adhesion(model: Model) -> bool:
+    return model.has_contacts and len(model.indices["adhesion_actuator"]) > 0
+
+
 def _has_implicit_tendons(model: Model) -> bool:
     return model.ntendon > 0 and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
 
@@ -316,15 +348,26 @@ SOLUTION = (
     *("con_force", "efc_force", "qfrc_constraint"),
 )
 
-_SMOOTH: tuple[Stage, ...] = (
+_BEFORE_ROWS: tuple[Stage, ...] = (
     Stage("kinematics", (kinematics.kinematics,), ("xpos", "xquat", "xanchor", "xaxis")),
     Stage("reference point", (kinematics.reference_point,), ("xref",), adjoint="none"),
     Stage("spatial quantities", (inertia.spatial_quantities,), ("xipos", "cinert", "cdof")),
     Stage("mass matrix", (inertia.mass_matrix,), ("crb", "qM")),
-    Stage("tendons", (tendon.fixed_tendons,), ("ten_length", "ten_velocity", "ten_J"), needed=_has_tendons),
+    Stage("tendon wraps", (wrapping.choose_wraps,), ("wrap_state", "wrap_root"), adjoint="none", needed=_has_wraps),
+    Stage(
+        "tendons",
+        (tendon.fixed_tendons, spatial_tendon.spatial_tendons, tendon.tendon_velocities),
+        ("ten_length", "ten_J", "ten_velocity"),
+        needed=_has_tendons,
+        parts=(
+            (tendon.fixed_tendons, _has_fixed_tendons),
+            (spatial_tendon.spatial_tendons, _has_spatial_tendons),
+        ),
+    ),
     Stage("tendon inertia", (tendon.tendon_inertia,), ("qM",), needed=_has_tendons),
     Stage("velocity", (bias.velocity,), ("cvel", "cacc_bias")),
     Stage("bias force", (bias.bias,), ("cfrc", "qfrc_bias")),
+    Stage("tendon bias", (spatial_tendon.tendon_bias,), ("ten_bias", "qfrc_bias"), needed=_has_spatial_tendons),
     Stage(
         "gravity compensation",
         (bias.gravity_compensation,),
@@ -335,32 +378,6 @@ _SMOOTH: tuple[Stage, ...] = (
     Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
     Stage("position error", (command.position_error,), ("dof_error",)),
     Stage("command", (command.command,), ("qfrc_command", "dcommand_dvel")),
-    Stage(
-        "transmission",
-        (actuation.transmission,),
-        ("actuator_length", "actuator_moment"),
-        needed=_has_actuators,
-    ),
-    Stage(
-        "actuator force",
-        (actuation.actuator_forces,),
-        (
-            *("actuator_velocity", "act_dot", "actuator_force_raw", "dforce_dvel_raw"),
-            *("ten_actuator_force", "actuator_force", "dforce_dvel", "qfrc_actuator_raw"),
-        ),
-        needed=_has_actuators,
-    ),
-    Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
-)
-_CONSTRAINED: tuple[Stage, ...] = (
-    Stage(
-        "row references",
-        (reference.row_references,),
-        REFERENCES,
-        adjoint="by hand",
-        adjoint_kernels=(reference.row_references_adjoint,),
-        needed=_has_rows,
-    ),
     Stage("geom poses", (poses.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
     Stage(
         "collision",
@@ -384,6 +401,41 @@ _CONSTRAINED: tuple[Stage, ...] = (
         adjoint="by hand",
         adjoint_kernels=(convex_geometry.convex_geometry_adjoint,),
         needed=_has_convex_pairs,
+    ),
+    Stage(
+        "transmission",
+        (actuation.transmission,),
+        ("actuator_length", "actuator_moment"),
+        needed=_has_actuators,
+    ),
+    Stage("sticking bodies", (adhesion.count_touches,), ("adhesion_count",), adjoint="none", needed=_has_adhesion),
+    Stage("adhesion", (adhesion.body_moments,), ("actuator_moment",), needed=_has_adhesion),
+    Stage("actuator velocity", (actuation.actuator_velocities,), ("actuator_velocity",), needed=_has_actuators),
+    Stage(
+        "muscles",
+        (muscle.muscles,),
+        ("muscle_gain", "muscle_slope", "muscle_bias", "muscle_rate"),
+        needed=_has_muscles,
+    ),
+    Stage(
+        "actuator force",
+        (actuation.actuator_forces,),
+        (
+            *("act_dot", "actuator_force_raw", "dforce_dvel_raw"),
+            *("ten_actuator_force", "actuator_force", "dforce_dvel", "qfrc_actuator_raw"),
+        ),
+        needed=_has_actuators,
+    ),
+    Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
+)
+_AFTER_ROWS: tuple[Stage, ...] = (
+    Stage(
+        "row references",
+        (reference.row_references,),
+        REFERENCES,
+        adjoint="by hand",
+        adjoint_kernels=(reference.row_references_adjoint,),
+        needed=_has_rows,
     ),
     Stage(
         "contact rows",
@@ -434,7 +486,7 @@ def row_stages(table: Sequence[RowKind]) -> tuple[Stage, ...]:
 
 def forward(table: Sequence[RowKind]) -> tuple[Stage, ...]:
     """Forward dynamics, (qpos, qvel, act, controls, theta) -> (qacc, act_dot), with these kinds of constraint rows."""
-    return (*_SMOOTH, *row_stages(table), *_CONSTRAINED)
+    return (*_BEFORE_ROWS, *row_stages(table), *_AFTER_ROWS)
 
 
 # Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.

@@ -32,6 +32,8 @@ _THETA_DTYPES = {
     "geom_pos": vec3,
     "geom_quat": vec4,
     "geom_size": vec3,
+    "site_pos": vec3,
+    "site_quat": vec4,
 }
 RK_STAGES = 4
 
