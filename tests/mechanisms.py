@@ -106,6 +106,78 @@ MIMIC_URDF = (
     '<mimic joint="drive" multiplier=".05"/></joint></robot>'
 )
 
+# An arm of two joints that six muscles pull over shapes: around a cylinder on either side, through a ring, and over a
+# ball; their ranges of length are MuJoCo's to find. All switch smoothly between activating and deactivating: else the
+# motion has a kink wherever an activation has caught up with its control.
+MUSCLE_ARM = """
+<mujoco><option timestep="0.002" tolerance="1e-12" iterations="50"/>
+<default><geom contype="0" conaffinity="0"/><muscle ctrllimited="true" ctrlrange="0 1"/></default>
+<worldbody><site name="chest" pos="-.1 .03 .6"/><site name="back" pos="-.1 -.06 .6"/><site name="over" pos="0 0 .7"/>
+<geom name="shoulder" type="cylinder" size=".04 .05" pos="0 0 .6" euler="0 90 0" mass="1"/><site name="side" pos="0 .1 .62"/>
+<body name="upper" pos="0 0 .6"><joint name="shoulder" axis="1 0 0" range="-100 80" damping=".2" armature=".01"/>
+  <joint name="twist" axis="0 0 1" range="-40 40" damping=".2" armature=".01"/>
+  <geom type="capsule" size=".03" fromto="0 0 0 0 0 -.3"/>
+  <site name="u1" pos="0 .04 -.12"/><site name="u2" pos="0 -.04 -.12"/><site name="u3" pos="0 .035 -.2"/>
+  <site name="u4" pos="0 -.035 -.18"/><geom name="elbow" type="sphere" size=".035" pos="0 0 -.3" mass=".1"/>
+  <site name="before" pos="0 .06 -.3"/><site name="ring" pos="0 .01 -.3"/>
+  <body name="lower" pos="0 0 -.3"><joint name="elbow" axis="1 0 0" range="-10 120" damping=".1" armature=".01"/>
+    <geom type="capsule" size=".025" fromto="0 0 0 0 0 -.25"/><site name="l1" pos="0 .03 -.08"/>
+    <site name="l2" pos="0 -.03 -.07"/></body></body></worldbody>
+<tendon>
+<spatial name="front"><site site="chest"/><geom geom="shoulder" sidesite="side"/><site site="u1"/></spatial>
+<spatial name="rear"><site site="back"/><geom geom="shoulder"/><site site="u2"/></spatial>
+<spatial name="biceps" stiffness="20" springlength="0 .25"><site site="u3"/><geom geom="elbow" sidesite="before"/>
+  <site site="l1"/></spatial>
+<spatial name="triceps" damping=".5"><site site="u4"/><geom geom="elbow"/><site site="l2"/></spatial>
+<spatial name="long"><site site="chest"/><site site="u1"/><pulley divisor="2"/><site site="u3"/><site site="l1"/></spatial>
+<spatial name="threaded" frictionloss=".1"><site site="u3"/><geom geom="elbow" sidesite="ring"/><site site="l1"/></spatial>
+</tendon>
+<actuator><muscle tendon="front" force="60" tausmooth=".2"/><muscle tendon="rear" force="60" tausmooth=".1"/>
+<muscle tendon="biceps" force="40" range=".7 1.2" tausmooth=".2"/><muscle tendon="triceps" force="40" vmax="2" tausmooth=".1"/>
+<muscle tendon="long" scale="30" timeconst=".02 .06" tausmooth=".2"/>
+<muscle tendon="threaded" force="30" fpmax="2" tausmooth=".2"/></actuator></mujoco>"""
+
+# Two fingers on strings that run over pulleys, pulled in by motors and back by springs.
+STRING_HAND = """
+<mujoco><option timestep="0.002" tolerance="1e-12" iterations="50"/><default><geom contype="0" conaffinity="0"/>
+<joint damping=".02" armature=".001"/></default><worldbody>
+<body name="palm" pos="0 0 .3"><joint name="wrist" axis="1 0 0" damping=".1" stiffness="2"/><geom type="box" size=".05 .05 .02"/>
+  <site name="p1" pos=".045 0 .01"/><site name="p2" pos="-.045 0 .01"/><site name="drum" pos="0 .03 -.02"/>
+  <body name="i1" pos=".03 0 .02"><joint name="i1" axis="0 1 0"/><geom type="capsule" size=".01" fromto="0 0 0 0 0 .05"/>
+    <site name="i1" pos=".015 0 .03"/><geom name="knuckle" type="cylinder" size=".012 .02" pos="0 0 .05" euler="90 0 0"/>
+    <body name="i2" pos="0 0 .05"><joint name="i2" axis="0 1 0"/><geom type="capsule" size=".01" fromto="0 0 0 0 0 .04"/>
+      <site name="i2" pos=".014 .002 .03"/></body></body>
+  <body name="m1" pos="-.03 0 .02"><joint name="m1" axis="0 1 0"/><geom type="capsule" size=".01" fromto="0 0 0 0 0 .05"/>
+    <site name="m1" pos="-.015 0 .04"/></body></body></worldbody>
+<tendon><spatial name="pull" frictionloss=".02" armature=".0"><site site="drum"/><site site="p1"/><site site="i1"/>
+  <geom geom="knuckle"/><site site="i2"/><pulley divisor="2"/><site site="drum"/><site site="p2"/><site site="m1"/></spatial>
+<spatial name="rope" range="0 .09" limited="true" solreflimit=".03 1" armature=".02"><site site="i2"/><site site="m1"/></spatial>
+<spatial name="spring" stiffness="30" damping=".1" springlength=".02"><site site="i1"/><site site="m1"/></spatial></tendon>
+<equality><tendon tendon1="spring" polycoef="-.005 0 0 0 0" solref=".1 1"/></equality>
+<actuator><motor tendon="pull" gear="-.5"/><position tendon="spring" kp="20" kv=".1" forcerange="-2 2"/></actuator></mujoco>"""
+
+# A crank that a piston on a slider drives, and one that the wall drives.
+SLIDER_CRANK = """
+<mujoco><option timestep="0.002" tolerance="1e-12" iterations="50"/><default><geom contype="0" conaffinity="0"/></default>
+<worldbody><site name="wall" pos=".6 0 .5" zaxis="1 0 0"/>
+<body name="wheel" pos="0 0 .5"><joint name="wheel" axis="0 1 0" damping=".05" frictionloss=".02"/>
+  <geom type="cylinder" size=".15 .02" euler="90 0 0"/><site name="crank" pos=".1 0 0"/></body>
+<body name="block" pos="-.5 0 .5"><joint name="slide" type="slide" axis="0 0 1" damping="1"/><joint name="tip" axis="0 1 0"
+  damping=".1"/><geom type="box" size=".05 .05 .05"/><site name="slider" pos=".05 0 0" zaxis="1 0 .1"/></body></worldbody>
+<actuator><general cranksite="crank" slidersite="slider" cranklength=".6" gear="2" biastype="affine" gainprm="8"
+  biasprm="1 -4 -.5"/><motor cranksite="crank" slidersite="wall" cranklength=".3"/></actuator></mujoco>"""
+
+# A gripper that holds a part by sticking to it, while the part is pushed and its own foot sticks to the ground.
+STICKY_GRIPPER = """
+<mujoco><option timestep="0.002" tolerance="1e-12" iterations="50" cone="elliptic"/><worldbody>
+<geom type="plane" size="2 2 1"/>
+<body name="hand" pos="0 0 .26"><joint name="lift" type="slide" axis="0 0 1" damping="4" armature=".2"/>
+  <joint name="tilt" axis="0 1 0" damping=".5" stiffness="4" frictionloss=".01"/><geom type="sphere" size=".05" pos=".1 0 0"/>
+  <geom type="sphere" size=".05" pos="-.1 0 0"/></body>
+<body name="part" pos="0 0 .1045"><freejoint/><geom type="box" size=".2 .1 .105"/></body></worldbody>
+<actuator><adhesion body="hand" ctrlrange="0 1" gain="300"/><adhesion body="part" ctrlrange="0 1" gain="60"/>
+<motor joint="lift" gear="3"/></actuator></mujoco>"""
+
 MECHANISMS = {
     **{f"four-bar, {loop}": four_bar(loop) for loop in ("connect", "connect of sites", "weld", "joint")},
     "gripper": GRIPPER,
@@ -113,4 +185,8 @@ MECHANISMS = {
     "welded chain": WELDED_CHAIN,
     "mocap": MOCAP_DRIVEN,
     "mimic": MIMIC_URDF,
+    "muscle arm": MUSCLE_ARM,
+    "string hand": STRING_HAND,
+    "slider-crank": SLIDER_CRANK,
+    "sticky gripper": STICKY_GRIPPER,
 }

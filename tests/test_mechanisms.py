@@ -100,8 +100,8 @@ def test_motion_equals_mujoco(name, integrator, tmp_path):
 
 # -- gradients --------------------------------------------------------------------------------------------------------
 
-ENDS = {"tendons_limit", "tendons_spring_range"}
-CHECKED = [name for name in ENTITY_PARAMETERS if name.startswith(("equalities", "tendons"))] + [
+ENDS = {"tendons_limit", "tendons_spring_range", "actuators_length_range"}
+CHECKED = [name for name in ENTITY_PARAMETERS if name.startswith(("equalities", "tendons", "actuators"))] + [
     *("dofs_invweight", "links_invweight", "links_mass", "joints_anchor", "dofs_armature", "joints_axis"),
 ]
 
@@ -146,6 +146,8 @@ class Program:
         noise = torch.tensor(rng.standard_normal(tuple(value.shape)))
         if name in ("force", "ctrl", "mocap_pos", "mocap_quat", "qpos", "dofs_velocity", "equalities_data"):
             return 0.05 * noise
+        if name in ENDS:
+            noise = noise[..., :1]  # a lower end that is the upper one as well stays so
         # relative, within what is possible: nothing changes that is zero
         return 0.1 * value * noise.clamp(-1, 1)
 

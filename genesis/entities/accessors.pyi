@@ -168,10 +168,61 @@ class EntityAccessors(EntityBase):
     def set_actuators_time_constant(
         self, time_constant: Any, actuators_idx_local: Any = None, envs_idx: Any = None
     ) -> None:
-        """Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1), not negative."""
+        """Time constants of activations, of muscles that of activating, MuJoCo's dynprm[0] [s], not negative.
+
+        ([n_envs,] n_actuators, 1).
+        """
 
     def get_actuators_time_constant(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
-        """Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1)."""
+        """Time constants of activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1)."""
+
+    def set_actuators_deactivation(
+        self, deactivation: Any, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Of muscles: time constant of deactivation [s] and width of the switch between it and that of activation.
+
+        ([n_envs,] n_actuators, 2), not negative. MuJoCo's dynprm[1:3]; other actuators have no use for them.
+        """
+
+    def get_actuators_deactivation(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of muscles: time constant of deactivation [s] and width of the switch, ([n_envs,] n_actuators, 2)."""
+
+    def set_actuators_muscle_gain(self, gain: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the active force, MuJoCo's gainprm[3:9].
+
+        ([n_envs,] n_actuators, 6). The first three numbers of a muscle's gain, its range of lengths and peak force, are
+        those of `set_actuators_gain`.
+        """
+
+    def get_actuators_muscle_gain(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the active force, ([n_envs,] n_actuators, 6)."""
+
+    def set_actuators_muscle_bias(self, bias: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the passive force, MuJoCo's biasprm[3:9].
+
+        ([n_envs,] n_actuators, 6).
+        """
+
+    def get_actuators_muscle_bias(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the passive force, ([n_envs,] n_actuators, 6)."""
+
+    def set_actuators_length_range(
+        self, lower: Any, upper: Any, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Least and greatest lengths of muscles [m, rad], ([n_envs,] n_actuators) each."""
+
+    def get_actuators_length_range(
+        self, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> tuple[Tensor, Tensor]:
+        """(lower, upper) lengths of the actuators [m, rad], ([n_envs,] n_actuators) each."""
+
+    def set_actuators_crank_length(
+        self, crank_length: Any, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators), not negative."""
+
+    def get_actuators_crank_length(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators)."""
 
     def set_dofs_frictionloss(self, frictionloss: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Dry friction of the joints [N m, N], ([n_envs,] n_dofs), not negative.

@@ -246,6 +246,15 @@ class Model:
         self.nM = sum(len(r) for r in rows)
         self._ragged("body_dofs", [self.dof_chain(b) for b in range(m.nbody)])
 
+    def _entry_of_M(self, i: int, j: int) -> int | None:
+        """Where the entry of two dofs is, if MuJoCo's M has one: a body that is alone and turns about its mass centre
+        has a diagonal (mjModel.body_simple), and nothing is added beside it."""
+        m = self.mj_model
+        start = int(m.M_rowadr[i])
+        if j not in m.M_colind[start : start + int(m.M_rownnz[i])]:
+            return None
+        return int(self.indices["M_colind_adr"][i]) + self._M_rows[i].index(j)
+
     def _add_joints_and_dofs(self) -> None:
         m = self.mj_model
         for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid", "dof_treeid"):
@@ -297,8 +306,7 @@ class Model:
         for t, dofs in enumerate(found.dofs):
             for a, i in enumerate(dofs):
                 for b, j in enumerate(dofs):
-                    if j in self._M_rows[i]:
-                        entry = self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)
+                    if (entry := self._entry_of_M(i, j)) is not None:
                         pairs.append((t, adr[t] + a, adr[t] + b, entry))
         self._index("tendon_pairs", np.reshape(pairs, (-1, 4)))
 
@@ -360,8 +368,8 @@ class Model:
                 i = int(self.indices["moment_dof"][a])
                 for b in entries:
                     j = int(self.indices["moment_dof"][b])
-                    if j in self._M_rows[i]:
-                        pairs.append((u, a, b, self.indices["M_colind_adr"][i] + self._M_rows[i].index(j)))
+                    if (entry := self._entry_of_M(i, j)) is not None:
+                        pairs.append((u, a, b, entry))
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _add_adhesion(self) -> None:

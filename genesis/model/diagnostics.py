@@ -37,6 +37,10 @@ _ADVICE = (
     ("faces have inconsistent orientation", "repair the mesh's face orientation"),
     ("qhull error", "the mesh has no convex hull (it is flat or degenerate): repair it, or use a simple shape"),
     (
+        "Lengthrange computation did not converge",
+        "state the muscle's lengthrange, or give limits to the joints or the tendon that it pulls",
+    ),
+    (
         "free joint can only be used on top level",
         "a floating joint must hang on the root link, which must be called 'world'",
     ),

@@ -10,6 +10,7 @@ import mujoco
 from genesis.errors import GenesisException
 from genesis.model import diagnostics, support
 from genesis.model.inertias import write_out_inertias
+from genesis.model.length_ranges import write_out_length_ranges
 from genesis.model.meshes import check_file, fill_mesh
 from genesis.model.robot_files import parse, read_xml
 
@@ -42,6 +43,7 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
             spec.delete(pair)
     _resolve_mjcf_assets(path, spec)
     write_out_inertias(path, spec)
+    write_out_length_ranges(path, spec)
     return spec
 
 

@@ -324,7 +324,7 @@ PARAMETERS = _by_name(
         "actuators",
         (3,),
         "SI",
-        "MuJoCo's gainprm[:3]",
+        "MuJoCo's gainprm[:3]; of a muscle its range of lengths, in units of the strongest, and its peak force",
         setter="First three of MuJoCo's gainprm of the model file's actuators, ([n_envs,] n_actuators, 3).",
         getter="First three of MuJoCo's gainprm, ([n_envs,] n_actuators, 3).",
     ),
@@ -334,7 +334,7 @@ PARAMETERS = _by_name(
         "actuators",
         (3,),
         "SI",
-        "MuJoCo's biasprm[:3]",
+        "MuJoCo's biasprm[:3]; of a muscle as in the gain",
         setter="First three of MuJoCo's biasprm of the model file's actuators, ([n_envs,] n_actuators, 3).",
         getter="First three of MuJoCo's biasprm, ([n_envs,] n_actuators, 3).",
     ),
@@ -354,12 +354,86 @@ PARAMETERS = _by_name(
         "actuators",
         (1,),
         "s",
-        "MuJoCo's dynprm[0]: time constant of filter and filterexact activations",
+        "MuJoCo's dynprm[0]: time constant of filter and filterexact activations, and of a muscle's activation",
         check_not_negative,
         setter=(
-            "Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1), not negative."
+            "Time constants of activations, of muscles that of activating, MuJoCo's dynprm[0] [s], not negative.\n\n"
+            "([n_envs,] n_actuators, 1)."
         ),
-        getter="Time constants of filter activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1).",
+        getter="Time constants of activations, MuJoCo's dynprm[0] [s], ([n_envs,] n_actuators, 1).",
+    ),
+    Entry(
+        "actuators_deactivation",
+        "actuator_dynprm",
+        "actuators",
+        (2,),
+        "s, 1",
+        "MuJoCo's dynprm[1:3]: of a muscle the time constant of deactivation and the width of the switch between both",
+        check_not_negative,
+        first=1,
+        argument="deactivation",
+        setter="""
+        Of muscles: time constant of deactivation [s] and width of the switch between it and that of activation.
+
+        ([n_envs,] n_actuators, 2), not negative. MuJoCo's dynprm[1:3]; other actuators have no use for them.
+        """,
+        getter=("Of muscles: time constant of deactivation [s] and width of the switch, ([n_envs,] n_actuators, 2)."),
+    ),
+    Entry(
+        "actuators_muscle_gain",
+        "actuator_gainprm",
+        "actuators",
+        (6,),
+        "1",
+        "MuJoCo's gainprm[3:9], of muscles: scale, lmin, lmax, vmax, fpmax, fvmax",
+        first=3,
+        argument="gain",
+        setter="""
+        Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the active force, MuJoCo's gainprm[3:9].
+
+        ([n_envs,] n_actuators, 6). The first three numbers of a muscle's gain, its range of lengths and peak force, are
+        those of `set_actuators_gain`.
+        """,
+        getter="Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the active force, ([n_envs,] n_actuators, 6).",
+    ),
+    Entry(
+        "actuators_muscle_bias",
+        "actuator_biasprm",
+        "actuators",
+        (6,),
+        "1",
+        "the same of biasprm[3:9], of the passive force",
+        first=3,
+        argument="bias",
+        setter="""
+        Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the passive force, MuJoCo's biasprm[3:9].
+
+        ([n_envs,] n_actuators, 6).
+        """,
+        getter="Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the passive force, ([n_envs,] n_actuators, 6).",
+    ),
+    Entry(
+        "actuators_length_range",
+        "actuator_lengthrange",
+        "actuators",
+        (2,),
+        "m, rad",
+        "(lower, upper) length of the actuator, in units of which a muscle's range is",
+        check_range,
+        as_ends=True,
+        setter="Least and greatest lengths of muscles [m, rad], ([n_envs,] n_actuators) each.",
+        getter="(lower, upper) lengths of the actuators [m, rad], ([n_envs,] n_actuators) each.",
+    ),
+    Entry(
+        "actuators_crank_length",
+        "actuator_cranklength",
+        "actuators",
+        (),
+        "m",
+        "length of the rod of a slider-crank",
+        check_not_negative,
+        setter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators), not negative.",
+        getter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators).",
     ),
 )
 
