@@ -40,6 +40,9 @@ DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
     TRN_BODY,
 ) = range(9)
 
+# Servos whose setpoint is an angle: of a ball joint, or of a site against another.
+TURNS_NOT, TURNS_BALL, TURNS_SITE = range(3)
+
 # How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle has.
 FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
 
@@ -339,6 +342,7 @@ class Model:
         self.constants["tendon_actfrcrange"] = np.array(m.tendon_actfrcrange).reshape(-1, 2)
         self._index("actuator_trnid", np.reshape(targets, (-1, 2)))
         self._index("site_bodyid", m.site_bodyid)
+        self._index("actuator_turns", self._servos_that_turn())
         self._add_adhesion()
         self._add_muscles()
 
@@ -371,6 +375,19 @@ class Model:
                     if (entry := self._entry_of_M(i, j)) is not None:
                         pairs.append((u, a, b, entry))
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
+
+    def _servos_that_turn(self) -> np.ndarray:
+        """(nu,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod); whether it is
+        depends on its gains and gear, which are parameters."""
+        m, kind = self.mj_model, self.indices["actuator_trnkind"]
+        servo = (
+            (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_FIXED))
+            & (m.actuator_biastype == int(mujoco.mjtBias.mjBIAS_AFFINE))
+            & np.isin(m.actuator_dyntype, [int(mujoco.mjtDyn.mjDYN_NONE), int(mujoco.mjtDyn.mjDYN_INTEGRATOR)])
+        )
+        ball = np.isin(kind, [TRN_BALL, TRN_BALL_IN_PARENT])
+        site = (kind == TRN_SITE) & (m.actuator_trnid[:, 1] >= 0)
+        return np.where(servo & ball, TURNS_BALL, np.where(servo & site, TURNS_SITE, TURNS_NOT))
 
     def _add_adhesion(self) -> None:
         """Actuators on a body's contacts: adhesion_actuator, adhesion_body (n,), and adhesion_place (n, entries of

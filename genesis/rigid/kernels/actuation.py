@@ -37,6 +37,9 @@ GAIN_AFFINE = wp.constant(1)
 GAIN_MUSCLE = wp.constant(2)
 BIAS_AFFINE = wp.constant(1)
 BIAS_MUSCLE = wp.constant(2)
+# Servos whose setpoint is an angle (genesis.model.arrays.TURNS_*).
+TURNS_SITE = wp.constant(2)
+TWO_PI = real(6.283185307179586)
 MIN_TAU = real(1.0e-15)  # mjMINVAL: time constants below it count as this
 
 
@@ -201,6 +204,26 @@ def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) ->
 
 
 @wp.func
+def nearest_setpoint(
+    w: int, u: int, law: ActuatorLaw, actuator_gear: wp.array3d(dtype=real), setpoint: real, length: real
+) -> real:
+    """Of a servo that turns a ball joint or a site: the setpoint that means the same and is nearest to the length
+    (MuJoCo: wrapSetpoint)."""
+    nearest = setpoint
+    if law.actuator_turns[u] > 0 and law.actuator_gainprm[w, u, 0] == -law.actuator_biasprm[w, u, 1]:
+        first = 0
+        shift = real(0.0)
+        if law.actuator_turns[u] == TURNS_SITE:
+            first = 3
+            shift = wp.abs(actuator_gear[w, u, 0]) + wp.abs(actuator_gear[w, u, 1]) + wp.abs(actuator_gear[w, u, 2])
+        axis = vec3(actuator_gear[w, u, first], actuator_gear[w, u, first + 1], actuator_gear[w, u, first + 2])
+        if shift == real(0.0) and wp.dot(axis, axis) > real(0.0):
+            period = TWO_PI * wp.length(axis)
+            nearest = setpoint - period * wp.round((setpoint - length) / period)
+    return nearest
+
+
+@wp.func
 def next_activation(
     act: real, act_dot: real, dyntype: int, tau: real, limited: int, low: real, high: real, h: real
 ) -> real:
@@ -240,6 +263,7 @@ def actuator_forces(
     activations: Activations,
     moments: Moments,
     muscles: MuscleForces,
+    actuator_gear: wp.array3d(dtype=real),
     timestep: real,
     ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
@@ -282,6 +306,7 @@ def actuator_forces(
                         timestep,
                     )
             length = moments.actuator_length[w, u]
+            source = nearest_setpoint(w, u, law, actuator_gear, source, length)
             rate_of_length = moments.actuator_velocity[w, u]
             gain = law.actuator_gainprm[w, u, 0]
             slope = real(0.0)

@@ -62,6 +62,7 @@ class ActuatorLaw:
     actuator_forcelimited: wp.array(dtype=int)
     actuator_forcerange: wp.array2d(dtype=real)
     actuator_muscle: wp.array(dtype=int)
+    actuator_turns: wp.array(dtype=int)
     actuator_limited_tendon: wp.array(dtype=int)
     tendon_actfrcrange: wp.array2d(dtype=real)
     actuator_gainprm: wp.array3d(dtype=real)
