@@ -9,8 +9,8 @@ import mujoco
 
 from genesis.errors import GenesisException
 from genesis.model import diagnostics, support
+from genesis.model.drives import write_out_drives
 from genesis.model.inertias import write_out_inertias
-from genesis.model.length_ranges import write_out_length_ranges
 from genesis.model.meshes import check_file, fill_mesh
 from genesis.model.robot_files import parse, read_xml
 
@@ -43,7 +43,7 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
             spec.delete(pair)
     _resolve_mjcf_assets(path, spec)
     write_out_inertias(path, spec)
-    write_out_length_ranges(path, spec)
+    write_out_drives(path, spec)
     return spec
 
 

@@ -184,13 +184,6 @@ _FEATURES = (
         lambda m: (m.actuator_delay != 0) | (m.actuator_history[:, 0] > 0),
         "delay or history (delay, nsample)",
     ),
-    Feature(
-        "actuator",
-        _nonzero("actuator_damping", "actuator_dampingpoly"),
-        "damping of its own",
-        "give the damping to the joint",
-    ),
-    Feature("actuator", _nonzero("actuator_armature"), "armature of its own", "give the armature to the joint"),
     Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
 )
 
