@@ -13,6 +13,12 @@ DIFFERENCE_FLOOR = 1e-9
 # Largest perturbation, in units of the direction (itself a tenth of the input's size).
 STEP = 0.03
 
+# Parameters with a bound at zero, which differences would cross.
+NOT_NEGATIVE = {
+    *("dofs_damping", "dofs_armature"),
+    *("actuators_time_constant", "actuators_deactivation", "actuators_crank_length"),
+}
+
 GETTERS = {
     "pos": lambda r: r.get_pos(),
     "quat": lambda r: r.get_quat(),
@@ -83,13 +89,16 @@ class Program:
             # across the edge of a clip say nothing about the gradient on either side.
             value[..., 0, 0], value[..., 0, 1] = 2.0, 3.0
             return value
+        if name == "actuators_length_range":  # apart, so that differences do not turn them around
+            lower, upper = self.robot.get_actuators_length_range()
+            return torch.stack([lower, upper + 2.0], dim=-1).sceneless().detach()
         value = getattr(self.robot, f"get_{name}")().sceneless().detach().clone()
         if name in ("dofs_kp", "dofs_kv"):
             value = value * 0.1
         if name == "dofs_stiffness" and self.springs:
             value = value + 0.2
-        if name in ("dofs_damping", "dofs_armature", "actuators_time_constant"):
-            value = value + 0.2  # away from the bound at zero, which differences would cross
+        if name in NOT_NEGATIVE:
+            value = value + 0.2
         if name == "links_inertia":  # away from the triangle inequality, on which some published inertias lie
             value[..., :3] += 0.2 * value[..., :3].amax(-1, keepdim=True)
         if name == "links_gravity_compensation":
@@ -112,8 +121,8 @@ class Program:
         scene.reset()
         scene.set_gravity(inputs["gravity"])
         for name in PARAMETERS:
-            if name == "dofs_force_range":
-                robot.set_dofs_force_range(inputs[name][..., 0], inputs[name][..., 1])
+            if name in inputs and PARAMETERS[name].as_ends:
+                getattr(robot, f"set_{name}")(inputs[name][..., 0], inputs[name][..., 1])
             elif name in inputs:
                 getattr(robot, f"set_{name}")(inputs[name])
         if self.setter == "qpos":
