@@ -59,7 +59,7 @@ def _repair_moments(body: mujoco.MjsBody) -> list[str]:
         return []
     moments, axes = _principal(body)
     largest = moments[2]
-    if largest < _SMALLEST_GIVEN and moments[0] < _SMALLEST_MOVING:
+    if abs(moments).max() < _SMALLEST_GIVEN and moments[0] < _SMALLEST_MOVING:
         _write_principal(body, np.zeros(3), np.eye(3))  # rounding of nothing
         return []
     if abs(moments[0]) <= _ROUNDED_ZERO * largest:
@@ -82,9 +82,7 @@ def _repair_moments(body: mujoco.MjsBody) -> list[str]:
 
 def _repair_moving(spec: mujoco.MjSpec, body: mujoco.MjsBody, usual: Callable[[], tuple[float, float]]) -> list[str]:
     given = body.explicitinertial
-    mass, moments = (float(body.mass), np.sort(body.inertia)) if given else (0.0, np.zeros(3))
-    if given and np.isfinite(body.fullinertia).all():
-        moments = _principal(body)[0]
+    mass, moments = (float(body.mass), _moments(body)) if given else (0.0, np.zeros(3))
     if mass < 0:
         return []
     has_mass, has_moments = mass >= _SMALLEST_MOVING, moments[2] >= _SMALLEST_MOVING
@@ -93,12 +91,12 @@ def _repair_moving(spec: mujoco.MjSpec, body: mujoco.MjsBody, usual: Callable[[]
         if moments[0] < _SMALLEST_MOVING:
             low = _SMALL * moments[2]
             body.inertia = np.maximum(body.inertia, low)
-            what += f"the principal moments of inertia {_listed(moments)} kg m^2: those of zero became {low:.3g}"
+            what += f"the principal moments of inertia {_listed(moments)} kg m^2: those of 0 became {low:.3g}"
         if not has_mass:
             body.mass = _SMALL * usual()[0]
-            what += f"no mass: it became {body.mass:.3g} kg"
+            what += f"{'' if what.endswith(' ') else ', and '}no mass: it became {body.mass:.3g} kg"
         return [what]
-    what += f"a mass of {mass:.3g} kg and no inertia" if has_mass else "no mass"
+    what += f"a mass of {mass:.3g} kg without inertia" if has_mass else "no mass"
     shapes = _from_shapes(spec, body)
     if shapes is None:
         usual_mass, radius = usual()
@@ -106,16 +104,18 @@ def _repair_moving(spec: mujoco.MjSpec, body: mujoco.MjsBody, usual: Callable[[]
         if not given:
             body.ipos = np.zeros(3)
         body.iquat, body.inertia = (1, 0, 0, 0), np.full(3, body.mass * radius**2)
-        origin = "nor collision shapes"
+        of = "there are no collision shapes to tell them"
     else:
         body.mass = mass if has_mass else shapes.mass
         if not has_mass:
             body.ipos = shapes.ipos
         body.iquat, body.inertia = shapes.iquat, shapes.inertia * (body.mass / shapes.mass)
-        origin = "with collision shapes"
+        of = "of its collision shapes"
     body.fullinertia = np.full(6, np.nan)
     body.explicitinertial = True
-    return [f"{what}, {origin}: became {body.mass:.3g} kg with the moments {_listed(body.inertia)} kg m^2"]
+    became = f"became {body.mass:.3g} kg with the moments {_listed(body.inertia)} kg m^2 ({of})"
+    is_base = body.joints[0].type == mujoco.mjtJoint.mjJNT_FREE
+    return [f"{what}: {became}{'; pass fixed=True if it is a base that does not move' if is_base else ''}"]
 
 
 def _listed(moments: np.ndarray) -> str:
@@ -127,6 +127,16 @@ def _principal(body: mujoco.MjsBody) -> tuple[np.ndarray, np.ndarray]:
     xx, yy, zz, xy, xz, yz = body.fullinertia
     moments, axes = np.linalg.eigh(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
     return moments, axes
+
+
+def _moments(body: mujoco.MjsBody) -> np.ndarray:
+    """The principal moments (3,) that a body is given, ascending."""
+    return np.sort(body.inertia) if np.isnan(body.fullinertia).any() else _principal(body)[0]
+
+
+def _has_all(body: mujoco.MjsBody, least: float) -> bool:
+    """Whether the mass that a body is given, and each of its moments, is `least` or more."""
+    return bool(min(body.mass, *_moments(body)) >= least)
 
 
 def _write_principal(body: mujoco.MjsBody, moments: np.ndarray, axes: np.ndarray) -> None:
@@ -162,8 +172,7 @@ def _can_move(spec: mujoco.MjSpec, body: mujoco.MjsBody) -> bool:
     while waiting:
         part = waiting.pop()
         if part.explicitinertial:
-            moments = part.inertia if np.isnan(part.fullinertia).any() else _principal(part)[0]
-            if min(part.mass, *moments) >= _SMALLEST_MOVING:
+            if _has_all(part, _SMALLEST_MOVING):
                 return True
         elif any(map(gives_mass, part.geoms)):
             return True
@@ -216,22 +225,21 @@ def _from_shapes(spec: mujoco.MjSpec, body: mujoco.MjsBody) -> _Inertial | None:
 
 
 def _usual(spec: mujoco.MjSpec) -> Callable[[], tuple[float, float]]:
-    """The median mass [kg] and radius of gyration [m] of the links that the file gives sound ones, when asked for."""
+    """The median mass [kg] and radius of gyration [m] of the links that have both by their file, when asked for."""
+    links = [body for body in spec.bodies[1:] if not body.explicitinertial or _has_all(body, _SMALLEST_GIVEN)]
 
     @functools.cache
     def usual() -> tuple[float, float]:
         masses, radii = [], []
-        for body in spec.bodies[1:]:
+        for body in links:
             if body.explicitinertial:
-                moments = body.inertia if np.isnan(body.fullinertia).any() else _principal(body)[0]
-                mass = float(body.mass)
+                mass, moments = float(body.mass), _moments(body)
             elif (shapes := _from_shapes(spec, body)) is not None:
                 mass, moments = shapes.mass, shapes.inertia
             else:
                 continue
-            if min(mass, *moments) >= _SMALLEST_GIVEN:
-                masses.append(mass)
-                radii.append(math.sqrt(moments.mean() / mass))
+            masses.append(mass)
+            radii.append(math.sqrt(moments.mean() / mass))
         return (float(np.median(masses)), float(np.median(radii))) if masses else (_USUAL_MASS, _USUAL_RADIUS)
 
     return usual

@@ -72,7 +72,7 @@ def read_mesh(path: Path) -> TriangleMesh:
 def _read_mesh(path: Path, _modified: int) -> TriangleMesh:
     import trimesh
 
-    _check_stl(path)
+    _check_numbers(path)
     try:
         scene = _load_scene(path)
         mesh = scene.to_mesh()
@@ -127,6 +127,17 @@ def _in_utf8(path: Path) -> bytes:
     return data
 
 
+def _check_numbers(path: Path) -> None:
+    """Raises for an STL or OBJ file that is cut short, or has vertices that are no numbers.
+
+    MuJoCo and trimesh take such numbers, or drop them, without a word.
+    """
+    if path.suffix.lower() == ".obj":
+        _check_obj(path)
+    elif path.suffix.lower() == ".stl" and _is_binary_stl(path):
+        _check_stl(path)
+
+
 _STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes: a header of 80 with the number of triangles after it; one triangle
 
 
@@ -144,8 +155,6 @@ def _stl_size(data: bytes) -> int:
 
 def _check_stl(path: Path) -> None:
     """Raises for a binary STL that ends before its triangles do, or has a corner that is no number."""
-    if path.suffix.lower() != ".stl" or not _is_binary_stl(path):
-        return
     data = path.read_bytes()
     if len(data) < _stl_size(data):
         raise GenesisException(
@@ -168,8 +177,6 @@ _NO_NUMBER = re.compile(rb"nan|inf")
 
 def _check_obj(path: Path) -> None:
     """Raises for an OBJ without vertices, or with one that is no number."""
-    if path.suffix.lower() != ".obj":
-        return
     data = path.read_bytes()
     if not _OBJ_VERTEX.search(data):
         raise GenesisException(f"the mesh '{path}' has no vertices. Re-export it as a triangle mesh.")
@@ -220,8 +227,7 @@ def mujoco_reads(path: Path) -> bool:
 def fill_mesh(mesh: mujoco.MjsMesh, path: Path) -> None:
     """Makes `mesh` hold the triangles of the file: by reference where MuJoCo reads the format, else in memory."""
     if mujoco_reads(path):
-        _check_stl(path)
-        _check_obj(path)
+        _check_numbers(path)
         mesh.file = str(path)
         mesh.content_type = ""
         return

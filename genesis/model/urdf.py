@@ -23,6 +23,7 @@ from genesis.model.robot_files import HIDDEN_GROUP, WORLD_LINK, parse, read_xml,
 from genesis.model.xml_tree import XmlElement, line_of
 
 # What URDF calls a joint, and the joints that MuJoCo makes of it.
+_PLANAR_PARTS = ("_TX", "_TY", "_RZ")
 URDF_JOINT_TYPES = frozenset({"revolute", "continuous", "prismatic", "fixed", "floating", "planar", "spherical"})
 
 
@@ -123,7 +124,10 @@ def _check_urdf_tree(path: Path, robot: ElementTree.Element) -> None:
         raise GenesisException(f"'{path}' has {len(links)} links: expected at most {_MOST_LINKS}. Split the model.")
     _check_unique(path, "link", links)
     known = set(links)
-    _check_unique(path, "joint", [joint.attrib.get("name", "") for joint in robot.findall("joint")])
+    joints = [(joint.attrib.get("name", ""), joint.attrib.get("type")) for joint in robot.findall("joint")]
+    _check_unique(path, "joint", [name for name, _ in joints])
+    made = [f"{name}{part}" for name, kind in joints for part in (_PLANAR_PARTS if kind == "planar" else ("",))]
+    _check_unique(path, "joint", made)
     parent_of: dict[str, str] = {}
     for joint in robot.findall("joint"):
         name, kind = joint.attrib["name"], joint.attrib.get("type", "")
@@ -322,26 +326,24 @@ def _take_meshes(
                     wanted = uri.replace("\\", "/").rsplit("/", 1)[-1] if compiler.get("strippath") == "true" else uri
                     resolved, tried = resolve_uri(wanted, path.parent, directory)
                     if resolved is None:
-                        message = _missing_mesh(path, link.attrib["name"], shape.tag, uri, tried)
+                        missing = f"link '{link.attrib['name']}': {_missing_mesh(shape.tag, uri, tried)}"
                         if shape.tag == "visual":
-                            repairs.append(message)
+                            repairs.append(f"{missing}: left out")
                             link.remove(shape)
                             break
-                        raise GenesisException(message)
+                        raise GenesisException(f"'{path}'{line_of(mesh)}, {missing}.")
                     numbers[uri] = len(found)
                     found.append(resolved)
                 mesh.attrib["filename"] = _mesh_key(numbers[uri])
     return found
 
 
-def _missing_mesh(path: Path, link: str, kind: str, uri: str, tried: list[Path]) -> str:
+def _missing_mesh(kind: str, uri: str, tried: list[Path]) -> str:
     places = ", ".join(f"'{place}'" for place in tried[:4]) or "no place: the scheme is not supported"
     more = f" and {len(tried) - 4} more" if len(tried) > 4 else ""
     in_package = uri.startswith("package://")
     advice = "put the package's parent folder into ROS_PACKAGE_PATH" if in_package else "correct the path"
-    if kind == "visual":
-        advice += ", or pass visualization=False"
-    return f"'{path}', link '{link}': {kind} mesh '{uri}' not found. Looked at {places}{more}; {advice}."
+    return f"{kind} mesh '{uri}' not found. Looked at {places}{more}; {advice}"
 
 
 def _mesh_key(index: int) -> str:
@@ -395,7 +397,7 @@ def _fill_meshes(path: Path, spec: mujoco.MjSpec, files: list[Path], repairs: li
             links = ", ".join(f"'{name}'" for name in dict.fromkeys(geom.parent.name for geom in geoms))
             if any(geom.contype or geom.conaffinity for geom in geoms):
                 raise GenesisException(f"'{path}', link {links}: {error}") from None
-            repairs.append(f"link {links}: left out: {error}")
+            repairs.append(f"link {links}: {error} Left out")
             for geom in geoms:
                 spec.delete(geom)
             spec.delete(mesh)
