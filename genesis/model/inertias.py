@@ -22,9 +22,10 @@ _SMALLEST_GIVEN = 1e-14
 _SMALLEST_MOVING = 1e-15
 # How far below zero a principal moment may be, relative to the largest, to count as a rounded zero.
 _ROUNDED_ZERO = 1e-9
-# What a link without mass gets, relative to the usual mass of the robot's links: small enough to change no motion by
-# more than a thousandth, large enough for a joint that carries nothing else (docs/robot_files.md has the figures).
-_SMALL = 1e-3
+# What a link without mass gets, relative to the usual mass of the robot's links, and what a moment of zero becomes,
+# relative to the largest. Little enough to change no motion by more than the file's other numbers are off, and enough
+# for the joints between which such links stand: docs/urdf.md has the figures.
+_SMALL = 1e-2
 _USUAL_MASS, _USUAL_RADIUS = 1.0, 0.05  # kg and m, for a robot none of whose links has a mass
 
 

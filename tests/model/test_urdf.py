@@ -121,16 +121,16 @@ MASSLESS = {
 @pytest.mark.parametrize("case", MASSLESS)
 @pytest.mark.parametrize("collision", [True, False])
 def test_a_moving_link_without_mass(urdf, warned, case, collision):
-    """It weighs what its collision shapes do, where there are any, and else a thousandth of a usual link."""
+    """It weighs what its collision shapes do, where there are any, and else a hundredth of a usual link."""
     base = link("base", inertial(4, 0.04, 0.04, 0.04))  # radius of gyration: 0.1
     small = link("small", MASSLESS[case])
     path = urdf(base, small, joint("j", "continuous", "base", "small"))
     model = load_urdf(path, collision=collision).compile()
-    np.testing.assert_allclose(model.body("small").mass, 4e-3, rtol=EXACT)
-    np.testing.assert_allclose(model.body("small").inertia, 4e-5, rtol=EXACT)
+    np.testing.assert_allclose(model.body("small").mass, 0.04, rtol=EXACT)
+    np.testing.assert_allclose(model.body("small").inertia, 4e-4, rtol=EXACT)
     np.testing.assert_array_equal(model.body("small").ipos, 0)
     (message,) = warned()
-    assert "link 'small' moves, and has no mass: became 0.004 kg with the moments (4e-05, 4e-05, 4e-05)" in message
+    assert "link 'small' moves, and has no mass: became 0.04 kg with the moments (0.0004, 0.0004, 0.0004)" in message
     with pytest.raises(gs.GenesisException, match="link 'small' moves, and has no mass"):
         load_urdf(path, repair=False)
 
@@ -161,7 +161,7 @@ def test_a_moving_link_without_inertia(urdf, warned):
     np.testing.assert_array_equal(model.body("box").ipos, (0, 0, 2))
     np.testing.assert_allclose(full_inertia(model, "box"), np.diag(BOX_MOMENTS) / 2, rtol=EXACT, atol=EXACT)
     np.testing.assert_allclose(full_inertia(model, "point"), np.eye(3) * 3 * 0.1**2, rtol=EXACT, atol=EXACT)
-    np.testing.assert_allclose(full_inertia(model, "rod"), np.diag((1e-3, 1, 1)), rtol=EXACT, atol=EXACT)
+    np.testing.assert_allclose(full_inertia(model, "rod"), np.diag((1e-2, 1, 1)), rtol=EXACT, atol=EXACT)
     assert [message.count("\n- ") for message in warned()] == [3]
 
 
@@ -180,7 +180,7 @@ def test_a_link_that_carries_a_fixed_one_stays_without_mass(urdf, warned):
 def test_a_base_without_mass(urdf, warned):
     path = urdf(link("base", ""), link("arm"), joint("j", "continuous", "base", "arm"))
     assert load_urdf(path, fixed=True, repair=False).compile().body("base").mass == 0
-    assert load_urdf(path).compile().body("base").mass == pytest.approx(1e-3)
+    assert load_urdf(path).compile().body("base").mass == pytest.approx(1e-2)
     (message,) = warned()
     assert "link 'base' moves" in message and "pass fixed=True if it is a base that does not move" in message
 
@@ -189,7 +189,7 @@ def test_a_robot_without_any_mass(urdf):
     """The usual mass and radius then are constants."""
     path = urdf(link("base", ""), link("arm", ""), joint("j", "continuous", "base", "arm"))
     model = load_urdf(path).compile()
-    mass = 1e-3 * inertias._USUAL_MASS
+    mass = 1e-2 * inertias._USUAL_MASS
     np.testing.assert_allclose(model.body_mass[1:], mass)
     np.testing.assert_allclose(model.body_inertia[1:], mass * inertias._USUAL_RADIUS**2)
 
