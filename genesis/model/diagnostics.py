@@ -187,6 +187,7 @@ _URDF_CHILDREN = {
         {"safety_controller", "calibration", "transmission", "gazebo", "sensor", "hardwareInterface", "verbose"}
         | {"physics", "joint_properties", "type", "material"},
     ),
+    "mujoco": ({"compiler", "option"}, {"size"}),
     "inertial": ({"origin", "mass", "inertia"}, {"density", "friction", "gravity", "verbose"}),
     "visual": ({"origin", "geometry", "material"}, {"verbose", "sensor", "gazebo"}),
     "collision": ({"origin", "geometry"}, {"material", "verbose", "contact", "surface", "sensor", "gazebo"}),
@@ -205,7 +206,7 @@ _URDF_ATTRIBUTES = {
 # In these an unknown element is an error; elsewhere only one that looks like a known one is.
 _STRICT = ("link", "joint", "inertial")
 _MISSPELLED = 0.75  # from this likeness on (difflib): "joints" is a joint, "loop_joint" another program's element
-_URDF_TEXTS = frozenset({"name", "link", "joint", "type", "filename"})
+_URDF_TEXTS = frozenset({"name", "link", "joint", "type", "filename", "meshdir", "texturedir", "assetdir"})
 
 
 def check_urdf(path: Path, robot: ElementTree.Element) -> None:
@@ -240,8 +241,8 @@ def _urdf_parts(path: Path, robot: ElementTree.Element) -> Iterator[tuple[Elemen
     """The elements of a URDF that have an effect here, and where each is."""
     yield robot, f"'{path}'"
     for part in robot:
-        if part.tag in ("link", "joint"):
-            within = f", {part.tag} '{part.attrib.get('name', '')}'"
+        if part.tag in ("link", "joint", "mujoco"):
+            within = f", {part.tag} '{part.attrib.get('name', '')}'" if part.tag != "mujoco" else ""
             yield from ((element, f"'{path}'{line_of(element)}{within}") for element in _effective(part))
 
 

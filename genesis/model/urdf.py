@@ -160,6 +160,11 @@ def _check_urdf_tree(path: Path, robot: ElementTree.Element) -> None:
         raise GenesisException(
             f"'{path}': a URDF has exactly one root link, this file has: {found}. Connect them by joints."
         )
+    if WORLD_LINK in parent_of:
+        raise GenesisException(
+            f"'{path}': link '{WORLD_LINK}' hangs on '{parent_of[WORLD_LINK]}'. The name stands for the world: make "
+            "it the root link, or rename it."
+        )
     children: dict[str, list[str]] = {}
     for child, parent in parent_of.items():
         children.setdefault(parent, []).append(child)

@@ -99,6 +99,10 @@ BAD_URDFS = {
         f"<robot>{ARM}{joint('j', 'fixed', 'base', 'arm')}{joint('k', 'fixed', 'arm', 'base')}</robot>",
         r"exactly one root link, this file has: none \(the joints form a loop\)",
     ),
+    "the world on a joint": (
+        f"<robot>{link('a')}{link('world')}{joint('j', 'fixed', 'a', 'world')}</robot>",
+        r"link 'world' hangs on 'a'\. The name stands for the world",
+    ),
     "loop beside the tree": (
         f"<robot>{ARM}{link('c')}{joint('j', 'fixed', 'c', 'arm')}{joint('k', 'fixed', 'arm', 'c')}</robot>",
         r"\['arm', 'c'\] form a loop",

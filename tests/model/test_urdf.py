@@ -220,6 +220,18 @@ def test_sound_numbers_stay_bit_for_bit(urdf, warned):
     assert warned() == []
 
 
+def test_the_extension_of_mujoco(urdf, caplog):
+    """Its numbers are looked at as all others; what has no effect is named."""
+    with pytest.raises(gs.GenesisException, match=r"line 2: <compiler boundmass=\"nan\">: nan is not a finite number"):
+        load_urdf(urdf('<mujoco><compiler boundmass="nan" meshdir="nan"/></mujoco>', link("a")))
+    with caplog.at_level("INFO", logger=gs.runtime.logger.name):
+        load_urdf(urdf('<mujoco><size nuser_body="2000000000"/><keyframe/></mujoco>', link("a"))).compile()
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "has no effect here: <mujoco><size>.",
+        "unknown elements, which have no effect: <mujoco><keyframe>.",
+    ]
+
+
 def test_negative_mass(urdf):
     path = urdf(link("base"), link("arm", inertial(-1, 1, 1, 1)), joint("j", "continuous", "base", "arm"))
     with pytest.raises(gs.GenesisException, match=r"robot\.urdf', line 3, link 'arm': <mass value=\"-1\"> is negative"):
