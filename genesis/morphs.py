@@ -358,7 +358,9 @@ class Mesh(FileMorph):
 class URDF(FileMorph):
     """A robot from a URDF file.
 
-    A joint's ``effort`` becomes its force range; 0 means unlimited, as MuJoCo reads it.
+    A joint's ``effort`` becomes its force range; 0 means unlimited, as MuJoCo reads it. A revolute or prismatic joint
+    whose ``<limit>`` gives no ``lower`` or ``upper`` has 0 there, as URDF's specification says; without both, it is
+    held at 0.
 
     Parameters
     ----------
@@ -376,6 +378,10 @@ class URDF(FileMorph):
         Every link of the file stays a link: ``merge_fixed_links`` can only be False, any ``links_to_keep`` are kept.
     prioritize_urdf_material
         Whether colours of the URDF win over those of mesh files. Nothing is drawn by this version: no effect.
+    repair
+        Whether a file whose numbers no body can have is repaired, with one warning that lists each link, what it said
+        and what it became: masses and inertias that are missing or impossible, visual meshes that are missing or
+        cannot be read, a ``<mimic>`` of a joint that is not there. Otherwise it is refused.
     """
 
     scale: Positive = 1.0
@@ -384,6 +390,7 @@ class URDF(FileMorph):
     merge_fixed_links: StrictBool = False
     links_to_keep: tuple[str, ...] = ()
     prioritize_urdf_material: StrictBool = False
+    repair: StrictBool = True
 
     @field_validator("merge_fixed_links")
     @classmethod

@@ -184,6 +184,7 @@ def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
         visualization=morph.visualization,
         collision=morph.collision,
         links_to_keep=morph.links_to_keep,
+        repair=morph.repair,
     )
     _apply_default_armature(morph, spec)
     return spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import os
 import re
 import tempfile
@@ -17,6 +18,7 @@ import mujoco
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model.xml_tree import is_foreign, line_of
 
 # What MuJoCo's compiler says, and what a user can do about it.
 _ADVICE = (
@@ -189,6 +191,7 @@ _URDF_CHILDREN = {
         {"safety_controller", "calibration", "transmission", "gazebo", "sensor", "hardwareInterface", "verbose"}
         | {"physics", "joint_properties", "type", "material"},
     ),
+    "mujoco": ({"compiler", "option"}, {"size"}),
     "inertial": ({"origin", "mass", "inertia"}, {"density", "friction", "gravity", "verbose"}),
     "visual": ({"origin", "geometry", "material"}, {"verbose", "sensor", "gazebo"}),
     "collision": ({"origin", "geometry"}, {"material", "verbose", "contact", "surface", "sensor", "gazebo"}),
@@ -197,7 +200,7 @@ _NO_NAMES: tuple[set[str], set[str]] = (set(), set())
 _URDF_ATTRIBUTES = {
     "dynamics": ({"damping", "friction"}, {"D", "K", "mu_coulomb", "mu_viscous", "stiffness", "spring_stiffness"}
                  | {"spring_reference", "armature", "type"}),
-    "limit": ({"lower", "upper", "effort", "velocity"}, {"command_effort", "current", "gear_velocity"}
+    "limit": ({"lower", "upper", "effort", "velocity"}, {"velocity", "command_effort", "current", "gear_velocity"}
               | {"acceleration", "deceleration", "jerk", "type"}),
     "inertia": ({"ixx", "iyy", "izz", "ixy", "ixz", "iyz"}, {"type"}),
     "mass": ({"value"}, {"type"}),
@@ -207,28 +210,31 @@ _URDF_ATTRIBUTES = {
 # In these an unknown element is an error; elsewhere only one that looks like a known one is.
 _STRICT = ("link", "joint", "inertial")
 _MISSPELLED = 0.75  # from this likeness on (difflib): "joints" is a joint, "loop_joint" another program's element
-_URDF_TEXTS = frozenset({"name", "link", "joint", "type", "filename"})
+_URDF_TEXTS = frozenset({"name", "link", "joint", "type", "filename", "meshdir", "texturedir", "assetdir"})
 
 
 def check_urdf(path: Path, robot: ElementTree.Element) -> None:
     """Raises for what is wrong with a URDF and MuJoCo reads over: numbers that are none, elements and attributes that
-    look misspelled, a second <geometry>, and joint limits that contradict themselves. Elements that other programs read
-    are listed in the log.
+    look misspelled, a second <geometry>, joint limits that contradict themselves, and joints that mimic in a circle.
+    What has no effect here is listed in the log, once.
     """
     without_effect: set[str] = set()
     unknown: set[str] = set()
     for part, place in _urdf_parts(path, robot):
         _check_urdf_names(place, part, without_effect, unknown)
         for key, value in part.attrib.items():
-            if key not in _URDF_TEXTS:
+            if key not in _URDF_TEXTS and not is_foreign(key):
                 _check_number(place, part, key, value)
         if part.tag in ("visual", "collision") and len(part.findall("geometry")) > 1:
             raise GenesisException(
                 f"{place}: several <geometry> in one <{part.tag}>, of which only one would count. Write one "
                 f"<{part.tag}> for each."
             )
+        if part.tag == "mass" and _number(part.attrib.get("value", "0")) < 0:
+            raise GenesisException(f'{place}: <mass value="{part.attrib["value"]}"> is negative. Correct it there.')
     for joint in robot.iterfind("joint"):
         _check_urdf_limits(path, joint)
+    _check_urdf_mimics(path, robot)
     if without_effect:
         runtime.logger.info("'%s': has no effect here: %s.", path, ", ".join(sorted(without_effect)))
     if unknown:
@@ -239,55 +245,83 @@ def _urdf_parts(path: Path, robot: ElementTree.Element) -> Iterator[tuple[Elemen
     """The elements of a URDF that have an effect here, and where each is."""
     yield robot, f"'{path}'"
     for part in robot:
-        if part.tag in ("link", "joint"):
-            place = f"'{path}', {part.tag} '{part.attrib.get('name', '')}'"
-            yield from ((element, place) for element in _effective(part))
+        if part.tag in ("link", "joint", "mujoco"):
+            within = f", {part.tag} '{part.attrib.get('name', '')}'" if part.tag != "mujoco" else ""
+            yield from ((element, f"'{path}'{line_of(element)}{within}") for element in _effective(part))
 
 
-def _effective(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    yield element
-    known = _URDF_CHILDREN.get(element.tag)
-    for child in element:
-        if isinstance(child.tag, str) and child.tag != "material" and (known is None or child.tag in known[0]):
-            yield from _effective(child)
+def _effective(part: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    waiting = [part]
+    while waiting:
+        element = waiting.pop()
+        yield element
+        known = _URDF_CHILDREN.get(element.tag)
+        children = (child for child in element if known is None or child.tag in known[0])
+        waiting += reversed([child for child in children if child.tag != "material" and not is_foreign(child.tag)])
 
 
 def _check_urdf_names(place: str, part: ElementTree.Element, without_effect: set[str], unknown: set[str]) -> None:
     effective, extras = _URDF_CHILDREN.get(part.tag, _NO_NAMES)
     for child in part if part.tag in _URDF_CHILDREN else ():
         tag = child.tag
-        if not isinstance(tag, str) or tag in effective:
+        if tag in effective:
             continue
-        if tag in extras or "}" in tag:  # a namespace: another program's
-            without_effect.add(f"<{part.tag}><{tag.rpartition('}')[2]}>")
+        if tag in extras or is_foreign(tag):
+            without_effect.add(f"<{part.tag}><{tag}>")
         elif part.tag in _STRICT or difflib.get_close_matches(tag, effective, cutoff=_MISSPELLED):
             raise GenesisException(f"{place}: unknown element <{tag}> in <{part.tag}>. {closest(tag, effective)}")
         else:
             unknown.add(f"<{part.tag}><{tag}>")
     attributes, extras = _URDF_ATTRIBUTES.get(part.tag, _NO_NAMES)
     for key in part.attrib if part.tag in _URDF_ATTRIBUTES else ():
-        if key in attributes:
+        if key in attributes and key not in extras:
             continue
-        if key not in extras and "}" not in key:
+        if key not in extras and not is_foreign(key):
             raise GenesisException(
                 f'{place}: unknown attribute {key}="{part.attrib[key]}" of <{part.tag}>. {closest(key, attributes)}'
             )
-        without_effect.add(f"<{part.tag} {key.rpartition('}')[2]}=...>")
+        without_effect.add(f"<{part.tag} {key}=...>")
+
+
+def _number(text: str) -> float:
+    """The number, or NaN for what is none: MuJoCo's parser names the line."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _check_urdf_limits(path: Path, joint: ElementTree.Element) -> None:
     limit = joint.find("limit")
     if limit is None:
         return
-    try:
-        lower, upper, effort = (float(limit.attrib.get(name, 0)) for name in ("lower", "upper", "effort"))
-    except ValueError:
-        return  # MuJoCo's parser names the line
-    place = f"'{path}', joint '{joint.attrib.get('name', '')}': <limit>"
+    lower, upper, effort = (_number(limit.attrib.get(name, "0")) for name in ("lower", "upper", "effort"))
+    place = f"'{path}'{line_of(limit)}, joint '{joint.attrib.get('name', '')}': <limit>"
     if joint.attrib.get("type") != "continuous" and lower > upper:
-        raise GenesisException(f"{place}: lower={lower:g} is above upper={upper:g}. Exchange or correct them.")
+        absent = "".join(f" ({name} is not given: 0)" for name in ("lower", "upper") if name not in limit.attrib)
+        raise GenesisException(f"{place}: lower={lower:g} is above upper={upper:g}{absent}. Exchange or correct them.")
     if effort < 0:
         raise GenesisException(
             f"{place}: effort={effort:g} is negative. Give the largest force [N] or torque [N m] of the joint, or 0 "
             "for no limit."
         )
+
+
+def _check_urdf_mimics(path: Path, robot: ElementTree.Element) -> None:
+    """Raises for a joint that mimics itself, directly or through others."""
+    followed: dict[str, str] = {}
+    for joint in robot.iterfind("joint"):
+        if (mimic := joint.find("mimic")) is not None:
+            followed[joint.attrib.get("name", "")] = mimic.attrib.get("joint", "")
+    harmless: set[str] = set()
+    for joint in robot.iterfind("joint"):
+        chain = [joint.attrib.get("name", "")]
+        while chain[-1] in followed and chain[-1] not in harmless:
+            chain.append(followed[chain[-1]])
+            if chain[-1] in chain[:-1]:
+                names = " of ".join(f"'{name}'" for name in chain)
+                raise GenesisException(
+                    f"'{path}'{line_of(joint)}, joint '{chain[0]}': a <mimic> of itself ({names}). Name the joint that "
+                    "moves by itself."
+                )
+        harmless.update(chain)

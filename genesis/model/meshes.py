@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,15 +23,27 @@ MUJOCO_STL_TRIANGLES = 200_000  # the most that MuJoCo's STL loader takes
 
 def check_file(path: str | os.PathLike[str]) -> Path:
     """`path` as an absolute `Path` to an existing file, or a `GenesisException` that says what it is instead."""
-    resolved = Path(path).expanduser().absolute()
-    if resolved.is_dir():
+    try:
+        resolved = Path(path).expanduser().absolute()
+        is_directory = resolved.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, an unknown user
+        raise GenesisException(f"'{path}' cannot be the path of a file ({error}). Correct it.") from None
+    if is_directory:
         raise GenesisException(f"'{path}' is a directory, not a file: name the file in it.")
-    if not resolved.is_file():
+    if not is_file(resolved):
         raise GenesisException(
             f"file not found: '{path}' (looked at '{resolved}'). Give an absolute path, or one relative to the "
             f"working directory '{Path.cwd()}'."
         )
     return resolved
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file that may be looked at; what cannot be a path (too long, a NUL) is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def read_mesh(path: Path) -> TriangleMesh:
 def _read_mesh(path: Path, _modified: int) -> TriangleMesh:
     import trimesh
 
+    _check_numbers(path)
     try:
         scene = _load_scene(path)
         mesh = scene.to_mesh()
@@ -89,10 +103,93 @@ def _load_scene(path: Path) -> Any:
     import trimesh
 
     kind = path.suffix.lower().removeprefix(".")
+    options: dict[str, Any] = {"skip_materials": True} if kind in ("glb", "gltf", "obj") else {}
     if kind == "dae":
         return trimesh.load_scene(io.BytesIO(_bare_collada(path)), file_type="dae", process=False)
-    options: dict[str, Any] = {"skip_materials": True} if kind in ("glb", "gltf", "obj") else {}
+    if kind in _TEXT_FORMATS and not (kind == "stl" and _is_binary_stl(path)):
+        return trimesh.load_scene(io.BytesIO(_in_utf8(path)), file_type=kind, process=False, **options)
+    if kind == "stl":
+        data = path.read_bytes()  # trimesh refuses a file that goes on after its triangles
+        return trimesh.load_scene(io.BytesIO(data[: _stl_size(data)]), file_type=kind, process=False)
     return trimesh.load_scene(str(path), process=False, **options)
+
+
+_TEXT_FORMATS = ("obj", "off", "stl")
+
+
+def _in_utf8(path: Path) -> bytes:
+    """A text file whose comments may be in an encoding of their own, which trimesh would guess with another package."""
+    data = path.read_bytes()
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1").encode("utf-8")
+    return data
+
+
+def _check_numbers(path: Path) -> None:
+    """Raises for an STL or OBJ file that is cut short, or has vertices that are no numbers.
+
+    MuJoCo and trimesh take such numbers, or drop them, without a word.
+    """
+    if path.suffix.lower() == ".obj":
+        _check_obj(path)
+    elif path.suffix.lower() == ".stl" and _is_binary_stl(path):
+        _check_stl(path)
+
+
+_STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes: a header of 80 with the number of triangles after it; one triangle
+
+
+def _is_binary_stl(path: Path) -> bool:
+    """By its first bytes: a text says "solid", and soon "facet" (or its end); binary headers may say "solid" too."""
+    with path.open("rb") as file:
+        start = file.read(1024).lstrip()
+    return not (start.startswith(b"solid") and (b"facet" in start or b"endsolid" in start))
+
+
+def _stl_size(data: bytes) -> int:
+    """How long a binary STL that begins like this is, in bytes; at least as long as a header."""
+    return _STL_HEADER + _STL_TRIANGLE * int.from_bytes(data[_STL_HEADER - 4 : _STL_HEADER], "little")
+
+
+def _check_stl(path: Path) -> None:
+    """Raises for a binary STL that ends before its triangles do, or has a corner that is no number."""
+    data = path.read_bytes()
+    if len(data) < _stl_size(data):
+        raise GenesisException(
+            f"the mesh '{path}' is cut short, or no STL: its header stands for {_stl_size(data)} bytes, and it has "
+            f"{len(data)}. Copy or export it again."
+        )
+    triangles = (_stl_size(data) - _STL_HEADER) // _STL_TRIANGLE
+    layout = np.dtype([("normal", "<f4", 3), ("corners", "<f4", 9), ("attribute", "<u2")])
+    corners = np.frombuffer(data, layout, triangles, _STL_HEADER)["corners"]
+    if not np.isfinite(corners).all():
+        number = int(np.flatnonzero(~np.isfinite(corners).all(axis=1))[0])
+        raise GenesisException(
+            f"the mesh '{path}' has vertices that are not finite numbers (triangle {number}). Re-export it."
+        )
+
+
+_OBJ_VERTEX = re.compile(rb"(?:^|[\r\n])[ \t]*v[ \t]")
+_NO_NUMBER = re.compile(rb"nan|inf")
+
+
+def _check_obj(path: Path) -> None:
+    """Raises for an OBJ without vertices, or with one that is no number."""
+    data = path.read_bytes()
+    if not _OBJ_VERTEX.search(data):
+        raise GenesisException(f"the mesh '{path}' has no vertices. Re-export it as a triangle mesh.")
+    data = data.lower()
+    if b"nan" not in data and b"inf" not in data:  # as in nearly all, of many megabytes
+        return
+    for match in _NO_NUMBER.finditer(data):
+        start = max(data.rfind(b"\n", 0, match.start()), data.rfind(b"\r", 0, match.start())) + 1
+        if _OBJ_VERTEX.match(data[start : match.start()]):
+            line = data.count(b"\n", 0, start) + 1
+            raise GenesisException(
+                f"the mesh '{path}' has vertices that are not finite numbers (line {line}). Re-export it."
+            )
 
 
 _COLLADA_APPEARANCE = ("library_effects", "library_materials", "library_images", "library_animations", "bind_material")
@@ -121,16 +218,16 @@ def mujoco_reads(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix != ".stl":
         return suffix in MUJOCO_FORMATS
-    size = path.stat().st_size
     with path.open("rb") as file:
-        header = file.read(84)
-    triangles = int.from_bytes(header[80:84], "little")
-    return len(header) == 84 and triangles <= MUJOCO_STL_TRIANGLES and size == 84 + 50 * triangles
+        size = _stl_size(file.read(_STL_HEADER))
+    largest = _STL_HEADER + _STL_TRIANGLE * MUJOCO_STL_TRIANGLES
+    return size <= largest and size == path.stat().st_size
 
 
 def fill_mesh(mesh: mujoco.MjsMesh, path: Path) -> None:
     """Makes `mesh` hold the triangles of the file: by reference where MuJoCo reads the format, else in memory."""
     if mujoco_reads(path):
+        _check_numbers(path)
         mesh.file = str(path)
         mesh.content_type = ""
         return

@@ -6,17 +6,16 @@ Errors name the file, the line and what was looked for.
 from __future__ import annotations
 
 import os
-import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import mujoco
 
 from genesis.errors import GenesisException
-from genesis.model import diagnostics
-from genesis.model.meshes import check_file
+from genesis.model import diagnostics, xml_tree
+from genesis.model.meshes import check_file, is_file
+from genesis.model.xml_tree import XmlElement
 
 HIDDEN_GROUP = 3  # the geom group that MuJoCo's viewers do not draw unasked: collision shapes
 
@@ -33,10 +32,7 @@ ROOT_ELEMENTS = {
 }
 
 
-_ENCODING = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([\w.-]+)[\"']")
-
-
-def read_xml(path: Path, wanted: str) -> tuple[str, ElementTree.Element]:
+def read_xml(path: Path, wanted: str) -> tuple[str, XmlElement]:
     """Text and root element of a robot file whose root element must be `wanted` ("robot" or "mujoco").
 
     Raises `GenesisException` for a missing or unreadable file, a directory, an empty file, XML that does not parse
@@ -44,23 +40,12 @@ def read_xml(path: Path, wanted: str) -> tuple[str, ElementTree.Element]:
     """
     path = check_file(path)
     try:
-        data = path.read_bytes()
-        declared = _ENCODING.match(data)
-        text = data.decode(declared.group(1).decode() if declared else "utf-8-sig")
-    except (OSError, UnicodeDecodeError, LookupError) as error:
-        raise GenesisException(
-            f"cannot read '{path}' as text ({error}). Expected {ROOT_ELEMENTS[wanted][0]} in XML."
-        ) from None
+        text = xml_tree.read_text(path)
+    except GenesisException as error:
+        raise GenesisException(f"{error} Expected {ROOT_ELEMENTS[wanted][0]} in XML.") from None
     if not text.strip():
         raise GenesisException(f"'{path}' is empty. Expected {ROOT_ELEMENTS[wanted][0]}.")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        what = str(error).split(":")[0]
-        raise GenesisException(
-            f"'{path}', line {line}, column {column + 1}: not well-formed XML ({what}). Correct the file there."
-        ) from None
+    root = xml_tree.parse_text(path, text)
     if root.tag != wanted:
         is_a, advice = ROOT_ELEMENTS.get(root.tag, (f"XML with root element <{root.tag}>", "check the path"))
         raise GenesisException(f"'{path}' is {is_a}, not {ROOT_ELEMENTS[wanted][0]}: {advice}.")
@@ -79,19 +64,27 @@ def resolve_uri(uri: str, directory: Path, asset_directory: str = "") -> tuple[P
     if scheme == "package":
         candidates = list(_package_candidates(unquote(rest), directory))
     elif scheme == "file":
-        candidates = [Path(unquote(urlparse(uri).path))]
+        _host, slash, inside = rest.partition("/")
+        candidates = [Path(unquote(slash + inside))]
     elif scheme:
         return None, []
     else:
-        relative = Path(rest.removeprefix("file:")).expanduser()
+        relative = _expanded(rest.removeprefix("file:"))
         candidates = [directory / asset_directory / relative, directory / relative]
     tried: list[Path] = []
     for candidate in candidates:
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate.absolute(), tried
         if candidate not in tried:
             tried.append(candidate)
     return None, tried
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # there is no such user: a folder may be called so
+        return Path(name)
 
 
 def _package_candidates(rest: str, directory: Path) -> Iterable[Path]:
