@@ -381,6 +381,7 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
         copy = ground.add_geom()
         for attribute in _GEOM_ATTRIBUTES:
             setattr(copy, attribute, getattr(geom, attribute))
+        copy.quat = _orientation(geom)
         copy.mass = 0
         if geom.frame is not None:
             copy.set_frame(_copy_frame(geom.frame, ground))
@@ -398,20 +399,31 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
     """A frame of `body` with the pose and scale that `frame` has in its own body, enclosing frames included."""
     copy = body.add_frame()
-    for attribute in ("pos", "quat", "scale", "scaling", "massscale"):
+    for attribute in ("pos", "scale", "scaling", "massscale"):
         setattr(copy, attribute, getattr(frame, attribute))
-    for attribute in ("type", "axisangle", "xyaxes", "zaxis", "euler"):
-        setattr(copy.alt, attribute, getattr(frame.alt, attribute))
+    copy.quat = _orientation(frame)
     if frame.frame is not None:
         copy.set_frame(_copy_frame(frame.frame, body))
     return copy
+
+
+def _orientation(element: Any) -> Any:
+    """The quaternion of a geom or frame: what its file says in angles is in units and an order of axes that the
+    element keeps, and that a copy of it would not have."""
+    if element.alt.type == mujoco.mjtOrientation.mjORIENTATION_QUAT:
+        return element.quat
+    compiler = element.compiler
+    return mujoco.MjSpec.resolve_orientation(
+        degree=compiler.degree, sequence=compiler.eulerseq, orientation=element.alt
+    )
 
 
 _GEOM_ATTRIBUTES = tuple(
     attribute
     for attribute in dir(mujoco.MjsGeom)
     if not attribute.startswith("_")
-    and attribute not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin")
+    and attribute
+    not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin", "alt")
     and not callable(getattr(mujoco.MjsGeom, attribute))
 )
 

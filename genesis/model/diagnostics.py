@@ -12,11 +12,15 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mujoco
 
 from genesis import runtime
 from genesis.errors import GenesisException
+
+if TYPE_CHECKING:
+    from genesis.model.mjcf_files import Element, ModelFiles
 
 # What MuJoCo's compiler says, and what a user can do about it.
 _ADVICE = (
@@ -90,6 +94,15 @@ def parser_message(path: Path, message: str) -> str:
     return f"'{path}'{place}: {what}. Correct the file there."
 
 
+def mjcf_message(files: ModelFiles, message: str) -> str:
+    """What MuJoCo's parser says of an MJCF model, "XML Error: what\\nElement 'e', line 7", where a model that attaches
+    another repeats what it says of that one, and adds a line of its own."""
+    what = message.strip().splitlines()[0].rpartition("Error: ")[2].rstrip(". ")
+    element = files.element(message)
+    place = f"{element.place}, <{element.tag}>" if element is not None else f"'{next(iter(files.texts))}'"
+    return f"{place}: {what}. Correct the file there."
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, without MuJoCo's "Error: " and its full stop."""
     text = str(error).strip().splitlines() or [type(error).__name__]
@@ -124,40 +137,44 @@ _FREE_NUMBERS = frozenset({"visual", "statistic", "sensor", "custom", "extension
 _TEXTS = frozenset({"name", "class", "model", "file", "prefix", "content_type", "user"})
 
 
-def check_mjcf_numbers(path: Path, root: ElementTree.Element) -> None:
-    """Raises for NaN, and for infinity where it means nothing, in an MJCF file and the files that it includes.
+def check_mjcf_numbers(files: ModelFiles) -> None:
+    """Raises for NaN, and for infinity where it means nothing, in an MJCF model with all that it includes and attaches.
 
     MuJoCo warns of NaN, takes infinity, and lets both vanish in what it computes from them.
     """
-    named = {value for element in root.iter() for key, value in element.attrib.items() if key in ("name", "class")}
-    for element, place in _mjcf_elements((path,), root, ""):
+    named: set[str] = set()
+    for element in files.elements:
+        named.update(value for key, value in element.attrib.items() if key in ("name", "class"))
+    for element in files.elements:
         for key, value in element.attrib.items():
-            if key not in _TEXTS and value not in named:  # what names another element is no number
-                _check_number(place, element, key, value)
+            # What names another element is no number.
+            if key not in _TEXTS and _LIKE_NO_NUMBER.search(value) and value not in named and not _is_free(element):
+                _check_number(f"{element.place}{_named_around(element)}", element, key, value)
 
 
-def _mjcf_elements(
-    files: tuple[Path, ...], element: ElementTree.Element, within: str
-) -> Iterator[tuple[ElementTree.Element, str]]:
-    """The elements with numbers that count, and where each is: its file, the last of `files` (the model's own and those
-    that include it), and the nearest named element around it."""
-    for child in element:
-        if not isinstance(child.tag, str) or child.tag in _FREE_NUMBERS:
-            continue
-        if child.tag == "include":
-            file = files[0].parent / child.attrib.get("file", "")
-            # What is wrong with the file itself is for MuJoCo to say, and that it includes itself.
-            with contextlib.suppress(OSError, ElementTree.ParseError):
-                if file not in files:
-                    yield from _mjcf_elements((*files, file), ElementTree.parse(file).getroot(), within)
-            continue
-        name = child.attrib.get("name")
-        inside = f", {child.tag} '{name}'" if name else within
-        yield child, f"'{files[-1]}'{inside}"
-        yield from _mjcf_elements(files, child, inside)
+_LIKE_NO_NUMBER = re.compile("nan|inf", re.IGNORECASE)
 
 
-def _check_number(place: str, element: ElementTree.Element, key: str, value: str) -> None:
+def _is_free(element: Element) -> bool:
+    around: Element | None = element
+    while around is not None:
+        if around.tag in _FREE_NUMBERS:
+            return True
+        around = around.parent
+    return False
+
+
+def _named_around(element: Element) -> str:
+    """The nearest named element that an element is, or is in."""
+    around: Element | None = element
+    while around is not None:
+        if around.parent is not None and (name := around.attrib.get("name")):
+            return f", {around.tag} '{name}'"
+        around = around.parent
+    return ""
+
+
+def _check_number(place: str, element: ElementTree.Element | Element, key: str, value: str) -> None:
     if "n" not in value and "N" not in value:  # as in nearly all, some of which are a mesh's hundred thousands
         return
     for word in value.split():
