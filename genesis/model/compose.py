@@ -106,8 +106,10 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
+    written = [{kind: len(getattr(child, kind)) for kind in _ATTACHED} for _, child in children]
     for entity, child in children:
         _attach(parent, entity, child)
+    _check_all_attached(parent, written)
     mj_model = _compile(parent, entities)
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
@@ -477,6 +479,24 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
         raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
 
 
+# What of a file must be in the scene once it is attached. Assets are left out: those that are equal may be one.
+_ATTACHED = (
+    *("joints", "geoms", "sites", "cameras", "lights", "pairs", "excludes", "equalities", "tendons", "actuators"),
+    *("sensors", "tuples"),
+)
+
+
+def _check_all_attached(parent: mujoco.MjSpec, written: Sequence[dict[str, int]]) -> None:
+    """Raises if MuJoCo left out elements of the files, as it does with those whose parts it does not find."""
+    for kind in _ATTACHED:
+        expected, found = sum(counts[kind] for counts in written), len(getattr(parent, kind))
+        if found != expected:
+            raise GenesisException(
+                f"{expected - found} of the {expected} {kind} of the scene's files got lost: they name parts that are "
+                "not there. Remove them."
+            )
+
+
 # ------------------------------------------------------------------ compilation
 
 
@@ -484,7 +504,7 @@ def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjMo
     with diagnostics.log_mujoco_warnings("the scene"):
         try:
             mj_model = spec.compile()
-        except ValueError as error:
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
             raise GenesisException(_compiler_message(str(error), entities)) from None
     return mj_model
 

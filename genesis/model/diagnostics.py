@@ -56,6 +56,15 @@ def compiler_message(message: str, source: str) -> str:
     return f"{source}{element}: {what}: {advice}."
 
 
+def compile_alone(spec: mujoco.MjSpec, source: str) -> mujoco.MjModel:
+    """The model of one file, with what MuJoCo's compiler says turned into our words; `source`: whose it is."""
+    with log_mujoco_warnings(source):
+        try:
+            return spec.compile()
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
+            raise GenesisException(compiler_message(str(error), source)) from None
+
+
 @contextlib.contextmanager
 def log_mujoco_warnings(source: str) -> Iterator[None]:
     """Sends what MuJoCo's parser and compiler warn of to the engine's log, as one message that `source` begins.
@@ -98,6 +107,8 @@ def mjcf_message(files: ModelFiles, message: str) -> str:
     """What MuJoCo's parser says of an MJCF model, "XML Error: what\\nElement 'e', line 7", where a model that attaches
     another repeats what it says of that one, and adds a line of its own."""
     what = message.strip().splitlines()[0].rpartition("Error: ")[2].rstrip(". ")
+    if "unknown exception" in what:
+        what = "MuJoCo's parser gives up and does not say why; a size may be beyond all measure"
     element = files.element(message)
     place = f"{element.place}, <{element.tag}>" if element is not None else f"'{next(iter(files.texts))}'"
     return f"{place}: {what}. Correct the file there."

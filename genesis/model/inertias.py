@@ -8,7 +8,6 @@ import mujoco
 import numpy as np
 
 from genesis import runtime
-from genesis.errors import GenesisException
 from genesis.model import diagnostics
 
 # The mass [kg] up to which a link counts as a placeholder: exporters give such links mass 1e-6 and any inertia.
@@ -84,11 +83,7 @@ def write_out_inertias(path: Path, spec: mujoco.MjSpec) -> None:
     compilers = list({id(compiler): compiler for compiler in owners}.values())
     if all(_keeps_inertias(compiler) for compiler in compilers):
         return
-    with diagnostics.log_mujoco_warnings(f"'{path}'"):
-        try:
-            model = spec.compile()
-        except ValueError as error:
-            raise GenesisException(diagnostics.compiler_message(str(error), f"'{path}'")) from None
+    model = diagnostics.compile_alone(spec, f"'{path}'")
     for body in bodies:
         low, high = body.compiler.inertiagrouprange
         compiled = model.body(body.id)

@@ -11,7 +11,7 @@ from genesis.errors import GenesisException
 from genesis.model import diagnostics, references, support
 from genesis.model.inertias import write_out_inertias
 from genesis.model.meshes import check_file, fill_mesh
-from genesis.model.mjcf_files import ModelFiles, read_model
+from genesis.model.mjcf_files import ModelFiles, is_file, read_model
 
 
 def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, collision: bool = True) -> mujoco.MjSpec:
@@ -44,6 +44,9 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
             spec.delete(pair)
     _read_assets(spec, files)
     write_out_inertias(path, spec)
+    if spec.keys and any(element.tag == "attach" for element in files.elements):
+        # Keyframes of attached models are made when the model is compiled, and without that lose their names' prefix.
+        diagnostics.compile_alone(spec, f"'{path}'")
     return spec
 
 
@@ -60,7 +63,7 @@ def _parse_one(name: str, files: ModelFiles) -> mujoco.MjSpec:
     with diagnostics.log_mujoco_warnings(f"'{name}'"):
         try:
             return mujoco.MjSpec.from_file(name, include=files.texts)
-        except (ValueError, mujoco.FatalError) as error:
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
             raise GenesisException(diagnostics.mjcf_message(files, str(error))) from None
 
 
@@ -69,11 +72,12 @@ def _read_assets(spec: mujoco.MjSpec, files: ModelFiles) -> None:
 
     def located(asset: mujoco.MjsMesh, name: str, what: str) -> Path:
         path = Path(name)
-        if not path.is_file():
+        if not is_file(path):
             written = files.element(asset.info)
             place = written.place if written is not None else f"'{next(iter(files.texts))}'"
             raise GenesisException(
-                f"{place}, {what}: file '{files.asked.get(name, name)}' not found (looked at '{path}'). Correct the path."
+                f"{place}, {what}: file '{files.asked.get(name, name)}' not found (looked at '{path}'). Correct "
+                "the path."
             )
         return path
 

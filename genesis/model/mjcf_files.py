@@ -24,8 +24,9 @@ from genesis.model.robot_files import ROOT_ELEMENTS
 
 _DEEPEST = 500  # elements within each other: MuJoCo's XML reader takes no more
 _MOST_FILES_DEEP = 50  # files that include or attach each other, one within the other
-_MOST_ELEMENTS = 1_000_000  # of a model with all that it includes and attaches
-MOST_COPIES = 20_000  # elements that a <replicate> may make: MuJoCo's time grows with their square, to 10 s
+_MOST_ELEMENTS = 500_000  # of a model with all that it includes
+MOST_COPIES = 20_000  # elements that <replicate> may make: MuJoCo's time grows with their square, to 10 s
+_MOST_ATTACHED = 100_000  # elements that <attach> may make
 # What a number that sizes a buffer may be at most, by element and the attributes whose product it is.
 _MOST_OF = {
     "hfield": ((("nrow", "ncol"), 1 << 26),),
@@ -43,6 +44,7 @@ _MOST_OF = {
     ),
     "lengthrange": ((("inttotal",), 1000.0),),  # [s] that MuJoCo simulates for the range of each muscle
 }
+_MOST_PARAMETER = 1000  # of a mesh's built-in shape: its number of vertices may be the square
 # Attributes that name the file of an asset, by element.
 _CUBE = ("fileright", "fileleft", "fileup", "filedown", "filefront", "fileback")
 _ASSETS = {
@@ -126,13 +128,14 @@ def _read_model(
     offset = len(found.elements)
     found.elements += elements
     found.texts[key] = b""  # the model comes before those that it attaches
+    for element in elements:
+        _check_element(element)
     _resolve_assets(path.parent, elements, found.asked)
     attached = {}
     for element in elements:
-        _check_element(element)
-        if element.tag != "model" or "file" not in element.attrib:
+        if element.tag != "model":
             continue
-        file = _locate(element, element.attrib["file"], path.parent)
+        file = _locate(element, path.parent)
         name = element.attrib["file"] = os.path.normpath(file)
         if name in (*above, key):
             raise GenesisException(f"{element.place}: '{file}' attaches itself. Remove one of these <model>.")
@@ -173,7 +176,7 @@ class _Reader:
             depth += 1
             if including:
                 raise GenesisException(
-                    f"'{path}', line {parser.CurrentLineNumber}: <{tag}> within <include>, which holds nothing. Move it."
+                    f"'{path}', line {parser.CurrentLineNumber}, <{tag}>: <include> holds nothing. Move it behind it."
                 )
             if depth == 1:
                 prefix = tag.rpartition(":")[0]
@@ -190,10 +193,10 @@ class _Reader:
                 including = True
                 return
             if len(self._open) > _DEEPEST:
-                raise GenesisException(f"{element.place}: <{tag}>: more than {_DEEPEST} elements within each other.")
+                raise GenesisException(f"{element.place}, <{tag}>: more than {_DEEPEST} elements within each other.")
             if len(self.elements) == _MOST_ELEMENTS:
                 raise GenesisException(
-                    f"{element.place}: <{tag}>: the model has more than {_MOST_ELEMENTS} elements, those of its "
+                    f"{element.place}, <{tag}>: the model has more than {_MOST_ELEMENTS} elements, those of its "
                     "included files counted."
                 )
             if element.parent is not None:
@@ -212,9 +215,16 @@ class _Reader:
             assert element is not None
             self.steps.append((False, element))
 
+        def refuse_file(named: object) -> None:
+            if named:
+                raise GenesisException(
+                    f"'{path}', line {parser.CurrentLineNumber}: <!DOCTYPE> with a part in another file, or a "
+                    "parameter entity: neither is read. Write out what they stand for."
+                )
+
         parser.StartElementHandler, parser.EndElementHandler = start, end
-        parser.ExternalEntityRefHandler = lambda *_: _refuse_entity(path, parser.CurrentLineNumber)
-        parser.SkippedEntityHandler = lambda *_: _refuse_entity(path, parser.CurrentLineNumber)
+        parser.StartDoctypeDeclHandler = lambda _name, system, _public, _internal: refuse_file(system)
+        parser.EntityDeclHandler = lambda _name, parameter, _value, _base, system, *_: refuse_file(system or parameter)
         self._files.append(path)
         try:
             parser.Parse(text, True)
@@ -227,10 +237,7 @@ class _Reader:
 
     def _include(self, element: Element) -> None:
         """Reads the included file in the place of the element."""
-        asked = element.attrib.get("file")
-        if not asked:
-            raise GenesisException(f"{element.place}: <include> without a file. Name it: file=...")
-        file = _locate(element, asked, self._directory)
+        file = _locate(element, self._directory)
         if file in self._files:
             raise GenesisException(f"{element.place}: '{file}' includes itself. Remove this <include>.")
         if len(self._files) > _MOST_FILES_DEEP:
@@ -278,21 +285,21 @@ def _check_kind(path: Path, tag: str, kinds: tuple[str, ...]) -> None:
         raise GenesisException(f"'{path}' is {is_a}, not {ROOT_ELEMENTS[kinds[0]][0]}: {advice}.")
 
 
-def _refuse_entity(path: Path, line: int) -> int:
-    raise GenesisException(f"'{path}', line {line}: an entity of another file, which is not read. Write it out.")
-
-
-def _locate(element: Element, name: str, directory: Path) -> Path:
+def _locate(element: Element, directory: Path) -> Path:
     """The file that an <include> or <model> names: beside the model's own file, else beside the element's."""
+    name = element.attrib.get("file")
+    if not name:
+        raise GenesisException(f"{element.place}, <{element.tag}>: no file. Name it: file=...")
     tried = list(dict.fromkeys(folder / name.replace("\\", "/") for folder in (directory, element.file.parent)))
     for candidate in tried:
-        if _is_file(candidate):
+        if is_file(candidate):
             return candidate
     looked = " and ".join(f"'{candidate}'" for candidate in tried)
-    raise GenesisException(f"{element.place}: <{element.tag}>: file '{name}' not found (looked at {looked}).")
+    raise GenesisException(f"{element.place}, <{element.tag}>: file '{name}' not found (looked at {looked}).")
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no name is so wrong that this raises."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # a name too long, or with a zero byte
@@ -324,7 +331,7 @@ def _resolve_assets(directory: Path, elements: Sequence[Element], asked: dict[st
             relative = relative.rpartition("/")[2] if strip else relative
             folder = folders["texturedir" if element.tag == "texture" else "meshdir"].replace("\\", "/")
             candidates = [directory / folder / relative, element.file.parent / relative]
-            located = next(filter(_is_file, candidates), candidates[0])
+            located = next(filter(is_file, candidates), candidates[0])
             element.attrib[attribute] = os.path.normpath(located)
             asked[element.attrib[attribute]] = name
 
@@ -348,23 +355,30 @@ def _check_element(element: Element) -> None:
     for name, value in element.attrib.items():
         if "%" in value and (found := _FORMAT.search(value)) and element.tag != "text":
             raise GenesisException(
-                f'{element.place}: <{element.tag} {name}="{value}">: MuJoCo would take "{found.group()}" for a format '
+                f'{element.place}, <{element.tag} {name}="{value}">: MuJoCo would take "{found.group()}" for a format '
                 "of C's printf. Choose another name."
+            )
+    if element.tag == "mesh":
+        largest = max((_number(word, 0.0) for word in element.attrib.get("params", "").split()), default=0.0)
+        if largest > _MOST_PARAMETER:
+            raise GenesisException(
+                f"{element.place}, <mesh>: params holds {largest:g}. At most {_MOST_PARAMETER} will do."
             )
     for names, most in _MOST_OF.get(element.tag, ()):
         words = [word for name in names for word in element.attrib.get(name, "").split()]
         product = math.prod(max(_number(word, 1.0), 1.0) for word in words)
         if product > most:
             raise GenesisException(
-                f"{element.place}: <{element.tag}>: {' x '.join(names)} is {product:g}. At most {most:g} will do."
+                f"{element.place}, <{element.tag}>: {' x '.join(names)} is {product:g}. At most {most:g} will do."
             )
 
 
 def _number(word: str, otherwise: float) -> float:
     try:
-        return float(word)
+        number = float(word)
     except ValueError:
         return otherwise
+    return otherwise if math.isnan(number) else number
 
 
 def _count_copies(steps: Sequence[tuple[bool, Element]], attached: dict[str, int]) -> int:
@@ -375,24 +389,30 @@ def _count_copies(steps: Sequence[tuple[bool, Element]], attached: dict[str, int
     """
     sizes: dict[int, int] = {}  # by identity: how many elements each that has ended became
     named: dict[tuple[str, str], int] = {}
+    made = {"replicate": 0, "attach": 0}
+    most = {"replicate": MOST_COPIES, "attach": _MOST_ATTACHED}
+    largest: dict[str, Element] = {}
     size = 0
     for starts, element in steps:
         if starts:
             continue
         size = 1 + sum(sizes[id(child)] for child in element.children)
-        most = _MOST_ELEMENTS
-        if element.tag == "replicate":
-            size *= max(int(min(_number(element.attrib.get("count", "1"), 1.0), 1e18)), 0)
-            most = MOST_COPIES
-        elif element.tag == "attach":
-            size += _attached_size(element, attached, named)
-        if size > most:
-            raise GenesisException(
-                f"{element.place}: <{element.tag}> becomes {size} elements, more than the {most} for which MuJoCo takes "
-                "seconds. Make fewer."
-            )
+        if element.tag in made:
+            before = size
+            if element.tag == "replicate":
+                size *= int(min(max(_number(element.attrib.get("count", ""), 1.0), 0.0), 1e18))
+            else:
+                size += _attached_size(element, attached, named)
+            made[element.tag] += size - before
+            largest[element.tag] = element
         sizes[id(element)] = size
         named[element.tag, element.attrib.get("name", "")] = size
+    for tag, element in largest.items():
+        if made[tag] > most[tag]:
+            raise GenesisException(
+                f"{element.place}, <{tag}>: the model gets {made[tag]} more elements from such. MuJoCo would take minutes "
+                f"and more: at most {most[tag]} will do."
+            )
     return size
 
 

@@ -136,8 +136,8 @@ def _check_path(tendon: Any, files: ModelFiles, names: _Names) -> None:
 
 def _message(files: ModelFiles, info: str, kind: str, own: str, target: str, name: str, names: _Names) -> str:
     written = files.element(info)
-    place = f"{written.place}: <{written.tag}>" if written is not None else f"'{next(iter(files.texts))}': {kind}"
+    place = f"{written.place}, <{written.tag}>" if written is not None else f"'{next(iter(files.texts))}': {kind}"
     whose = f" of {kind} '{own}'" if own else ""
     known = [known for known in names[target] if known]
     advice = diagnostics.closest(name, known) if known else "The model has none with a name."
-    return f"{place}{whose} names the {_SPOKEN.get(target, target)} '{name}', which does not exist. {advice}"
+    return f"{place}{whose}: names the {_SPOKEN.get(target, target)} '{name}', which does not exist. {advice}"
