@@ -26,7 +26,7 @@ _DEEPEST = 500  # elements within each other: MuJoCo's XML reader takes no more
 _MOST_FILES_DEEP = 50  # files that include or attach each other, one within the other
 _MOST_ELEMENTS = 500_000  # of a model with all that it includes
 MOST_COPIES = 20_000  # elements that <replicate> may make: MuJoCo's time grows with their square, to 10 s
-_MOST_ATTACHED = 100_000  # elements that <attach> may make
+_MOST_ATTACHED = 30_000  # elements that <attach> may make, for the same reason
 # What a number that sizes a buffer may be at most, by element and the attributes whose product it is.
 _MOST_OF = {
     "hfield": ((("nrow", "ncol"), 1 << 26),),
@@ -396,7 +396,7 @@ def _count_copies(steps: Sequence[tuple[bool, Element]], attached: dict[str, int
     for starts, element in steps:
         if starts:
             continue
-        size = 1 + sum(sizes[id(child)] for child in element.children)
+        size = (element.tag != "replicate") + sum(sizes[id(child)] for child in element.children)
         if element.tag in made:
             before = size
             if element.tag == "replicate":
@@ -410,8 +410,8 @@ def _count_copies(steps: Sequence[tuple[bool, Element]], attached: dict[str, int
     for tag, element in largest.items():
         if made[tag] > most[tag]:
             raise GenesisException(
-                f"{element.place}, <{tag}>: the model gets {made[tag]} more elements from such. MuJoCo would take minutes "
-                f"and more: at most {most[tag]} will do."
+                f"{element.place}, <{tag}>: the model gets {made[tag]} more elements from such. MuJoCo would take "
+                f"minutes or more: at most {most[tag]} will do."
             )
     return size
 
