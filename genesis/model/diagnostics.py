@@ -159,11 +159,27 @@ def check_mjcf_numbers(files: ModelFiles) -> None:
     for element in files.elements:
         for key, value in element.attrib.items():
             # What names another element is no number.
-            if key not in _TEXTS and _LIKE_NO_NUMBER.search(value) and value not in named and not _is_free(element):
-                _check_number(f"{element.place}{_named_around(element)}", element, key, value)
+            if key not in _TEXTS and _SUSPICIOUS.search(value) and value not in named and not _is_free(element):
+                place = f"{element.place}{_named_around(element)}"
+                _check_number(place, element, key, value)
+                _check_size(place, element, key, value)
 
 
-_LIKE_NO_NUMBER = re.compile("nan|inf", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"nan|inf|e\+?\d{3}|\d{100}", re.IGNORECASE)
+_LARGEST = 1e100  # squares and products of larger numbers have none
+
+
+def _check_size(place: str, element: Element, key: str, value: str) -> None:
+    for word in value.split():
+        try:
+            number = float(word)
+        except ValueError:
+            continue  # a name, or MuJoCo says what is wrong
+        if abs(number) > _LARGEST and not _MAY_BE_INFINITE.fullmatch(key):
+            raise GenesisException(
+                f'{place}: <{element.tag} {key}="{value}">: {word} is beyond all that can be computed with. Correct it '
+                "there."
+            )
 
 
 def _is_free(element: Element) -> bool:

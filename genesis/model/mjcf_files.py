@@ -24,6 +24,7 @@ from genesis.model.robot_files import ROOT_ELEMENTS
 
 _DEEPEST = 500  # elements within each other: MuJoCo's XML reader takes no more
 _MOST_FILES_DEEP = 50  # files that include or attach each other, one within the other
+_MOST_INCLUDED = 2000  # files that a model includes, each as often as it is
 _MOST_ELEMENTS = 500_000  # of a model with all that it includes
 MOST_COPIES = 20_000  # elements that <replicate> may make: MuJoCo's time grows with their square, to 10 s
 _MOST_ATTACHED = 30_000  # elements that <attach> may make, for the same reason
@@ -48,7 +49,7 @@ _MOST_PARAMETER = 1000  # of a mesh's built-in shape: its number of vertices may
 # Attributes that name the file of an asset, by element.
 _CUBE = ("fileright", "fileleft", "fileup", "filedown", "filefront", "fileback")
 _ASSETS = {
-    "mesh": ("file",),
+    "mesh": ("file", "filename"),  # the second in a URDF that is attached
     "hfield": ("file",),
     "skin": ("file",),
     "flexcomp": ("file",),
@@ -138,9 +139,9 @@ def _read_model(
         file = _locate(element, path.parent)
         name = element.attrib["file"] = os.path.normpath(file)
         if name in (*above, key):
-            raise GenesisException(f"{element.place}: '{file}' attaches itself. Remove one of these <model>.")
+            raise GenesisException(f"{element.place}, <model>: '{file}' attaches itself. Remove one of them.")
         if len(above) == _MOST_FILES_DEEP:
-            raise GenesisException(f"{element.place}: more than {_MOST_FILES_DEEP} models attach one another.")
+            raise GenesisException(f"{element.place}, <model>: more than {_MOST_FILES_DEEP} models attach one another.")
         if name not in copies:
             _read_model(file, ("mujoco", "robot"), found, copies, (*above, key))
         attached[element.attrib.get("name", "")] = copies[name]
@@ -159,7 +160,8 @@ class _Reader:
         self.steps: list[tuple[bool, Element]] = []
         self._open: list[Element | None] = [None]
         self._files: list[Path] = []  # the one being read, last, and those that include it
-        self._included: set[str] = set()
+        self._included: set[str] = set()  # by the model's own file
+        self._count = 0  # of files read
         self._directory = path.parent
         self._parse(path, kinds)
 
@@ -239,12 +241,19 @@ class _Reader:
         """Reads the included file in the place of the element."""
         file = _locate(element, self._directory)
         if file in self._files:
-            raise GenesisException(f"{element.place}: '{file}' includes itself. Remove this <include>.")
+            raise GenesisException(f"{element.place}, <include>: '{file}' includes itself. Remove this <include>.")
         if len(self._files) > _MOST_FILES_DEEP:
-            raise GenesisException(f"{element.place}: more than {_MOST_FILES_DEEP} files include one another.")
+            raise GenesisException(
+                f"{element.place}, <include>: more than {_MOST_FILES_DEEP} files include one another."
+            )
+        self._count += 1
+        if self._count > _MOST_INCLUDED:
+            raise GenesisException(f"{element.place}, <include>: the model includes more than {_MOST_INCLUDED} files.")
         if len(self._files) == 1:
             if str(file) in self._included:
-                raise GenesisException(f"{element.place}: '{file}' is already included. Remove this <include>.")
+                raise GenesisException(
+                    f"{element.place}, <include>: '{file}' is already included. Remove this <include>."
+                )
             self._included.add(str(file))
         self._parse(file, ("mujoco",))
 
@@ -325,7 +334,7 @@ def _resolve_assets(directory: Path, elements: Sequence[Element], asked: dict[st
     for element in elements:
         for attribute in _ASSETS.get(element.tag, ()):
             name = element.attrib.get(attribute)
-            if not name:
+            if not name or "://" in name:
                 continue
             relative = name.replace("\\", "/")
             relative = relative.rpartition("/")[2] if strip else relative
@@ -423,6 +432,6 @@ def _attached_size(element: Element, attached: dict[str, int], named: dict[tuple
     around = element.parent
     while around is not None:
         if around.tag == kind and around.attrib.get("name", "") == element.attrib.get(kind):
-            raise GenesisException(f"{element.place}: the {kind} '{around.attrib['name']}' attaches itself.")
+            raise GenesisException(f"{element.place}, <attach>: the {kind} '{around.attrib['name']}' attaches itself.")
         around = around.parent
     return named.get((kind, element.attrib.get(kind, "")), 0)
