@@ -12,15 +12,12 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import mujoco
 
 from genesis import runtime
 from genesis.errors import GenesisException
-
-if TYPE_CHECKING:
-    from genesis.model.mjcf_files import Element, ModelFiles
 
 # What MuJoCo's compiler says, and what a user can do about it.
 _ADVICE = (
@@ -103,17 +100,6 @@ def parser_message(path: Path, message: str) -> str:
     return f"'{path}'{place}: {what}. Correct the file there."
 
 
-def mjcf_message(files: ModelFiles, message: str) -> str:
-    """What MuJoCo's parser says of an MJCF model, "XML Error: what\\nElement 'e', line 7", where a model that attaches
-    another repeats what it says of that one, and adds a line of its own."""
-    what = message.strip().splitlines()[0].rpartition("Error: ")[2].rstrip(". ")
-    if "unknown exception" in what:
-        what = "MuJoCo's parser gives up and does not say why; a size may be beyond all measure"
-    element = files.element(message)
-    place = f"{element.place}, <{element.tag}>" if element is not None else f"'{next(iter(files.texts))}'"
-    return f"{place}: {what}. Correct the file there."
-
-
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, without MuJoCo's "Error: " and its full stop."""
     text = str(error).strip().splitlines() or [type(error).__name__]
@@ -139,73 +125,15 @@ _NAN = re.compile(r"[+-]?nan(\(\w*\))?", re.IGNORECASE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 # The numbers that may be infinite: ranges, whose bound is then none, and the limits of a URDF joint.
-_MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
-
-# Parts of an MJCF whose numbers are free, or do not enter the motion.
-_FREE_NUMBERS = frozenset({"visual", "statistic", "sensor", "custom", "extension"})
-
-# Attributes of MJCF that define a name or a text, which may be "nan" or "inf".
-_TEXTS = frozenset({"name", "class", "model", "file", "prefix", "content_type", "user"})
+MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
 
 
-def check_mjcf_numbers(files: ModelFiles) -> None:
-    """Raises for NaN, and for infinity where it means nothing, in an MJCF model with all that it includes and attaches.
-
-    MuJoCo warns of NaN, takes infinity, and lets both vanish in what it computes from them.
-    """
-    named: set[str] = set()
-    for element in files.elements:
-        named.update(value for key, value in element.attrib.items() if key in ("name", "class"))
-    for element in files.elements:
-        for key, value in element.attrib.items():
-            # What names another element is no number.
-            if key not in _TEXTS and _SUSPICIOUS.search(value) and value not in named and not _is_free(element):
-                place = f"{element.place}{_named_around(element)}"
-                _check_number(place, element, key, value)
-                _check_size(place, element, key, value)
-
-
-_SUSPICIOUS = re.compile(r"nan|inf|e\+?\d{3}|\d{100}", re.IGNORECASE)
-_LARGEST = 1e100  # squares and products of larger numbers have none
-
-
-def _check_size(place: str, element: Element, key: str, value: str) -> None:
-    for word in value.split():
-        try:
-            number = float(word)
-        except ValueError:
-            continue  # a name, or MuJoCo says what is wrong
-        if abs(number) > _LARGEST and not _MAY_BE_INFINITE.fullmatch(key):
-            raise GenesisException(
-                f'{place}: <{element.tag} {key}="{value}">: {word} is beyond all that can be computed with. Correct it '
-                "there."
-            )
-
-
-def _is_free(element: Element) -> bool:
-    around: Element | None = element
-    while around is not None:
-        if around.tag in _FREE_NUMBERS:
-            return True
-        around = around.parent
-    return False
-
-
-def _named_around(element: Element) -> str:
-    """The nearest named element that an element is, or is in."""
-    around: Element | None = element
-    while around is not None:
-        if around.parent is not None and (name := around.attrib.get("name")):
-            return f", {around.tag} '{name}'"
-        around = around.parent
-    return ""
-
-
-def _check_number(place: str, element: ElementTree.Element | Element, key: str, value: str) -> None:
+def check_number(place: str, element: Any, key: str, value: str) -> None:
+    """Raises for NaN, and for infinity where it means nothing, in an attribute of an element; `place`: where it is."""
     if "n" not in value and "N" not in value:  # as in nearly all, some of which are a mesh's hundred thousands
         return
     for word in value.split():
-        if _NAN.fullmatch(word) or (_INFINITE.fullmatch(word) and not _MAY_BE_INFINITE.fullmatch(key)):
+        if _NAN.fullmatch(word) or (_INFINITE.fullmatch(word) and not MAY_BE_INFINITE.fullmatch(key)):
             raise GenesisException(
                 f'{place}: <{element.tag} {key}="{value}">: {word} is not a finite number. Correct it there.'
             )
@@ -261,7 +189,7 @@ def check_urdf(path: Path, robot: ElementTree.Element) -> None:
         _check_urdf_names(place, part, without_effect, unknown)
         for key, value in part.attrib.items():
             if key not in _URDF_TEXTS:
-                _check_number(place, part, key, value)
+                check_number(place, part, key, value)
         if part.tag in ("visual", "collision") and len(part.findall("geometry")) > 1:
             raise GenesisException(
                 f"{place}: several <geometry> in one <{part.tag}>, of which only one would count. Write one "

@@ -8,7 +8,7 @@ from pathlib import Path
 import mujoco
 
 from genesis.errors import GenesisException
-from genesis.model import diagnostics, references, support
+from genesis.model import diagnostics, mjcf_checks, references, support
 from genesis.model.inertias import write_out_inertias
 from genesis.model.meshes import check_file, fill_mesh
 from genesis.model.mjcf_files import ModelFiles, is_file, read_model
@@ -26,7 +26,7 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
     """
     path = check_file(file)
     files = read_model(path)
-    diagnostics.check_mjcf_numbers(files)
+    mjcf_checks.check_numbers(files)
     spec = _parse(files)
     references.refuse_missing(spec, files)
     support.refuse_actuators(spec, f"'{path}'")
@@ -64,7 +64,7 @@ def _parse_one(name: str, files: ModelFiles) -> mujoco.MjSpec:
         try:
             return mujoco.MjSpec.from_file(name, include=files.texts)
         except (ValueError, RuntimeError, mujoco.FatalError) as error:
-            raise GenesisException(diagnostics.mjcf_message(files, str(error))) from None
+            raise GenesisException(mjcf_checks.parser_message(files, str(error))) from None
 
 
 def _read_assets(spec: mujoco.MjSpec, files: ModelFiles) -> None:
