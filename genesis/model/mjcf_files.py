@@ -345,12 +345,19 @@ def _resolve_assets(directory: Path, elements: Sequence[Element], asked: dict[st
             asked[element.attrib[attribute]] = name
 
 
+_SPECIAL = re.compile(r"[&<>\"\n\r\t]")
+
+
+def _quoted(value: str) -> str:
+    return quoteattr(value) if _SPECIAL.search(value) else f'"{value}"'
+
+
 def _text(steps: Sequence[tuple[bool, Element]], offset: int) -> bytes:
     """The elements as XML, the first in line `offset` + 1, each in a line of its own."""
     parts = ["\n" * offset]
     for starts, element in steps:
         if starts:
-            attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attrib.items())
+            attributes = "".join(f" {name}={_quoted(value)}" for name, value in element.attrib.items())
             parts.append(f"<{element.tag}{attributes}>\n")
         else:
             parts.append(f"</{element.tag}>")
