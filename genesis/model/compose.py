@@ -106,8 +106,10 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
+    written = [{kind: len(getattr(child, kind)) for kind in _ATTACHED} for _, child in children]
     for entity, child in children:
         _attach(parent, entity, child)
+    _check_all_attached(parent, written)
     mj_model = _compile(parent, entities)
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
@@ -382,6 +384,7 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
         copy = ground.add_geom()
         for attribute in _GEOM_ATTRIBUTES:
             setattr(copy, attribute, getattr(geom, attribute))
+        copy.quat = _orientation(geom)
         copy.mass = 0
         if geom.frame is not None:
             copy.set_frame(_copy_frame(geom.frame, ground))
@@ -399,20 +402,31 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
     """A frame of `body` with the pose and scale that `frame` has in its own body, enclosing frames included."""
     copy = body.add_frame()
-    for attribute in ("pos", "quat", "scale", "scaling", "massscale"):
+    for attribute in ("pos", "scale", "scaling", "massscale"):
         setattr(copy, attribute, getattr(frame, attribute))
-    for attribute in ("type", "axisangle", "xyaxes", "zaxis", "euler"):
-        setattr(copy.alt, attribute, getattr(frame.alt, attribute))
+    copy.quat = _orientation(frame)
     if frame.frame is not None:
         copy.set_frame(_copy_frame(frame.frame, body))
     return copy
+
+
+def _orientation(element: Any) -> Any:
+    """The quaternion of a geom or frame: what its file says in angles is in units and an order of axes that the
+    element keeps, and that a copy of it would not have."""
+    if element.alt.type == mujoco.mjtOrientation.mjORIENTATION_QUAT:
+        return element.quat
+    compiler = element.compiler
+    return mujoco.MjSpec.resolve_orientation(
+        degree=compiler.degree, sequence=compiler.eulerseq, orientation=element.alt
+    )
 
 
 _GEOM_ATTRIBUTES = tuple(
     attribute
     for attribute in dir(mujoco.MjsGeom)
     if not attribute.startswith("_")
-    and attribute not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin")
+    and attribute
+    not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin", "alt")
     and not callable(getattr(mujoco.MjsGeom, attribute))
 )
 
@@ -466,6 +480,24 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
         raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
 
 
+# What of a file must be in the scene once it is attached. Assets are left out: those that are equal may be one.
+_ATTACHED = (
+    *("joints", "geoms", "sites", "cameras", "lights", "pairs", "excludes", "equalities", "tendons", "actuators"),
+    *("sensors", "tuples"),
+)
+
+
+def _check_all_attached(parent: mujoco.MjSpec, written: Sequence[dict[str, int]]) -> None:
+    """Raises if MuJoCo left out elements of the files, as it does with those whose parts it does not find."""
+    for kind in _ATTACHED:
+        expected, found = sum(counts[kind] for counts in written), len(getattr(parent, kind))
+        if found != expected:
+            raise GenesisException(
+                f"{expected - found} of the {expected} {kind} of the scene's files got lost: they name parts that are "
+                "not there. Remove them."
+            )
+
+
 # ------------------------------------------------------------------ compilation
 
 
@@ -473,7 +505,7 @@ def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjMo
     with diagnostics.log_mujoco_warnings("the scene"):
         try:
             mj_model = spec.compile()
-        except ValueError as error:
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
             raise GenesisException(_compiler_message(str(error), entities)) from None
     return mj_model
 

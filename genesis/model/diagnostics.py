@@ -13,6 +13,7 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mujoco
 
@@ -56,6 +57,15 @@ def compiler_message(message: str, source: str) -> str:
     element = f", '{named.group(1)}'" if named else ""
     advice = next((text for pattern, text in _ADVICE if pattern in message), "correct the model")
     return f"{source}{element}: {what}: {advice}."
+
+
+def compile_alone(spec: mujoco.MjSpec, source: str) -> mujoco.MjModel:
+    """The model of one file, with what MuJoCo's compiler says turned into our words; `source`: whose it is."""
+    with log_mujoco_warnings(source):
+        try:
+            return spec.compile()
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
+            raise GenesisException(compiler_message(str(error), source)) from None
 
 
 @contextlib.contextmanager
@@ -121,53 +131,15 @@ _NAN = re.compile(r"[+-]?nan(\(\w*\))?", re.IGNORECASE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 # The numbers that may be infinite: ranges, whose bound is then none, and the limits of a URDF joint.
-_MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
-
-# Parts of an MJCF whose numbers are free, or do not enter the motion.
-_FREE_NUMBERS = frozenset({"visual", "statistic", "sensor", "custom", "extension"})
-
-# Attributes of MJCF that define a name or a text, which may be "nan" or "inf".
-_TEXTS = frozenset({"name", "class", "model", "file", "prefix", "content_type", "user"})
+MAY_BE_INFINITE = re.compile(r".*range|lower|upper|effort|velocity")
 
 
-def check_mjcf_numbers(path: Path, root: ElementTree.Element) -> None:
-    """Raises for NaN, and for infinity where it means nothing, in an MJCF file and the files that it includes.
-
-    MuJoCo warns of NaN, takes infinity, and lets both vanish in what it computes from them.
-    """
-    named = {value for element in root.iter() for key, value in element.attrib.items() if key in ("name", "class")}
-    for element, place in _mjcf_elements((path,), root, ""):
-        for key, value in element.attrib.items():
-            if key not in _TEXTS and value not in named:  # what names another element is no number
-                _check_number(place, element, key, value)
-
-
-def _mjcf_elements(
-    files: tuple[Path, ...], element: ElementTree.Element, within: str
-) -> Iterator[tuple[ElementTree.Element, str]]:
-    """The elements with numbers that count, and where each is: its file, the last of `files` (the model's own and those
-    that include it), and the nearest named element around it."""
-    for child in element:
-        if not isinstance(child.tag, str) or child.tag in _FREE_NUMBERS:
-            continue
-        if child.tag == "include":
-            file = files[0].parent / child.attrib.get("file", "")
-            # What is wrong with the file itself is for MuJoCo to say, and that it includes itself.
-            with contextlib.suppress(OSError, ElementTree.ParseError):
-                if file not in files:
-                    yield from _mjcf_elements((*files, file), ElementTree.parse(file).getroot(), within)
-            continue
-        name = child.attrib.get("name")
-        inside = f", {child.tag} '{name}'" if name else within
-        yield child, f"'{files[-1]}'{inside}"
-        yield from _mjcf_elements(files, child, inside)
-
-
-def _check_number(place: str, element: ElementTree.Element, key: str, value: str) -> None:
+def check_number(place: str, element: Any, key: str, value: str) -> None:
+    """Raises for NaN, and for infinity where it means nothing, in an attribute of an element; `place`: where it is."""
     if "n" not in value and "N" not in value:  # as in nearly all, some of which are a mesh's hundred thousands
         return
     for word in value.split():
-        if _NAN.fullmatch(word) or (_INFINITE.fullmatch(word) and not _MAY_BE_INFINITE.fullmatch(key)):
+        if _NAN.fullmatch(word) or (_INFINITE.fullmatch(word) and not MAY_BE_INFINITE.fullmatch(key)):
             raise GenesisException(
                 f'{place}: <{element.tag} {key}="{value}">: {word} is not a finite number. Correct it there.'
             )
@@ -224,7 +196,7 @@ def check_urdf(path: Path, robot: ElementTree.Element) -> None:
         _check_urdf_names(place, part, without_effect, unknown)
         for key, value in part.attrib.items():
             if key not in _URDF_TEXTS and not is_foreign(key):
-                _check_number(place, part, key, value)
+                check_number(place, part, key, value)
         if part.tag in ("visual", "collision") and len(part.findall("geometry")) > 1:
             raise GenesisException(
                 f"{place}: several <geometry> in one <{part.tag}>, of which only one would count. Write one "

@@ -10,7 +10,6 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from genesis.errors import GenesisException
 from genesis.model import diagnostics
 
 _MUSCLE = (
@@ -57,10 +56,6 @@ def _write_length_ranges(path: Path, spec: mujoco.MjSpec) -> None:
     ]
     if not unknown:
         return
-    with diagnostics.log_mujoco_warnings(f"'{path}'"):
-        try:
-            model = spec.compile()
-        except ValueError as error:
-            raise GenesisException(diagnostics.compiler_message(str(error), f"'{path}'")) from None
+    model = diagnostics.compile_alone(spec, f"'{path}'")
     for actuator in unknown:
         actuator.lengthrange = model.actuator_lengthrange[actuator.id]

@@ -11,7 +11,6 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from genesis.errors import GenesisException
 from genesis.model import diagnostics
 
 # ------------------------------------------------------------------ masses and inertias that cannot be
@@ -265,17 +264,15 @@ def write_out_inertias(path: Path, spec: mujoco.MjSpec) -> None:
     `settotalmass` speaks of a whole model, which in a scene is no longer the file; and one MJCF (`to_mjcf`) has room
     for one set of settings only.
     """
-    compiler = spec.compiler
-    default = all(getattr(compiler, name) == value for name, value in _INERTIA_SETTINGS.items())
-    if default and tuple(compiler.inertiagrouprange) == _EVERY_GROUP:
+    bodies = spec.bodies[1:]
+    # Attached models keep the settings of their own files, but for the total mass, which is the whole model's.
+    owners = [spec.compiler, *(body.compiler for body in bodies)]
+    compilers = list({id(compiler): compiler for compiler in owners}.values())
+    if all(_keeps_inertias(compiler) for compiler in compilers):
         return
-    with diagnostics.log_mujoco_warnings(f"'{path}'"):
-        try:
-            model = spec.compile()
-        except ValueError as error:
-            raise GenesisException(diagnostics.compiler_message(str(error), f"'{path}'")) from None
-    low, high = compiler.inertiagrouprange
-    for body in spec.bodies[1:]:
+    model = diagnostics.compile_alone(spec, f"'{path}'")
+    for body in bodies:
+        low, high = body.compiler.inertiagrouprange
         compiled = model.body(body.id)
         body.explicitinertial = True
         body.mass = float(compiled.mass[0])
@@ -285,6 +282,12 @@ def write_out_inertias(path: Path, spec: mujoco.MjSpec) -> None:
         for geom in body.geoms:
             if not low <= geom.group <= high:
                 geom.mass = 0  # counts for nothing, also when a density is given later
-    for name, value in _INERTIA_SETTINGS.items():
-        setattr(compiler, name, value)
-    compiler.inertiagrouprange = _EVERY_GROUP
+    for compiler in compilers:
+        for name, value in _INERTIA_SETTINGS.items():
+            setattr(compiler, name, value)
+        compiler.inertiagrouprange = _EVERY_GROUP
+
+
+def _keeps_inertias(compiler: mujoco.MjsCompiler) -> bool:
+    default = all(getattr(compiler, name) == value for name, value in _INERTIA_SETTINGS.items())
+    return default and tuple(compiler.inertiagrouprange) == _EVERY_GROUP

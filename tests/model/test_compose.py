@@ -663,7 +663,9 @@ def test_massless_links_are_named(mjcf, tmp_path):
 def test_errors_of_files_name_the_entity(mjcf):
     with pytest.raises(gs.GenesisException, match=r"entity 'arm': '.*ur5_robot\.urdf': links_to_keep: .*'tool0'"):
         model_of((gs.morphs.URDF(file=UR5, links_to_keep=["tool"]), "arm"))
-    with pytest.raises(gs.GenesisException, match=r"entity 'm': '.*model\.xml', joint 'j': <joint ref=\"nan\">"):
+    with pytest.raises(
+        gs.GenesisException, match=r"entity 'm': '.*model\.xml', line 1, joint 'j': <joint ref=\"nan\">"
+    ):
         model_of((gs.morphs.MJCF(file=mjcf('<worldbody><body><joint name="j" ref="nan"/></body></worldbody>')), "m"))
 
 

@@ -247,7 +247,7 @@ def test_numbers_of_included_files(tmp_path):
     path = tmp_path / "model.xml"
     path.write_text('<mujoco><include file="part.xml"/></mujoco>')
     (tmp_path / "part.xml").write_text('<mujoco><worldbody><body name="b" pos="0 0 nan"/></worldbody></mujoco>')
-    with pytest.raises(gs.GenesisException, match=r"part\.xml', body 'b': <body pos=\"0 0 nan\">"):
+    with pytest.raises(gs.GenesisException, match=r"part\.xml', line 1, body 'b': <body pos=\"0 0 nan\">"):
         load_mjcf(path)
 
 
