@@ -244,11 +244,6 @@ _GLOBAL_FEATURES = (
         "set both to 0 in the file",
     ),
     *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
-    GlobalFeature(
-        lambda m: m.opt.noslip_iterations > 0 and not _unconstrained(m),
-        lambda m: f"the solver against slip (option noslip_iterations={m.opt.noslip_iterations})",
-        "set noslip_iterations to 0 in the file, and impratio above 1 against slip",
-    ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
 

@@ -133,6 +133,27 @@ class Scratch:
 
 
 @wp.struct
+class Sweeps:
+    """How many sweeps there are against slip, and their own: the acceleration that they move on, limits of friction,
+    forces before each visit; of each tree its island, and of the latter the sweeps made and whether they are over."""
+
+    noslip_iterations: int
+    noslip_tolerance: real
+    noslip_scale: real
+    noslip_together: int
+    tree_island: wp.array2d(dtype=int)
+    slip_niter: wp.array2d(dtype=int)
+    slip_stopped: wp.array2d(dtype=int)
+    slip_improvement: wp.array2d(dtype=real)
+    slip_acc: wp.array2d(dtype=real)
+    slip_adj_acc: wp.array2d(dtype=real)
+    slip_bound: wp.array3d(dtype=real)
+    slip_adj_bound: wp.array3d(dtype=real)
+    slip_efc_before: wp.array3d(dtype=real)
+    slip_con_before: wp.array4d(dtype=real)
+
+
+@wp.struct
 class PairTable:
     """Of each pair that can touch: its geoms and bodies, and where its contacts' parameters come from."""
 
