@@ -78,7 +78,6 @@ REFUSED = {
         model(PAIR.format('solreffriction="1 -1"')),
         r"pair 'pair0': solreffriction: mixes",
     ),
-    "noslip": (model(option='<option noslip_iterations="3"/>'), r"against slip \(option noslip_iterations=3\): set "),
     "override": (model(option='<option><flag override="enable"/></option>'), r"flag override=\"enable\""),
     "exact diagonal": (model(option='<option><flag diagexact="enable"/></option>'), r"flag diagexact=\"enable\""),
     "speculative contacts": (
@@ -311,7 +310,6 @@ HARMLESS = {
     "mixed solreffriction": "frictionloss",
     "adhesive pair": "contact",
     "mixed solref of a pair": "contact",
-    "noslip": "constraint",
     "override": "constraint",
     "exact diagonal": "constraint",
     "speculative contacts": "constraint",

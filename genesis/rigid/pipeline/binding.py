@@ -213,7 +213,7 @@ class Binder:
             "for_adjoint": 0,
             "noslip_iterations": model.noslip_iterations,
             "noslip_tolerance": float(option.noslip_tolerance),
-            "noslip_scale": 1.0 / (float(model.mj_model.stat.meaninertia) * max(1, model.nv)),
+            "noslip_inertia": float(model.mj_model.stat.meaninertia) * max(1, model.nv),
             "noslip_together": int(model.disabled(mujoco.mjtDisableBit.mjDSBL_ISLAND)),
             "ccd_iterations": int(option.ccd_iterations),
             "ccd_tolerance": float(option.ccd_tolerance),

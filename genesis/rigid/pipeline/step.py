@@ -40,7 +40,16 @@ from genesis.rigid.kernels.collision import (
     poses,
 )
 from genesis.rigid.kernels.collision import round as rounds
-from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, noslip, reference, solver
+from genesis.rigid.kernels.constraint import (
+    contact_rows,
+    envelope,
+    force,
+    friction_response,
+    kinds,
+    noslip,
+    reference,
+    solver,
+)
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 
@@ -156,6 +165,7 @@ FIELDS: dict[str, Field] = {
     "slip_LD": Field(real, lambda m: (m.nM if m.noslip_iterations else 0,), differentiable=False),
     "slip_LDiagInv": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
     "slip_improvement": Field(real, lambda m: (m.ntree if m.noslip_iterations else 0,), differentiable=False),
+    "slip_inertia": Field(real, lambda m: (m.ntree if m.noslip_iterations else 0,), differentiable=False),
     "slip_acc": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
     "slip_adj_acc": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
     "slip_bound": Field(real, lambda m: (_slots(m), m.maxcondim), differentiable=False),
@@ -340,7 +350,8 @@ SOLUTION = (
     *("con_force", "efc_force", "qfrc_constraint"),
 )
 NO_SLIP = (
-    *("tree_island", "slip_niter", "slip_stopped", "slip_improvement", "slip_acc", "slip_adj_acc"),
+    *("tree_island", "slip_niter", "slip_stopped", "slip_improvement", "slip_inertia"),
+    *("slip_acc", "slip_adj_acc"),
     *("slip_bound", "slip_adj_bound", "slip_efc_before", "slip_con_before"),
     *("efc_force", "con_force", "qfrc_constraint", "qfrc_total"),
 )
@@ -438,10 +449,10 @@ _CONSTRAINED: tuple[Stage, ...] = (
     Stage("total force", (force.total_force,), ("qfrc_total",)),
     Stage(
         "friction response",
-        (noslip.friction_response,),
+        (friction_response.friction_response,),
         ("slip_LD", "slip_LDiagInv", "efc_B", "con_B"),
         adjoint="by hand",
-        adjoint_kernels=(noslip.friction_response_adjoint,),
+        adjoint_kernels=(friction_response.friction_response_adjoint,),
         needed=_without_slip,
     ),
     Stage(

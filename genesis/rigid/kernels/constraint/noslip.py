@@ -1,15 +1,16 @@
 """Sweeps that take the slip out of the friction which the solver has found (MuJoCo: mj_solNoSlip), and their adjoint.
 
-The solver's friction is soft: what it resists creeps. With ``noslip_iterations`` in the file, its forces f are moved on,
-a few sweeps over friction losses and contacts, normal forces held. Each visit minimises what the regularisation leaves
-out of account: the row's own residual J a - aref becomes zero, or its friction reaches its limit. a is the acceleration
-with all other forces as they are,
+The solver's friction is soft: what it holds creeps. With ``noslip_iterations`` in the file, its forces f are moved on:
+a few sweeps over friction losses and contacts, normal forces held. Each visit minimises without regularisation, so that
+the row's own residual J a - aref becomes zero, or its friction reaches its limit; a is the acceleration under the
+forces as they are now,
 
     f_i <- limit(f_i - (J_i a - aref_i) / A_ii),   a <- a + B_i (change of f_i),   B = M^-1 J',  A = J B
 
 A friction loss is limited to plus or minus the loss; each direction of a pyramid to mu times the sum of its two edges'
-forces; the directions of an elliptic cone are one block, on or inside the ellipsoid |f_r / mu_r| = normal force. Islands
-(trees that constraints couple) stop one by one, where a sweep has improved less than ``noslip_tolerance``.
+forces; the directions of an elliptic cone are one block, on or inside the ellipsoid |f_r / mu_r| = normal force.
+Islands (trees that constraints couple) stop one by one, when a sweep has improved less than ``noslip_tolerance`` times
+the trace of M over the island, or, where islands are off by their flag, times nv and the model's mean inertia.
 
 The adjoint is that of the sweeps that were made, not of the point to which they would converge: it takes them back in
 reverse order. Before a visit changes f, f is put down; a is recovered by taking the change back.
@@ -18,161 +19,10 @@ reverse order. Before a visit changes f, f is put down; a is recovered by taking
 import warp as wp
 
 from genesis.model.rows import FRICTION
-from genesis.rigid.kernels.constraint.groups import Contacts, Rows, Sweeps, Tree
+from genesis.rigid.kernels.constraint.groups import Contacts, Forces, Responses, Rows, Sweeps, Tree
 from genesis.rigid.kernels.constraint.sums import EACH
-from genesis.rigid.kernels.sparse import SOLVE_LD, SUBTRACT_PRODUCT, factor_in_place, snippet
+from genesis.rigid.kernels.sparse import snippet
 from genesis.types import real, untaped
-
-# What the places of M's pattern are called in the texts of `genesis.rigid.kernels.sparse`.
-_PATTERN = """
-    const auto& M_colind = tree.M_colind;
-    const auto& M_colind_adr = tree.M_colind_adr;
-    const auto& skip_dof = tree.skip_none;
-"""
-
-# ---------------------------------------------------------------------------------------------------------------------
-# B = M^-1 J', the acceleration that a unit of friction causes. Adjoint: z = M^-1 dL/dB;  dL/dJ' = z,  dL/dM = -z B'.
-# ---------------------------------------------------------------------------------------------------------------------
-
-_RESPONSES = """
-    auto run = [&](auto s) {
-        const REAL* L = ROW(slip_LD);
-        const REAL* inverse = ROW(slip_LDiagInv);
-        const int nv = efc_B.shape[2], width = contacts.con_J.shape[3];
-        const REAL* row_J = ROW(rows.efc_J);
-        each_row([&](int i, int start, int end) {
-            if (rows.efc_law.data[i] != FRICTION)
-                return;
-            REAL* B = ROW(efc_B) + (long long)i * nv * s;
-            for (int k = 0; k < nv; ++k)
-                B[k * s] = 0;
-            for (int e = start; e < end; ++e)
-                B[row_dof[e] * s] = row_J[e * s];
-            solve_ld(L, inverse, B, s);
-        });
-        each_contact([&](int c, auto dim, const int* dof, int n) {
-            const REAL* J = SLOT(contacts.con_J);
-            for (int r = 1; r < dim; ++r) {
-                REAL* B = SLOT(con_B) + (r - 1) * nv * s;
-                for (int k = 0; k < nv; ++k)
-                    B[k * s] = 0;
-                for (int e = 0; e < n; ++e)
-                    B[dof[e] * s] = J[(r * width + e) * s];
-                solve_ld(L, inverse, B, s);
-            }
-        });
-    };
-""".replace("FRICTION", str(FRICTION))
-
-
-@wp.func_native(snippet=snippet(EACH + _PATTERN + SOLVE_LD + _RESPONSES, "slip_LD"))
-def write_responses(
-    w: int,
-    tree: Tree,
-    rows: Rows,
-    contacts: Contacts,
-    slip_LD: wp.array2d(dtype=real),
-    slip_LDiagInv: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-): ...
-
-
-@untaped
-def friction_response(
-    tree: Tree,
-    rows: Rows,
-    contacts: Contacts,
-    any_constraint: wp.array2d(dtype=int),
-    qM: wp.array2d(dtype=real),
-    slip_LD: wp.array2d(dtype=real),
-    slip_LDiagInv: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-):
-    """B of active friction losses, and of the friction of active contacts: row r - 1 is that of direction r."""
-    w = wp.tid()
-    if any_constraint[w, 0] == 1:
-        factor_in_place(w, tree.M_colind, tree.M_colind_adr, tree.skip_none, qM, slip_LD, slip_LDiagInv)
-        write_responses(w, tree, rows, contacts, slip_LD, slip_LDiagInv, efc_B, con_B)
-
-
-_RESPONSES_ADJOINT = """
-    auto run = [&](auto s) {
-        const REAL* L = ROW(slip_LD);
-        const REAL* inverse = ROW(slip_LDiagInv);
-        const int nv = efc_B.shape[2], width = contacts.con_J.shape[3];
-        REAL* to_M = ROW(to_qM);
-        REAL* to_row_J = ROW(to_rows.efc_J);
-        each_row([&](int i, int start, int end) {
-            if (rows.efc_law.data[i] != FRICTION)
-                return;
-            REAL* z = ROW(by_efc_B) + (long long)i * nv * s;
-            solve_ld(L, inverse, z, s);
-            subtract_product(z, ROW(efc_B) + (long long)i * nv * s, to_M, s);
-            for (int e = start; e < end; ++e)
-                to_row_J[e * s] += z[row_dof[e] * s];
-        });
-        each_contact([&](int c, auto dim, const int* dof, int n) {
-            REAL* to_J = SLOT(to_contacts.con_J);
-            for (int r = 1; r < dim; ++r) {
-                REAL* z = SLOT(by_con_B) + (r - 1) * nv * s;
-                solve_ld(L, inverse, z, s);
-                subtract_product(z, SLOT(con_B) + (r - 1) * nv * s, to_M, s);
-                for (int e = 0; e < n; ++e)
-                    to_J[(r * width + e) * s] += z[dof[e] * s];
-            }
-        });
-    };
-""".replace("FRICTION", str(FRICTION))
-
-
-@wp.func_native(snippet=snippet(EACH + _PATTERN + SOLVE_LD + SUBTRACT_PRODUCT + _RESPONSES_ADJOINT, "slip_LD"))
-def add_response_adjoints(
-    w: int,
-    tree: Tree,
-    rows: Rows,
-    contacts: Contacts,
-    slip_LD: wp.array2d(dtype=real),
-    slip_LDiagInv: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    by_efc_B: wp.array3d(dtype=real),
-    by_con_B: wp.array4d(dtype=real),
-    to_rows: Rows,
-    to_contacts: Contacts,
-    to_qM: wp.array2d(dtype=real),
-): ...
-
-
-@untaped
-def friction_response_adjoint(
-    tree: Tree,
-    rows: Rows,
-    contacts: Contacts,
-    any_constraint: wp.array2d(dtype=int),
-    slip_LD: wp.array2d(dtype=real),
-    slip_LDiagInv: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    adj_efc_B: wp.array3d(dtype=real),
-    adj_con_B: wp.array4d(dtype=real),
-    adj_rows: Rows,
-    adj_contacts: Contacts,
-    adj_qM: wp.array2d(dtype=real),
-):
-    """The gradients of B, which become z in their place, carried to J and M."""
-    w = wp.tid()
-    if any_constraint[w, 0] == 1:
-        add_response_adjoints(
-            w, tree, rows, contacts, slip_LD, slip_LDiagInv, efc_B, con_B, adj_efc_B, adj_con_B, adj_rows,
-            adj_contacts, adj_qM,
-        )  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Sweeps
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 @wp.func
@@ -296,15 +146,15 @@ _LIMITED = """
     };
 """
 
-# Of the directions of a contact: their A, and residuals at a.
+# Of the directions of a contact: their A, of which the lower triangle is J_r B_k; and residuals at a.
 _BLOCK = """
     auto block = [&](int dim, const REAL* J, const REAL* B, const int* dof, int n, auto s, REAL (*A)[5]) {
         for (int r = 1; r < dim; ++r)
-            for (int k = 1; k < dim; ++k) {
+            for (int k = 1; k <= r; ++k) {
                 REAL sum = 0;
                 for (int e = 0; e < n; ++e)
                     sum += J[(r * width + e) * s] * B[((k - 1) * nv + dof[e]) * s];
-                A[r - 1][k - 1] = r == k && sum < SINGULAR ? SINGULAR : sum;
+                A[r - 1][k - 1] = A[k - 1][r - 1] = r == k && sum < SINGULAR ? SINGULAR : sum;
             }
     };
     auto residual_of = [&](const REAL* J, const REAL* x, const int* dof, int n, auto s, REAL aref) {
@@ -324,13 +174,14 @@ _SWEEPS = """
         int* taken = INTEGERS(at.slip_niter);
         int* stopped = INTEGERS(at.slip_stopped);
         REAL* improvement = ROW(at.slip_improvement);
+        REAL* inertia = ROW(at.slip_inertia);
         REAL* a = ROW(at.slip_acc);
         const REAL* start_a = ROW(qacc_constrained);
         const REAL* row_J = ROW(rows.efc_J);
         const REAL* row_aref = ROW(rows.efc_aref);
         const REAL* row_D = ROW(rows.efc_D);
         const REAL* loss = ROW(rows.efc_loss);
-        REAL* row_force = ROW(efc_force);
+        REAL* row_force = ROW(forces.efc_force);
         const int ntree = at.tree_island.shape[1];
         for (int k = 0; k < nv; ++k)
             a[k * s] = start_a[k * s];
@@ -338,7 +189,10 @@ _SWEEPS = """
             taken[t] = 0;
             stopped[t] = island[t] != t;
             improvement[t * s] = 0;
+            inertia[t * s] = at.noslip_together ? at.noslip_inertia : (REAL)0;
         }
+        for (int k = 0; k < nv && !at.noslip_together; ++k)
+            inertia[island_of(k) * s] += (ROW(qM))[(tree.M_colind_adr.data[k + 1] - 1) * s];
 
         // What the regularisation costs counts as improvement of the first sweep, and the edges' forces limit friction.
         each_row([&](int i, int first, int) {
@@ -350,7 +204,7 @@ _SWEEPS = """
             const REAL* aref = SLOT(contacts.con_aref);
             const REAL* D = SLOT(contacts.con_D);
             const REAL* mu = SLOT(contacts.con_friction);
-            const REAL* force = SLOT(con_force);
+            const REAL* force = SLOT(forces.con_force);
             REAL cost = 0;
             if (is_pyramid(dim)) {
                 REAL* bound = SLOT(at.slip_bound);
@@ -376,7 +230,7 @@ _SWEEPS = """
                 const int place = island_of(row_dof[first]);
                 if (rows.efc_law.data[i] != FRICTION || stopped[place])
                     return;
-                const REAL* B = ROW(efc_B) + (long long)i * nv * s;
+                const REAL* B = ROW(responses.efc_B) + (long long)i * nv * s;
                 const REAL* J = row_J + first * s;
                 const REAL y = residual_of(J, a, row_dof + first, end - first, s, row_aref[i * s]);
                 REAL A = residual_of(J, B, row_dof + first, end - first, s, 0);
@@ -395,10 +249,10 @@ _SWEEPS = """
                 if (dim == 1 || stopped[place])
                     return;
                 const REAL* J = SLOT(contacts.con_J);
-                const REAL* B = SLOT(con_B);
+                const REAL* B = SLOT(responses.con_B);
                 const REAL* aref = SLOT(contacts.con_aref);
                 const REAL* friction = SLOT(contacts.con_friction);
-                REAL* force = SLOT(con_force);
+                REAL* force = SLOT(forces.con_force);
                 REAL* before = ROW(at.slip_con_before) + ((long long)t * slots + c) * most * s;
                 REAL A[5][5];
                 block(dim, J, B, dof, n, s, A);
@@ -454,7 +308,7 @@ _SWEEPS = """
                 if (stopped[k])
                     continue;
                 taken[k] = t + 1;
-                stopped[k] = improvement[k * s] * at.noslip_scale < at.noslip_tolerance;
+                stopped[k] = improvement[k * s] < at.noslip_tolerance * inertia[k * s];
                 improvement[k * s] = 0;
                 going += !stopped[k];
             }
@@ -463,8 +317,8 @@ _SWEEPS = """
         }
 
         // the change of the forces in joint space
-        REAL* constraint = ROW(qfrc_constraint);
-        REAL* total = ROW(qfrc_total);
+        REAL* constraint = ROW(forces.qfrc_constraint);
+        REAL* total = ROW(forces.qfrc_total);
         each_row([&](int i, int first, int end) {
             if (rows.efc_law.data[i] != FRICTION)
                 return;
@@ -476,7 +330,7 @@ _SWEEPS = """
         });
         each_contact([&](int c, auto dim, const int* dof, int n) {
             const REAL* J = SLOT(contacts.con_J);
-            const REAL* force = SLOT(con_force);
+            const REAL* force = SLOT(forces.con_force);
             const REAL* before = ROW(at.slip_con_before) + (long long)c * most * s;
             for (int e = 0; e < n; ++e) {
                 REAL sum = 0;
@@ -497,13 +351,10 @@ def sweep(
     rows: Rows,
     contacts: Contacts,
     at: Sweeps,
+    qM: wp.array2d(dtype=real),
     qacc_constrained: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    efc_force: wp.array2d(dtype=real),
-    con_force: wp.array3d(dtype=real),
-    qfrc_constraint: wp.array2d(dtype=real),
-    qfrc_total: wp.array2d(dtype=real),
+    responses: Responses,
+    forces: Forces,
 ): ...
 
 
@@ -514,22 +365,16 @@ def no_slip(
     contacts: Contacts,
     at: Sweeps,
     any_constraint: wp.array2d(dtype=int),
+    qM: wp.array2d(dtype=real),
     qacc_constrained: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    efc_force: wp.array2d(dtype=real),
-    con_force: wp.array3d(dtype=real),
-    qfrc_constraint: wp.array2d(dtype=real),
-    qfrc_total: wp.array2d(dtype=real),
+    responses: Responses,
+    forces: Forces,
 ):
     """Friction forces without slip in the place of the solver's; their change is added to the forces in joint space."""
     w = wp.tid()
     if any_constraint[w, 0] == 1:
         find_islands(w, tree, rows, contacts, at.noslip_together, at.tree_island)
-        sweep(
-            w, tree, rows, contacts, at, qacc_constrained, efc_B, con_B, efc_force, con_force, qfrc_constraint,
-            qfrc_total,
-        )  # fmt: skip
+        sweep(w, tree, rows, contacts, at, qM, qacc_constrained, responses, forces)
 
 
 # One visit back, f = f_i after it, u = dL/da and g = dL/df_i + B_i u behind it: dL/dB_i += (f - old) u, a is what it
@@ -549,16 +394,16 @@ _SWEEPS_ADJOINT = """
         REAL* a = ROW(at.slip_acc);
         REAL* u = ROW(at.slip_adj_acc);
         const REAL* start_a = ROW(qacc_constrained);
-        const REAL* by_total = ROW(by_qfrc_total);
-        const REAL* by_constraint = ROW(by_qfrc_constraint);
+        const REAL* by_total = ROW(by_forces.qfrc_total);
+        const REAL* by_constraint = ROW(by_forces.qfrc_constraint);
         const REAL* row_J = ROW(rows.efc_J);
         const REAL* row_aref = ROW(rows.efc_aref);
         const REAL* loss = ROW(rows.efc_loss);
-        REAL* row_force = ROW(efc_force);
+        REAL* row_force = ROW(forces.efc_force);
         REAL* to_row_J = ROW(to_rows.efc_J);
         REAL* to_row_aref = ROW(to_rows.efc_aref);
         REAL* to_loss = ROW(to_rows.efc_loss);
-        REAL* by_row = ROW(by_efc_force);
+        REAL* by_row = ROW(by_forces.efc_force);
         REAL* to_a = ROW(to_qacc);
         int sweeps = 0;
         for (int t = 0; t < at.tree_island.shape[1]; ++t)
@@ -578,9 +423,9 @@ _SWEEPS_ADJOINT = """
             });
             each_contact([&](int c, auto dim, const int* dof, int n) {
                 const REAL* J = SLOT(contacts.con_J);
-                const REAL* force = SLOT(con_force);
+                const REAL* force = SLOT(forces.con_force);
                 const REAL* before = ROW(at.slip_con_before) + (long long)c * most * s;
-                REAL* by_force = SLOT(by_con_force);
+                REAL* by_force = SLOT(by_forces.con_force);
                 REAL* to_J = SLOT(to_contacts.con_J);
                 for (int r = 1; r < dim; ++r) {
                     const REAL change = force[r * s] - before[r * s];
@@ -615,7 +460,8 @@ _SWEEPS_ADJOINT = """
             to_aref[0] -= g;
         };
         // A = J_r B_k received g
-        auto product_adjoint = [&](const REAL* J, REAL* to_J, const REAL* B, REAL* to_B, const int* dof, int n, REAL g) {
+        auto product_adjoint = [&](const REAL* J, REAL* to_J, const REAL* B, REAL* to_B, const int* dof, int n,
+                                   REAL g) {
             for (int e = 0; e < n; ++e) {
                 to_J[e * s] += g * B[dof[e] * s];
                 to_B[dof[e] * s] += g * J[e * s];
@@ -637,14 +483,14 @@ _SWEEPS_ADJOINT = """
                 if (dim == 1 || t >= taken[island_of(dof[0])])
                     continue;
                 const REAL* J = SLOT(contacts.con_J);
-                const REAL* B = SLOT(con_B);
+                const REAL* B = SLOT(responses.con_B);
                 const REAL* aref = SLOT(contacts.con_aref);
                 const REAL* friction = SLOT(contacts.con_friction);
                 const REAL* before = ROW(at.slip_con_before) + ((long long)t * slots + c) * most * s;
-                REAL* force = SLOT(con_force);
-                REAL* by_force = SLOT(by_con_force);
+                REAL* force = SLOT(forces.con_force);
+                REAL* by_force = SLOT(by_forces.con_force);
                 REAL* to_J = SLOT(to_contacts.con_J);
-                REAL* to_B = SLOT(to_con_B);
+                REAL* to_B = SLOT(to_responses.con_B);
                 REAL* to_aref = SLOT(to_contacts.con_aref);
                 REAL* to_mu = SLOT(to_contacts.con_friction);
                 REAL A[5][5];
@@ -738,9 +584,10 @@ _SWEEPS_ADJOINT = """
                     }
                 for (int r = 0; r < m; ++r) {
                     const int row = (r + 1) * width * s;
-                    for (int k = 0; k < m; ++k)
+                    for (int k = 0; k <= r; ++k)
                         if (r != k || A[r][r] > SINGULAR)
-                            product_adjoint(J + row, to_J + row, B + k * nv * s, to_B + k * nv * s, dof, n, by_A[r][k]);
+                            product_adjoint(J + row, to_J + row, B + k * nv * s, to_B + k * nv * s, dof, n,
+                                            r == k ? by_A[r][r] : by_A[r][k] + by_A[k][r]);
                     residual_adjoint(J + row, to_J + row, to_aref + (r + 1) * s, dof, n, by_b[r]);
                 }
             }
@@ -750,8 +597,8 @@ _SWEEPS_ADJOINT = """
                 if (rows.efc_law.data[i] != FRICTION || t >= taken[island_of(dof[0])])
                     continue;
                 const REAL* J = row_J + first * s;
-                const REAL* B = ROW(efc_B) + (long long)i * nv * s;
-                REAL* to_B = ROW(to_efc_B) + (long long)i * nv * s;
+                const REAL* B = ROW(responses.efc_B) + (long long)i * nv * s;
+                REAL* to_B = ROW(to_responses.efc_B) + (long long)i * nv * s;
                 const REAL A = residual_of(J, B, dof, n, s, 0), f = row_force[i * s];
                 const REAL old = (ROW(at.slip_efc_before))[((long long)t * nefc + i) * s];
                 const REAL pulled = along(B), g = by_row[i * s] + pulled;
@@ -817,18 +664,12 @@ def sweep_back(
     contacts: Contacts,
     at: Sweeps,
     qacc_constrained: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    efc_force: wp.array2d(dtype=real),
-    con_force: wp.array3d(dtype=real),
-    by_qfrc_constraint: wp.array2d(dtype=real),
-    by_qfrc_total: wp.array2d(dtype=real),
-    by_efc_force: wp.array2d(dtype=real),
-    by_con_force: wp.array3d(dtype=real),
+    responses: Responses,
+    forces: Forces,
+    by_forces: Forces,
     to_rows: Rows,
     to_contacts: Contacts,
-    to_efc_B: wp.array3d(dtype=real),
-    to_con_B: wp.array4d(dtype=real),
+    to_responses: Responses,
     to_qacc: wp.array2d(dtype=real),
 ): ...
 
@@ -841,18 +682,12 @@ def no_slip_adjoint(
     at: Sweeps,
     any_constraint: wp.array2d(dtype=int),
     qacc_constrained: wp.array2d(dtype=real),
-    efc_B: wp.array3d(dtype=real),
-    con_B: wp.array4d(dtype=real),
-    efc_force: wp.array2d(dtype=real),
-    con_force: wp.array3d(dtype=real),
-    adj_qfrc_constraint: wp.array2d(dtype=real),
-    adj_qfrc_total: wp.array2d(dtype=real),
-    adj_efc_force: wp.array2d(dtype=real),
-    adj_con_force: wp.array3d(dtype=real),
+    responses: Responses,
+    forces: Forces,
+    adj_forces: Forces,
     adj_rows: Rows,
     adj_contacts: Contacts,
-    adj_efc_B: wp.array3d(dtype=real),
-    adj_con_B: wp.array4d(dtype=real),
+    adj_responses: Responses,
     adj_qacc_constrained: wp.array2d(dtype=real),
 ):
     """From the gradients of the forces after the sweeps to those of the solver's, in their place; the forces themselves
@@ -860,7 +695,6 @@ def no_slip_adjoint(
     w = wp.tid()
     if any_constraint[w, 0] == 1:
         sweep_back(
-            w, tree, rows, contacts, at, qacc_constrained, efc_B, con_B, efc_force, con_force, adj_qfrc_constraint,
-            adj_qfrc_total, adj_efc_force, adj_con_force, adj_rows, adj_contacts, adj_efc_B, adj_con_B,
-            adj_qacc_constrained,
+            w, tree, rows, contacts, at, qacc_constrained, responses, forces, adj_forces, adj_rows, adj_contacts,
+            adj_responses, adj_qacc_constrained,
         )  # fmt: skip
