@@ -73,7 +73,7 @@ _VISITS = """
 # ``solve_shifted``: x = (S + shift)^-1 x with the factor that ``factor_shifted`` leaves in L; it says whether there is
 # one. ``limited``: x minimises x' A x / 2 + b' x inside |x_r / mu_r| <= radius, as mju_QCQP does; says how.
 _LIMITED = """
-    auto factor_shifted = [&](int n, const REAL (*S)[5], REAL shift, REAL (*L)[5]) {
+    auto factor_shifted = [&](int n, const auto& S, REAL shift, auto& L) {
         REAL det = 1;
         for (int i = 0; i < n; ++i) {
             for (int j = 0; j <= i; ++j) {
@@ -92,7 +92,7 @@ _LIMITED = """
         }
         return true;
     };
-    auto solve_shifted = [&](int n, const REAL (*L)[5], REAL* x) {
+    auto solve_shifted = [&](int n, const auto& L, REAL* x) {
         for (int i = 0; i < n; ++i) {
             for (int k = 0; k < i; ++k)
                 x[i] -= L[i][k] * x[k];
@@ -110,12 +110,12 @@ _LIMITED = """
             sum += a[r] * b[r];
         return sum;
     };
-    auto scaled_by = [&](int n, const REAL (*A)[5], const REAL* mu, REAL (*S)[5]) {
+    auto scaled_by = [&](int n, const auto& A, const REAL* mu, auto& S) {
         for (int r = 0; r < n; ++r)
             for (int k = 0; k < n; ++k)
                 S[r][k] = A[r][k] * mu[r] * mu[k];
     };
-    auto limited = [&](int n, const REAL (*A)[5], const REAL* b, const REAL* mu, REAL radius, REAL* x) {
+    auto limited = [&](int n, const auto& A, const REAL* b, const REAL* mu, REAL radius, REAL* x) {
         REAL S[5][5], L[5][5], v[5], step[5], multiplier = 0;
         scaled_by(n, A, mu, S);
         for (int trial = 0; trial < 20; ++trial) {
@@ -148,7 +148,7 @@ _LIMITED = """
 
 # Of the directions of a contact: their A, of which the lower triangle is J_r B_k; and residuals at a.
 _BLOCK = """
-    auto block = [&](int dim, const REAL* J, const REAL* B, const int* dof, int n, auto s, REAL (*A)[5]) {
+    auto block = [&](int dim, const REAL* J, const REAL* B, const int* dof, int n, auto s, auto& A) {
         for (int r = 1; r < dim; ++r)
             for (int k = 1; k <= r; ++k) {
                 REAL sum = 0;
