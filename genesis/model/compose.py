@@ -121,8 +121,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
         )
     if support.asks_for_sleep(mj_model):
         runtime.logger.info(
-            'sleep="enable" has no effect: bodies at rest go on being simulated, by the same equations, to which falling '
-            "asleep is an approximation."
+            'sleep="enable" has no effect: what rests goes on being simulated, to which falling asleep is an '
+            "approximation."
         )
     return composed
 

@@ -427,7 +427,7 @@ def test_who_asks_for_the_older_collider_is_told(mjcf, caplog):
 
 def test_sleep_is_accepted_and_said_once(mjcf, caplog):
     text = model(option='<option><flag sleep="enable"/></option>')
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="genesis"):
         compose([mjcf(text)])
     assert caplog.text.count('sleep="enable" has no effect') == 1
 
