@@ -85,3 +85,26 @@ MOCAP = """
   </body></body>
 <body name="m2" mocap="true" pos=".5 .2 .25"><geom name="finger" size=".08" type="sphere"/></body>
 </worldbody><equality><weld body1="m1" body2="box" torquescale=".5" solref=".05 1"/></equality></mujoco>"""
+
+
+def footed(cone: str = "pyramidal", iterations: int = 4, option: str = "", ball: float = 0.19) -> str:
+    """Sweeps against slip: a body on feet of condim 1, 3, 4 and 6, with joints and a tendon that rub; a ball, which
+    leans on it or is elsewhere along x [m]; and a body by itself, another island."""
+    feet = "".join(
+        f'<geom type="sphere" size=".05" pos="{x} {y} -.1" condim="{dim}" friction="{mu} .02 .01"/>'
+        for x, y, dim, mu in ((0.1, 0.1, 1, 0.5), (-0.1, 0.1, 3, 0.3), (-0.1, -0.1, 4, 0.5), (0.1, -0.1, 6, 0.4))
+    )
+    return (
+        f'<mujoco><option cone="{cone}" noslip_iterations="{iterations}" tolerance="0" iterations="200" timestep=".004" '
+        f'impratio="2">{option}</option><worldbody><geom type="plane" size="5 5 .1" friction=".3 .02 .01"/>'
+        f'<body name="body" pos="0 0 .1495"><freejoint/>{feet}<geom type="box" size=".12 .12 .03"/>'
+        '<body name="arm" pos="0 0 .1"><joint name="turn" axis="0 1 0" frictionloss=".05" damping=".01"/>'
+        '<joint name="slide" type="slide" axis="1 0 0" frictionloss=".2" damping=".1"/>'
+        '<geom type="capsule" size=".03" fromto=".05 0 .1 .2 .05 .1"/></body></body>'
+        f'<body name="ball" pos="{ball} .02 .0495">'
+        '<freejoint/><geom type="sphere" size=".05" condim="4" friction=".4 .02 .01"/>'
+        '</body><body name="alone" pos="2 0 1"><joint name="swing" axis="0 1 0" frictionloss=".1" damping=".01"/>'
+        '<geom type="capsule" size=".05" fromto="0 0 0 .3 0 0"/></body></worldbody>'
+        '<tendon><fixed frictionloss=".1"><joint joint="turn" coef="1"/><joint joint="slide" coef=".5"/></fixed></tendon>'
+        '<actuator><motor joint="turn"/></actuator></mujoco>'
+    )

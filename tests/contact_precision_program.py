@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import genesis as gs
 from tests import contact_scenes as scenes
+from tests.constraint_models import footed
 from tests.scenes import PANDA, build
 
 STEPS = 200
@@ -93,6 +94,7 @@ CASES = {
     "humanoid stands": Case(scenes.HUMANOID, qpos={2: 1.282}, pd=(200.0, 5.0)),
     "arm at its limits": Case(PANDA, force=(-5.0, 60.0, 5.0, -30.0, 5.0, 3.0, 1.0, 1.0, -1.0)),
     "limits and friction loss": Case(scenes.JOINTS, qvel=_SWING),
+    "swept against slip": Case(footed(ball=0.5), qvel={0: 0.4, 1: -0.2}),
 }
 
 

@@ -94,6 +94,7 @@ class Model:
         ntheta: length of the packed parameter vector
         integrator: ``mujoco.mjtIntegrator``
         timestep: of one substep [s]
+        noslip_iterations: most sweeps against slip that follow the constraint solver
         constrained: whether there is anything for the constraint solver: a pair that can touch, or a row of the table
         kinds: of constraint rows
         rows: `genesis.model.rows.RowTable`: the slots of these rows
@@ -146,6 +147,7 @@ class Model:
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
+        self.noslip_iterations = int(m.opt.noslip_iterations)
 
         self.indices: dict[str, np.ndarray] = {}
         self.constants: dict[str, np.ndarray] = {}

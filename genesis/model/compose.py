@@ -121,6 +121,11 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
             'nativeccd="disable" has no effect: contacts of convex shapes are those of the algorithm that is MuJoCo\'s '
             "default, which is more exact than the older one."
         )
+    if support.asks_for_sleep(mj_model):
+        runtime.logger.info(
+            'sleep="enable" has no effect: what rests goes on being simulated, to which falling asleep is an '
+            "approximation."
+        )
     return composed
 
 

@@ -27,8 +27,8 @@ _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
 # Enable flags that change the motion, and those that change it through constraints only. The others compute more
-# (energy, fwdinv) or concern inverse dynamics (invdiscrete).
-_MOTION_FLAGS = ("SLEEP", "IPC")
+# (energy, fwdinv), concern inverse dynamics (invdiscrete) or save work on what rests (sleep).
+_MOTION_FLAGS = ("IPC",)
 _CONSTRAINT_FLAGS = ("OVERRIDE", "DIAGEXACT", "SPECULATIVE")
 
 _EDIT = "remove it from the file"
@@ -224,11 +224,6 @@ _GLOBAL_FEATURES = (
         "set both to 0 in the file",
     ),
     *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
-    GlobalFeature(
-        lambda m: m.opt.noslip_iterations > 0 and not _unconstrained(m),
-        lambda m: f"the solver against slip (option noslip_iterations={m.opt.noslip_iterations})",
-        "set noslip_iterations to 0 in the file, and impratio above 1 against slip",
-    ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
 
@@ -263,6 +258,11 @@ def asks_for_older_collider(m: mujoco.MjModel) -> bool:
     types = np.asarray(m.geom_type).tolist()
     kinds = (contact.KINDS.get((types[pair.geom1], types[pair.geom2])) for pair in contact.tested_pairs(m))
     return any(kind is not None and kind.family == contact.CONVEX for kind in kinds)
+
+
+def asks_for_sleep(m: mujoco.MjModel) -> bool:
+    """Whether the file lets what rests fall asleep (flag sleep="enable"). Here everything stays awake."""
+    return bool(m.opt.enableflags & int(mujoco.mjtEnableBit.mjENBL_SLEEP))
 
 
 def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:

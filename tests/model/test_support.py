@@ -77,7 +77,6 @@ REFUSED = {
         model(PAIR.format('solreffriction="1 -1"')),
         r"pair 'pair0': solreffriction: mixes",
     ),
-    "noslip": (model(option='<option noslip_iterations="3"/>'), r"against slip \(option noslip_iterations=3\): set "),
     "override": (model(option='<option><flag override="enable"/></option>'), r"flag override=\"enable\""),
     "exact diagonal": (model(option='<option><flag diagexact="enable"/></option>'), r"flag diagexact=\"enable\""),
     "speculative contacts": (
@@ -107,7 +106,6 @@ REFUSED = {
     "discrete": (model(option='<option integrator="discrete"/>'), r"integrator 'discrete'"),
     "fluid density": (model(option='<option density="1"/>'), r"a fluid \(option density=1, viscosity=0\)"),
     "fluid viscosity": (model(option='<option viscosity="1"/>'), r"a fluid \(option density=0, viscosity=1\)"),
-    "sleep": (model(option='<option><flag sleep="enable"/></option>'), r"flag sleep=\"enable\""),
     "flex": (
         model().replace(
             "</worldbody>",
@@ -294,7 +292,6 @@ HARMLESS = {
     "mixed solreffriction": "frictionloss",
     "adhesive pair": "contact",
     "mixed solref of a pair": "contact",
-    "noslip": "constraint",
     "override": "constraint",
     "exact diagonal": "constraint",
     "speculative contacts": "constraint",
@@ -409,6 +406,13 @@ def test_who_asks_for_the_older_collider_is_told(mjcf, caplog):
                 ]
             )
         assert ("nativeccd" in caplog.text) == told
+
+
+def test_sleep_is_accepted_and_said_once(mjcf, caplog):
+    text = model(option='<option><flag sleep="enable"/></option>')
+    with caplog.at_level("INFO", logger="genesis"):
+        compose([mjcf(text)])
+    assert caplog.text.count('sleep="enable" has no effect') == 1
 
 
 # ------------------------------------------------------------------ nothing slips through

@@ -45,6 +45,8 @@ SCRATCH = {
     *("found_order", "found_pair", "found_feature", "ccd_scratch"),
     *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start", "solver_niter", "solver_unconverged"),
     *("qMLD", "qMLDiagInv", "qacc_smooth", "Ma", "search", "Mv", "efc_v", "con_v", "placed", "H"),
+    *("slip_LD", "slip_LDiagInv", "tree_island", "slip_niter", "slip_stopped", "slip_improvement", "slip_inertia"),
+    *("slip_acc", "slip_adj_acc", "slip_bound", "slip_adj_bound", "slip_efc_before", "slip_con_before"),
 }
 
 
@@ -299,6 +301,39 @@ def contact_jacobian(run):
     return found
 
 
+def contact_forces(run):
+    found = []
+    for c in range(run.data.ncon):
+        force, dim = np.zeros(6), int(run.data.contact.dim[c])
+        mujoco.mj_contactForce(run.m, run.data, c, force)
+        found.append((run.view("con_force").numpy()[c, :dim], force[:dim]))
+    return found
+
+
+def friction_responses(run):
+    """M^-1 J' of friction losses and of the friction of contacts."""
+    full = np.zeros((run.m.nv, run.m.nv))
+    mujoco.mj_fullM(run.m, run.data, full)
+    own, rows = active_rows(run)
+    lossy = [(k, i) for k, i in zip(own, rows, strict=True) if run.data.efc_frictionloss[i] > 0]
+    J = run.data.efc_J.reshape(-1, run.m.nv)[[i for _, i in lossy]]
+    return [(run.view("efc_B").numpy()[[k for k, _ in lossy]], np.linalg.solve(full, J.T).T)]
+
+
+def contact_responses(run):
+    full = np.zeros((run.m.nv, run.m.nv))
+    mujoco.mj_fullM(run.m, run.data, full)
+    responses = run.view("con_B").numpy()
+    found, indices = [], run.model.indices
+    for c in range(run.data.ncon):
+        dim, chain = int(run.data.contact.dim[c]), int(indices["cpair_chain"][run.view("con_pair")[c]])
+        dofs = indices["chain_dof"][indices["chain_dof_adr"][chain] : indices["chain_dof_adr"][chain + 1]]
+        J = np.zeros((dim - 1, run.m.nv))
+        J[:, dofs] = run.view("con_J").numpy()[c, 1:dim, : len(dofs)]
+        found.append((responses[c, : dim - 1], np.linalg.solve(full, J.T).T))
+    return found
+
+
 def cgeoms(field, theirs):
     def compare(run):
         ids = run.model.indices["cgeom_id"]
@@ -505,7 +540,9 @@ ORACLES = {
     "con_J": contact_jacobian,
     "con_aref": contact_rows("con_aref", lambda d: d.efc_aref),
     "con_D": contact_rows("con_D", lambda d: d.efc_D),
-    "con_force": contact_rows("con_force", lambda d: d.efc_force),
+    "con_force": contact_forces,
+    "efc_B": friction_responses,
+    "con_B": contact_responses,
     "qacc_constrained": plain("qacc_constrained", lambda run: run.data.qacc),
     "qfrc_constraint": plain("qfrc_constraint", lambda run: run.data.qfrc_constraint),
     "qfrc_total": total_force,

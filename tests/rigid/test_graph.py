@@ -11,7 +11,7 @@ import torch
 from genesis.grad import bridge, rollout
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.executors.graph import GraphDynamics
-from tests import models
+from tests import constraint_models, models
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
 
 N = 5
@@ -26,8 +26,12 @@ NAMES = ("xpos", "qacc", "con_dist", "con_force", "ncon", "con_pair")
 
 def pair(name: str, integrator: int, substeps: int, device: str) -> tuple[Engine, GraphDynamics, torch.Tensor]:
     """An engine of the CPU, the graphs of the same model, and states in motion."""
-    source = {"ant": models.gymnasium_asset("ant.xml"), "actuators": models.ACTUATORS}[name]
-    model = compile_model(source, integrator, constraints=name == "ant")
+    source = {
+        "ant": models.gymnasium_asset("ant.xml"),
+        "actuators": models.ACTUATORS,
+        **{cone: constraint_models.footed(cone) for cone in ("pyramidal", "elliptic")},  # swept against slip
+    }[name]
+    model = compile_model(source, integrator, constraints=name != "actuators")
     model.opt.tolerance = 0
     engine = Engine(model, n_worlds=N, substeps=substeps)
     graphs = GraphDynamics(engine.model, N, torch.device(device), substeps)
@@ -72,7 +76,10 @@ def results(dynamics, theta, command, states, device: str, n_steps: int) -> list
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "per env"])
 @pytest.mark.parametrize(
     ("name", "integrator", "substeps"),
-    [("ant", EULER, 1), ("ant", IMPLICITFAST, 2), ("ant", RK4, 1), ("actuators", EULER, 2), ("actuators", RK4, 1)],
+    [
+        *(("ant", EULER, 1), ("ant", IMPLICITFAST, 2), ("ant", RK4, 1), ("actuators", EULER, 2), ("actuators", RK4, 1)),
+        *(("pyramidal", EULER, 1), ("elliptic", EULER, 1)),
+    ],
 )
 def test_graphs_compute_what_the_cpu_s_loop_does(name, integrator, substeps, shared, device):
     engine, graphs, states = pair(name, integrator, substeps, device)

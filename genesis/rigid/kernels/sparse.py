@@ -114,14 +114,12 @@ def factor_in_place(
     """
 
 
-_SOLVE = """
-    const int nv = skip_dof.shape[0];
-    const int* colind = M_colind.data;
-    const int* adr = M_colind_adr.data;
-    auto run = [&](auto s) {
-        const REAL* L = ROW(qLD);
-        const REAL* inverse_of = ROW(qLDiagInv);
-        REAL* y = ROW(x);
+# ``solve_ld(L, inverse_of, y, s)``: y <- (L' D L)^-1 y, for whoever has such vectors elsewhere than in rows.
+SOLVE_LD = """
+    auto solve_ld = [&](const REAL* L, const REAL* inverse_of, REAL* y, auto s) {
+        const int nv = skip_dof.shape[0];
+        const int* colind = M_colind.data;
+        const int* adr = M_colind_adr.data;
         for (int i = nv - 1; i >= 0; --i) {
             if (skip_dof.data[i])
                 continue;
@@ -139,6 +137,10 @@ _SOLVE = """
         }
     };
 """
+_SOLVE = f"""
+    {SOLVE_LD}
+    auto run = [&](auto s) {{ solve_ld(ROW(qLD), ROW(qLDiagInv), ROW(x), s); }};
+"""
 
 
 @wp.func_native(snippet=snippet(_SOLVE, "qLD"))
@@ -154,14 +156,12 @@ def solve_in_place(
     """x <- (L' D L)^-1 x (MuJoCo: mj_solveLD)."""
 
 
-_SUBTRACT = """
-    const int nv = skip_dof.shape[0];
-    const int* colind = M_colind.data;
-    const int* adr = M_colind_adr.data;
-    auto run = [&](auto s) {
-        const REAL* y = ROW(x);
-        const REAL* u = ROW(z);
-        REAL* H = ROW(adj_matrix);
+# ``subtract_product(u, y, H, s)``: H -= u y' on the pattern, both mirror images of an off-diagonal entry in one place.
+SUBTRACT_PRODUCT = """
+    auto subtract_product = [&](const REAL* u, const REAL* y, REAL* H, auto s) {
+        const int nv = skip_dof.shape[0];
+        const int* colind = M_colind.data;
+        const int* adr = M_colind_adr.data;
         for (int i = 0; i < nv; ++i) {
             if (skip_dof.data[i])
                 continue;
@@ -174,6 +174,10 @@ _SUBTRACT = """
             H[diagonal * s] = H[diagonal * s] - u_i * y_i;
         }
     };
+"""
+_SUBTRACT = f"""
+    {SUBTRACT_PRODUCT}
+    auto run = [&](auto s) {{ subtract_product(ROW(z), ROW(x), ROW(adj_matrix), s); }};
 """
 
 

@@ -44,7 +44,16 @@ from genesis.rigid.kernels.collision import (
     poses,
 )
 from genesis.rigid.kernels.collision import round as rounds
-from genesis.rigid.kernels.constraint import contact_rows, envelope, force, kinds, reference, solver
+from genesis.rigid.kernels.constraint import (
+    contact_rows,
+    envelope,
+    force,
+    friction_response,
+    kinds,
+    noslip,
+    reference,
+    solver,
+)
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 
@@ -52,6 +61,11 @@ def _ccd_scratch(model: Model) -> int:
     if contact.CONVEX not in model.pair_families:
         return 0
     return convex.scratch_size(int(model.mj_model.opt.ccd_iterations), int(model.mj_model.npolygonmax))
+
+
+def _slots(model: Model) -> int:
+    """Contacts that sweeps against slip keep something of."""
+    return model.nconmax if model.noslip_iterations else 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +169,19 @@ FIELDS: dict[str, Field] = {
     "con_v": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
     "placed": Field(real, lambda m: (m.nv,), differentiable=False),
     "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
+    # sweeps against slip
+    "efc_B": Field(real, lambda m: (m.rows.nefc, m.nv) if m.noslip_iterations else (0, 0)),
+    "con_B": Field(real, lambda m: (m.maxcondim - 1, m.nv) if m.noslip_iterations else (0, 0), per_contact=True),
+    "slip_LD": Field(real, lambda m: (m.nM if m.noslip_iterations else 0,), differentiable=False),
+    "slip_LDiagInv": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
+    "slip_improvement": Field(real, lambda m: (m.ntree if m.noslip_iterations else 0,), differentiable=False),
+    "slip_inertia": Field(real, lambda m: (m.ntree if m.noslip_iterations else 0,), differentiable=False),
+    "slip_acc": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
+    "slip_adj_acc": Field(real, lambda m: (m.nv if m.noslip_iterations else 0,), differentiable=False),
+    "slip_bound": Field(real, lambda m: (_slots(m), m.maxcondim), differentiable=False),
+    "slip_adj_bound": Field(real, lambda m: (_slots(m), m.maxcondim), differentiable=False),
+    "slip_efc_before": Field(real, lambda m: (m.noslip_iterations, m.rows.nefc), differentiable=False),
+    "slip_con_before": Field(real, lambda m: (m.noslip_iterations, _slots(m), m.maxcondim), differentiable=False),
     # linear systems
     "qH": Field(real, lambda m: (m.nM,)),
     "qLD": Field(real, lambda m: (m.nM,), differentiable=False),
@@ -202,6 +229,9 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "dof_place": lambda m: (m.nv,),
     "row_start": lambda m: (m.nv,),
     "solver_niter": lambda m: (1,),
+    "tree_island": lambda m: (m.ntree if m.noslip_iterations else 0,),
+    "slip_niter": lambda m: (m.ntree if m.noslip_iterations else 0,),
+    "slip_stopped": lambda m: (m.ntree if m.noslip_iterations else 0,),
     "solver_unconverged": lambda m: (1,),
 }
 
@@ -309,6 +339,10 @@ def _has_convex_pairs(model: Model) -> bool:
     return contact.CONVEX in model.pair_families
 
 
+def _without_slip(model: Model) -> bool:
+    return model.constrained and model.noslip_iterations > 0
+
+
 def _has_rows(model: Model) -> bool:
     return model.constrained and model.rows.nefc > 0
 
@@ -346,6 +380,12 @@ SOLUTION = (
     *("qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
     *("qacc_constrained", "Ma", "search", "Mv", "efc_y", "efc_v", "con_y", "con_v", "placed", "H"),
     *("con_force", "efc_force", "qfrc_constraint"),
+)
+NO_SLIP = (
+    *("tree_island", "slip_niter", "slip_stopped", "slip_improvement", "slip_inertia"),
+    *("slip_acc", "slip_adj_acc"),
+    *("slip_bound", "slip_adj_bound", "slip_efc_before", "slip_con_before"),
+    *("efc_force", "con_force", "qfrc_constraint", "qfrc_total"),
 )
 
 _BEFORE_ROWS: tuple[Stage, ...] = (
@@ -459,6 +499,22 @@ _AFTER_ROWS: tuple[Stage, ...] = (
         needed=_is_constrained,
     ),
     Stage("total force", (force.total_force,), ("qfrc_total",)),
+    Stage(
+        "friction response",
+        (friction_response.friction_response,),
+        ("slip_LD", "slip_LDiagInv", "efc_B", "con_B"),
+        adjoint="by hand",
+        adjoint_kernels=(friction_response.friction_response_adjoint,),
+        needed=_without_slip,
+    ),
+    Stage(
+        "no slip",
+        (noslip.no_slip,),
+        NO_SLIP,
+        adjoint="by hand",
+        adjoint_kernels=(noslip.no_slip_adjoint,),
+        needed=_without_slip,
+    ),
     Stage("effective mass matrix", (solve.effective_mass_matrix,), ("qH",)),
     Stage("tendon damping", (tendon.tendon_implicit_damping,), ("qH",), needed=_has_implicit_tendons),
     Stage(

@@ -14,5 +14,6 @@ a row at exactly zero counts as satisfied, a sliding contact at exactly the edge
 
 ``kinds``: the table's entries, one file each beside it; ``reference``: aref and D; ``contact_rows``: the same of
 contacts, and their J; ``potential``: force laws; ``sums``: loops over rows and contacts; ``solver``, ``envelope``: the
-minimum; ``force``: forces at the minimum, and the adjoint of all this.
+minimum; ``force``: forces at the minimum, and the adjoint of all this; ``friction_response``, ``noslip``: sweeps
+against slip that follow, and theirs.
 """

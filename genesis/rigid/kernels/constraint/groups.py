@@ -133,6 +133,48 @@ class Scratch:
 
 
 @wp.struct
+class Responses:
+    """B = M^-1 J' of friction, and the factors of M with which it is made."""
+
+    slip_LD: wp.array2d(dtype=real)
+    slip_LDiagInv: wp.array2d(dtype=real)
+    efc_B: wp.array3d(dtype=real)
+    con_B: wp.array4d(dtype=real)
+
+
+@wp.struct
+class Forces:
+    """Of rows and contacts, and in joint space: those of constraints, and all that the integrator sees."""
+
+    efc_force: wp.array2d(dtype=real)
+    con_force: wp.array3d(dtype=real)
+    qfrc_constraint: wp.array2d(dtype=real)
+    qfrc_total: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Sweeps:
+    """How many sweeps there are against slip, and their own: the acceleration that they move on, limits of friction,
+    forces before each visit; of each tree its island, and of the latter the sweeps made and whether they are over."""
+
+    noslip_iterations: int
+    noslip_tolerance: real
+    noslip_inertia: real
+    noslip_together: int
+    tree_island: wp.array2d(dtype=int)
+    slip_niter: wp.array2d(dtype=int)
+    slip_stopped: wp.array2d(dtype=int)
+    slip_improvement: wp.array2d(dtype=real)
+    slip_inertia: wp.array2d(dtype=real)
+    slip_acc: wp.array2d(dtype=real)
+    slip_adj_acc: wp.array2d(dtype=real)
+    slip_bound: wp.array3d(dtype=real)
+    slip_adj_bound: wp.array3d(dtype=real)
+    slip_efc_before: wp.array3d(dtype=real)
+    slip_con_before: wp.array4d(dtype=real)
+
+
+@wp.struct
 class PairTable:
     """Of each pair that can touch: its geoms and bodies, and where its contacts' parameters come from."""
 
