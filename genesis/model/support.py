@@ -75,12 +75,6 @@ def _named(field: str, enum: Any, prefix: str, before: str) -> Callable[[mujoco.
     return lambda m, i: f"{before} '{enum(int(getattr(m, field)[i])).name.removeprefix(prefix).lower()}'"
 
 
-def _damping_polynomial(m: mujoco.MjModel) -> np.ndarray:
-    joints = np.zeros(m.njnt, dtype=bool)
-    joints[m.dof_jntid[np.any(m.dof_dampingpoly != 0, axis=1)]] = True
-    return joints
-
-
 def _in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
     # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
     group = m.actuator_group
@@ -149,9 +143,7 @@ _MIXED = (
 
 _FEATURES = (
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
-    Feature("joint", _nonzero("jnt_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
-    Feature("joint", _damping_polynomial, "damping that is not linear (damping polynomial)"),
     Feature(
         "joint", _unless("LIMIT", _strange_limit), "a limit that is none", "give an ascending range (ball: 0 first)"
     ),
@@ -172,9 +164,7 @@ _FEATURES = (
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
     Feature("tendon", lambda m: m.tendon_type == int(mujoco.mjtTendon.mjTENDON_SPATIAL), "a spatial tendon"),
-    Feature("tendon", _nonzero("tendon_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
-    Feature("tendon", _nonzero("tendon_dampingpoly"), "damping that is not linear (damping polynomial)"),
     Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
     Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(
@@ -239,9 +229,9 @@ _GLOBAL_FEATURES = (
         "choose one with RigidOptions(integrator=...): Euler, implicitfast or RK4",
     ),
     GlobalFeature(
-        lambda m: m.opt.density != 0 or m.opt.viscosity != 0,
-        lambda m: f"a fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
-        "set both to 0 in the file",
+        lambda m: m.opt.density < 0 or m.opt.viscosity < 0,
+        lambda m: f"a negative fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
+        "set both to 0 or more in the file",
     ),
     *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
     GlobalFeature(
@@ -307,8 +297,8 @@ def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
 _NUMBERS = {
     "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
-    "joint": ("axis", "pos", "stiffness", "range", "actfrcrange", "margin", "solref", "solimp"),
-    "dof": ("damping", "armature", "frictionloss", "solref", "solimp"),
+    "joint": ("axis", "pos", "stiffness", "stiffnesspoly", "range", "actfrcrange", "margin", "solref", "solimp"),
+    "dof": ("damping", "dampingpoly", "armature", "frictionloss", "solref", "solimp"),
     "geom": (
         "size",
         "pos",
@@ -321,12 +311,14 @@ _NUMBERS = {
         "solmix",
         "surfacevel",
         "adhesion",
+        "fluid",
     ),
     "pair": ("friction", "margin", "gap", "solref", "solreffriction", "solimp", "adhesion"),
     "site": ("size", "pos", "quat"),
     "equality": ("data", "solref", "solimp"),
     "tendon": (
-        *("range", "lengthspring", "stiffness", "damping", "armature", "frictionloss", "margin", "actfrcrange"),
+        *("range", "lengthspring", "stiffness", "stiffnesspoly", "damping", "dampingpoly", "armature"),
+        *("frictionloss", "margin", "actfrcrange"),
         *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
     ),
     "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),
