@@ -90,6 +90,7 @@ class Model:
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
         row_of_geom: (ngeom,) int32, the row of its place and size among the parameters, or -1: of a geom that can touch
             something, its cgeom; then those that a fluid feels only
+        ellipsoid_geoms: geoms on which a fluid acts as on ellipsoids
         features: FLUID, POLYNOMIALS: whether there is a fluid, or are springs or dampers that are not linear
         nfluid, nfluid_box: what the fluid acts on, and how many of it are boxes (see ``genesis.model.fluid``)
         nconmax: contact slots per environment
@@ -396,8 +397,8 @@ class Model:
     def _add_contacts(self, max_contacts: int | None) -> None:
         m = self.mj_model
         body_dofs = [self.dof_chain(b) for b in range(m.nbody)]
-        shapes = fluid.ellipsoids(m).tolist()
-        contacts = contact.describe(m, body_dofs, max_contacts, shapes)
+        self.ellipsoid_geoms = fluid.ellipsoids(m)
+        contacts = contact.describe(m, body_dofs, max_contacts, self.ellipsoid_geoms.tolist())
         self.ncg, self.ncpair, self.nconmax = contacts.ncg, contacts.ncpair, contacts.nconmax
         self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
         self.cgeom_of_geom, self.row_of_geom = contacts.cgeom_of_geom, contacts.row_of_geom
@@ -412,7 +413,7 @@ class Model:
         for name, values in in_fluid.items():
             self._index(name, values)
         self.constants |= axes
-        placed = np.flatnonzero(self.row_of_geom >= 0) if shapes else np.zeros(0, dtype=int)
+        placed = np.flatnonzero(self.row_of_geom >= 0) if len(self.ellipsoid_geoms) else np.zeros(0, dtype=int)
         self._geom_fluid = m.geom_fluid[placed[np.argsort(self.row_of_geom[placed])]]
         self._constraint_parameters = {
             "body_invweight0": m.body_invweight0,

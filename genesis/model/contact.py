@@ -215,7 +215,8 @@ def describe(
     """Cgeoms and cpairs of the model.
 
     `body_dofs`: of each body, the dofs that move it; `max_contacts`: contact slots per environment, None: as many as
-    the model needs (`_slots`); `shapes`: geoms whose place and size are parameters even if they touch nothing. Raises `GenesisException` for a pair of shapes that is in no family.
+    the model needs (`_slots`); `shapes`: geoms whose place and size are parameters even if they touch nothing. Raises
+    `GenesisException` for a pair of shapes that is in no family.
     """
     pairs = tested_pairs(m)
     types = np.asarray(m.geom_type).tolist()

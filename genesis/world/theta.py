@@ -28,7 +28,7 @@ from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, re
 from genesis.world.catalogue import Entry
 
 if TYPE_CHECKING:
-    from genesis.model.arrays import Model
+    from genesis.model.arrays import OF_FEATURES, Model
 
 # So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
 _MOST_SUPERSEDED = 64
@@ -453,6 +453,15 @@ class Theta:
         fields = [self._model.theta_fields[name] for name in ("dof_frictionloss", "tendon_frictionloss")]
         theta = self.packed().detach()
         return any(bool((theta[:, field.offset : field.offset + field.size] > 0).any()) for field in fields)
+
+    def features(self) -> list[str]:
+        """Of `genesis.model.arrays`: what any env has, by its parameters."""
+        theta = self.packed().detach()
+        return [name for name, fields in OF_FEATURES.items() if any(self._any(theta, field) for field in fields)]
+
+    def _any(self, theta: torch.Tensor, name: str) -> bool:
+        field = self._model.theta_fields[name]
+        return bool(theta[:, field.offset : field.offset + field.size].any())
 
     def refresh(self) -> None:
         """Build the graph between the given tensors and theta anew: a backward pass may have freed the old one."""

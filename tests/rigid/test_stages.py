@@ -45,6 +45,11 @@ MODELS = {
     "planar base": (models.PLANAR_BASE, EULER),
     "actuators": (models.ACTUATORS, IMPLICITFAST),
     "actuators without ranges": (models.without_ranges(models.ACTUATORS), EULER),
+    "boxes in a fluid": (models.in_fluid(ellipsoids=False), IMPLICITFAST),
+    "ellipsoids in a fluid": (models.in_fluid(ellipsoids=True), IMPLICITFAST),
+    "ellipsoids in a fluid, Euler": (models.in_fluid(ellipsoids=True), EULER),
+    "polynomials": (models.POLYNOMIALS, IMPLICITFAST),
+    "polynomials, Euler": (models.POLYNOMIALS, EULER),
     "random tree": (models.random_tree(3), IMPLICITFAST),
 }
 
@@ -158,6 +163,13 @@ def test_every_field_is_written_by_one_stage():
     added = {
         "tendon inertia": ("qM",),
         "tendon damping": ("qH",),
+        "polynomial damping": ("qH",),
+        "fluid damping": ("qH",),
+        "polynomial springs and dampers": ("qfrc_passive",),
+        "polynomial tendons": ("qfrc_tendon",),
+        "fluid force": ("qfrc_passive",),
+        "polynomial energy": ("dof_energy",),
+        "polynomial tendon energy": ("ten_energy",),
         "convex contact geometry": ("con_dist", "con_pos", "con_frame"),
     }
     rows = {stage.name for stage in step.row_stages(KINDS)}

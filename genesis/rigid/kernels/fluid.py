@@ -7,8 +7,8 @@ b and diameter d = (b1 + b2 + b3) / 3, density rho and viscosity mu, along each 
     force_i  = -3 pi d mu v_i - rho / 2 b_j b_k |v_i| v_i
     torque_i = -pi d^3 mu w_i - rho / 64 b_i (b_j^4 + b_k^4) |w_i| w_i
 
-Shapes that feel it as ellipsoids have a file of their own, `genesis.rigid.kernels.fluid_ellipsoid`. Both write, for each
-of what the fluid acts on, a wrench and, for implicitfast, its derivative by the velocity, and the rest is common.
+Shapes that feel it as ellipsoids have a file of their own, `genesis.rigid.kernels.fluid_ellipsoid`. Both write, for
+each of what the fluid acts on, a wrench and, for implicitfast, its derivative by the velocity; the rest is common.
 """
 
 import math
@@ -76,9 +76,7 @@ def principal_axes(
     w = wp.tid()
     for e in range(fluid_box_body.shape[0]):
         axes = quat_to_mat(
-            quat_normalize(
-                vec4(fluid_box_quat[e, 0], fluid_box_quat[e, 1], fluid_box_quat[e, 2], fluid_box_quat[e, 3])
-            )
+            quat_normalize(vec4(fluid_box_quat[e, 0], fluid_box_quat[e, 1], fluid_box_quat[e, 2], fluid_box_quat[e, 3]))
         )
         full = symmetric(body_inertia[w, fluid_box_body[e]])
         least = PRODUCT_ROUNDING * (full[0, 0] + full[1, 1] + full[2, 2])

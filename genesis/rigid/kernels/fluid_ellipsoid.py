@@ -14,6 +14,7 @@ are part of the law: of wings of a millimetre they decide.
 """
 
 import math
+from functools import partial
 
 import warp as wp
 
@@ -43,7 +44,7 @@ def size_of(v: vec3) -> real:
     return root(wp.dot(v, v))
 
 
-@wp.func
+@wp.func(inline=False)
 def semi_axes(kind: int, size: vec3) -> vec3:
     """Semi-axes [m] of the ellipsoid that stands for a shape (MuJoCo: mju_geomSemiAxes)."""
     if kind == SPHERE:
@@ -70,7 +71,7 @@ def middle_of(s: vec3) -> real:
     return s[0] + s[1] + s[2] - most_of(s) - least_of(s)
 
 
-@wp.func
+@wp.func(inline=False)
 def drag_moments(s: vec3, drag: vec3) -> vec3:
     """Of the torque against rotation, per axis; ``drag``: blunt, slender and angular coefficient."""
     most = SWEPT_MOMENT * middle_of(s) * pow4(most_of(s))
@@ -82,7 +83,7 @@ def drag_moments(s: vec3, drag: vec3) -> vec3:
     return drag[2] * swept + drag[1] * (vec3(most, most, most) - swept)
 
 
-@wp.func
+@wp.func(inline=False)
 def areas_of(s: vec3) -> vec3:
     """Squares of the products of two semi-axes, a gradient of the area that a velocity sees."""
     return vec3(
@@ -92,7 +93,7 @@ def areas_of(s: vec3) -> vec3:
     )
 
 
-@wp.func
+@wp.func(inline=False)
 def ellipsoid_wrench(
     v: vec6, s: vec3, density: real, viscosity: real, drag: vec3, lift: vec2, mass: vec3, inertia: vec3
 ) -> vec6:
@@ -136,7 +137,7 @@ def diagonal(x: real) -> mat33:
     return wp.diag(vec3(x, x, x))
 
 
-@wp.func
+@wp.func(inline=False)
 def torque_drag_slope(turning: vec3, s: vec3, density: real, viscosity: real, drag: vec3) -> mat33:
     """Of the drag's torque by the rotation (MuJoCo: mjd_viscous_torque)."""
     moments = drag_moments(s, drag)
@@ -148,7 +149,7 @@ def torque_drag_slope(turning: vec3, s: vec3, density: real, viscosity: real, dr
     return diagonal(wp.dot(turning, row) - slow) + wp.outer(turning, row)
 
 
-@wp.func
+@wp.func(inline=False)
 def drag_slope(moving: vec3, s: vec3, density: real, viscosity: real, drag: vec3) -> mat33:
     """Of the drag's force by the velocity (MuJoCo: mjd_viscous_drag)."""
     q = areas_of(s)
@@ -173,7 +174,7 @@ def drag_slope(moving: vec3, s: vec3, density: real, viscosity: real, drag: vec3
     return quadratic - wp.outer(moving, area_slope) - diagonal(slow)
 
 
-@wp.func
+@wp.func(inline=False)
 def kutta_slope(moving: vec3, s: vec3, density: real, kutta: real) -> mat33:
     """Of Kutta's lift by the velocity (MuJoCo: mjd_kutta_lift)."""
     q = areas_of(s)
@@ -244,7 +245,11 @@ def ellipsoid_wrenches(
             fluid_wrench[w, e] = wrench_at(geom_fluid[w, g, 0] * local, arm, rot)
 
 
-@taped
+# A module of its own, which only implicitfast needs and which is compiled beside that of the forces.
+_slopes = partial(taped, file=f"{__name__}_slopes")
+
+
+@_slopes
 def ellipsoid_slopes(
     fluid_box_body: wp.array(dtype=int),
     fluid_body: wp.array(dtype=int),
@@ -292,7 +297,9 @@ def ellipsoid_slopes(
             magnus = geom_fluid[w, g, 5] * rho * BALL_VOLUME * s[0] * s[1] * s[2]
             momentum = wp.skew(wp.cw_mul(mass, moving))
             spin = wp.skew(wp.cw_mul(inertia, turning))
-            torque_by_turning = torque_drag_slope(turning, s, rho, mu, drag) + spin - wp.skew(turning) * wp.diag(inertia)
+            torque_by_turning = (
+                torque_drag_slope(turning, s, rho, mu, drag) + spin - wp.skew(turning) * wp.diag(inertia)
+            )
             torque_by_moving = momentum - wp.skew(moving) * wp.diag(mass)
             force_by_turning = momentum - magnus * wp.skew(moving)
             force_by_moving = magnus * wp.skew(turning) - wp.skew(turning) * wp.diag(mass)
@@ -304,10 +311,11 @@ def ellipsoid_slopes(
             fluid_slope[w, e, 3] = in_world(force_by_moving, rot)
 
 
-@taped
+@_slopes
 def free_body_fluid(
     free_dofadr: wp.array(dtype=int),
     dof_bodyid: wp.array(dtype=int),
+    body_rootid: wp.array(dtype=int),
     fluid_box_body: wp.array(dtype=int),
     fluid_body: wp.array(dtype=int),
     timestep: real,
@@ -317,14 +325,17 @@ def free_body_fluid(
     fluid_slope: wp.array3d(dtype=mat33),
     free_matrix: wp.array2d(dtype=real),
 ):
-    """The antisymmetric part of the slopes, which the block of a free body has as well: A -= h J' B J."""
+    """The antisymmetric part of the slopes, which the block of a free body has as well: A -= h J' B J.
+
+    Of the shapes of the body itself and of those that are welded to it (MuJoCo 4.0).
+    """
     w = wp.tid()
     half = real(0.5)
     size = int(6)  # a variable: the loops stay loops
     for n in range(free_dofadr.shape[0]):
         d = free_dofadr[n]
         for e in range(fluid_box_body.shape[0], fluid_body.shape[0]):
-            if fluid_body[e] == dof_bodyid[d]:
+            if body_rootid[fluid_body[e]] == dof_bodyid[d]:
                 arm = fluid_xpos[w, e] - xref[w, fluid_body[e]]
                 turn = half * (fluid_slope[w, e, 0] - wp.transpose(fluid_slope[w, e, 0]))
                 both = half * (fluid_slope[w, e, 1] - wp.transpose(fluid_slope[w, e, 2]))

@@ -13,7 +13,7 @@ import warp as wp
 from warp._src.codegen import Struct
 
 from genesis.model import contact
-from genesis.model.arrays import FLUID, POLYNOMIALS, Model
+from genesis.model.arrays import POLYNOMIALS, Model
 from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
     actuation,
@@ -395,9 +395,7 @@ _SMOOTH: tuple[Stage, ...] = (
         ("spring_reach", "qfrc_passive"),
         needed=_has_polynomials,
     ),
-    Stage(
-        "polynomial tendons", (polynomial.tendon_polynomials,), ("qfrc_tendon",), needed=_has_tendon_polynomials
-    ),
+    Stage("polynomial tendons", (polynomial.tendon_polynomials,), ("qfrc_tendon",), needed=_has_tendon_polynomials),
     Stage(
         "principal axes",
         (fluid.principal_axes,),
