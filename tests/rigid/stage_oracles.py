@@ -16,6 +16,7 @@ INTERNAL = {
     "spring_extension": "qfrc_passive is made of it",
     "ten_extension": "qfrc_tendon is made of it",
     "spring_reach": "qfrc_passive is made of it",
+    "fluid_box_inertia": "a parameter",
     "fluid_box_moments": "principal moments, in the order of the file's axes: qfrc_fluid is made of them",
     "fluid_box_axes": "the same",
     "fluid_wrench": "forces of a fluid, about another point: qfrc_fluid is made of them",

@@ -60,11 +60,22 @@ def column_of(m: mat33, k: int) -> vec3:
     return vec3(m[0, k], m[1, k], m[2, k])
 
 
+@taped
+def box_inertias(
+    fluid_box_body: wp.array(dtype=int),
+    body_inertia: wp.array2d(dtype=vec6),
+    fluid_box_inertia: wp.array2d(dtype=vec6),
+):
+    """A copy, whose gradient there always is: that of a parameter has a place only where somebody asks for it."""
+    w = wp.tid()
+    for e in range(fluid_box_body.shape[0]):
+        fluid_box_inertia[w, e] = body_inertia[w, fluid_box_body[e]]
+
+
 @untaped
 def principal_axes(
-    fluid_box_body: wp.array(dtype=int),
     fluid_box_quat: wp.array2d(dtype=real),
-    body_inertia: wp.array2d(dtype=vec6),
+    fluid_box_inertia: wp.array2d(dtype=vec6),
     fluid_box_moments: wp.array2d(dtype=vec3),
     fluid_box_axes: wp.array2d(dtype=mat33),
 ):
@@ -74,11 +85,11 @@ def principal_axes(
     turned as in the file.
     """
     w = wp.tid()
-    for e in range(fluid_box_body.shape[0]):
+    for e in range(fluid_box_quat.shape[0]):
         axes = quat_to_mat(
             quat_normalize(vec4(fluid_box_quat[e, 0], fluid_box_quat[e, 1], fluid_box_quat[e, 2], fluid_box_quat[e, 3]))
         )
-        full = symmetric(body_inertia[w, fluid_box_body[e]])
+        full = symmetric(fluid_box_inertia[w, e])
         least = PRODUCT_ROUNDING * (full[0, 0] + full[1, 1] + full[2, 2])
         sweeps = int(10)  # cyclic Jacobi converges quadratically: five are enough
         for _ in range(sweeps):
@@ -113,16 +124,15 @@ def principal_axes(
 
 @untaped
 def principal_axes_adjoint(
-    fluid_box_body: wp.array(dtype=int),
+    fluid_box_quat: wp.array2d(dtype=real),
     fluid_box_moments: wp.array2d(dtype=vec3),
     fluid_box_axes: wp.array2d(dtype=mat33),
     adj_fluid_box_moments: wp.array2d(dtype=vec3),
     adj_fluid_box_axes: wp.array2d(dtype=mat33),
-    adj_body_inertia: wp.array2d(dtype=vec6),
+    adj_fluid_box_inertia: wp.array2d(dtype=vec6),
 ):
     w = wp.tid()
-    for e in range(fluid_box_body.shape[0]):
-        b = fluid_box_body[e]
+    for e in range(fluid_box_quat.shape[0]):
         axes = fluid_box_axes[w, e]
         moments = fluid_box_moments[w, e]
         turns = wp.transpose(axes) * adj_fluid_box_axes[w, e]  # [j, k]: v_j . dL/dv_k
@@ -135,7 +145,7 @@ def principal_axes_adjoint(
                 if j != k and wp.abs(apart) > least:
                     within[j, k] = turns[j, k] / apart
         full = axes * within * wp.transpose(axes)
-        adj_body_inertia[w, b] = adj_body_inertia[w, b] + vec6(
+        adj_fluid_box_inertia[w, e] = adj_fluid_box_inertia[w, e] + vec6(
             full[0, 0],
             full[1, 1],
             full[2, 2],

@@ -107,7 +107,8 @@ FIELDS: dict[str, Field] = {
     "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
     # springs that are not linear: extension, or the size of one along three dofs
     "spring_reach": Field(real, lambda m: (m.nv if POLYNOMIALS in m.features else 0,)),
-    # what a fluid acts on: boxes (moments, axes), then ellipsoids; places, wrenches and their slopes
+    # what a fluid acts on: boxes (inertia, moments, axes), then ellipsoids; places, wrenches and their slopes
+    "fluid_box_inertia": Field(vec6, lambda m: (m.nfluid_box,)),
     "fluid_box_moments": Field(vec3, lambda m: (m.nfluid_box,)),
     "fluid_box_axes": Field(mat33, lambda m: (m.nfluid_box,)),
     "fluid_xpos": Field(vec3, lambda m: (m.nfluid,)),
@@ -396,6 +397,7 @@ _SMOOTH: tuple[Stage, ...] = (
         needed=_has_polynomials,
     ),
     Stage("polynomial tendons", (polynomial.tendon_polynomials,), ("qfrc_tendon",), needed=_has_tendon_polynomials),
+    Stage("box inertias", (fluid.box_inertias,), ("fluid_box_inertia",), needed=_has_fluid_boxes),
     Stage(
         "principal axes",
         (fluid.principal_axes,),
