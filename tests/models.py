@@ -100,10 +100,10 @@ ACTUATORS = """
 
 # Springs and dampers that are not linear, of every kind of joint and of tendons.
 POLYNOMIALS = """
-<mujoco><option timestep="0.002"/><default><geom contype="0" conaffinity="0"/></default><worldbody>
+<mujoco><option timestep="0.0005"/><default><geom contype="0" conaffinity="0"/></default><worldbody>
   <body pos="0 0 1"><joint name="a" axis="0 1 0" stiffness="3 4 5" springref="20" damping=".1 .2 .3"/>
     <geom type="capsule" size=".05 .2" pos=".1 .2 .3"/>
-    <body pos=".3 0 0"><joint type="ball" stiffness="1 2 3" damping="0 1 -.2"/><geom type="box" size=".1 .15 .05"/>
+    <body pos=".3 0 0"><joint type="ball" stiffness="1 2 3" damping="0 1 .2"/><geom type="box" size=".1 .15 .05"/>
       <body pos=".3 0 0"><joint name="b" type="slide" axis="1 1 0" stiffness="0 5 5"/>
         <joint name="c" axis="0 0 1" pos=".1 0 0" damping="0 0 3"/><geom type="cylinder" size=".05 .1"/>
       </body>

@@ -93,8 +93,12 @@ def assert_moves_as_in_mujoco(scene, robot, inputs, steps, tolerance=MOTION):
         scene.step()
         mujoco.mj_step(m, data)
     size = 1 + np.abs(data.qvel).max()
-    np.testing.assert_allclose(robot.get_qpos().numpy(), data.qpos, rtol=0, atol=tolerance * (1 + abs(data.qpos).max()))
-    np.testing.assert_allclose(robot.get_dofs_velocity().numpy(), data.qvel, rtol=0, atol=10 * tolerance * size)
+    np.testing.assert_allclose(
+        robot.get_qpos().detach().numpy(), data.qpos, rtol=0, atol=tolerance * (1 + abs(data.qpos).max())
+    )
+    np.testing.assert_allclose(
+        robot.get_dofs_velocity().detach().numpy(), data.qvel, rtol=0, atol=10 * tolerance * size
+    )
     return data
 
 
@@ -181,7 +185,11 @@ class Program:
         if name == "dofs_velocity":
             return 0.05 * self.speed * noise
         # relative to the largest, within what is possible
-        return 0.02 * value.abs().amax() * noise if name.startswith(("geoms_offset", "links_COM")) else 0.02 * value * noise
+        return (
+            0.02 * value.abs().amax() * noise
+            if name.startswith(("geoms_offset", "links_COM"))
+            else 0.02 * value * noise
+        )
 
 
 @pytest.mark.parametrize("steps", [1, LONG])
@@ -213,3 +221,186 @@ def test_gradient(name, steps):
             if not terms.abs().max() > 0:
                 without_effect.add(key)
     assert not without_effect
+
+
+# -- a fluid, or polynomials, that are set ----------------------------------------------------------------------------
+
+PENDULUM = """
+<mujoco><option timestep="0.002"/><default><geom contype="0" conaffinity="0"/></default><worldbody>
+<body pos="0 0 1"><joint name="j" axis="0 1 0" damping=".01"/><geom name="stick" type="box" size=".1 .02 .03" pos=".1 0 0"
+  fluidshape="ellipsoid"/><body pos=".2 0 0"><joint name="k" axis="0 1 0"/><geom type="capsule" size=".03 .1"/></body></body>
+</worldbody><tendon><fixed name="t" damping=".3"><joint joint="j" coef="1"/><joint joint="k" coef="-2"/></fixed></tendon>
+</mujoco>"""
+SETTINGS = {
+    "fluid_density": (1000.0, lambda m, value: setattr(m.opt, "density", value)),
+    "fluid_viscosity": (0.3, lambda m, value: setattr(m.opt, "viscosity", value)),
+    "dofs_stiffness_poly": ([[1.0, 2.0]] * 2, lambda m, value: m.jnt_stiffnesspoly.__setitem__(slice(None), value)),
+    "dofs_damping_poly": ([[0.1, 0.2]] * 2, lambda m, value: m.dof_dampingpoly.__setitem__(slice(None), value)),
+    "tendons_damping_poly": ([[0.1, 0.2]], lambda m, value: m.tendon_dampingpoly.__setitem__(slice(None), value)),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_set_where_the_file_has_none(name):
+    """The stages are added to a scene that has run without."""
+    scene, robot = build(PENDULUM, integrator="implicitfast")
+    scene.step()
+    scene.reset()
+    value, write = SETTINGS[name]
+    given = torch.tensor(value, requires_grad=True)
+    owner = scene if name.startswith("fluid") else robot
+    getattr(owner, f"set_{name}")(given)
+    assert torch.equal(getattr(owner, f"get_{name}")().sceneless(), given)
+    inputs = {
+        "qpos": torch.tensor([0.4, -0.3]),
+        "dofs_velocity": torch.tensor([2.0, -3.0]),
+        "ctrl": torch.zeros((50, 0)),
+    }
+    write(scene.mj_model, value)
+    data = assert_moves_as_in_mujoco(scene, robot, inputs, 50)
+    robot.get_qpos().sum().backward()
+    assert bool((given.grad != 0).all())
+    # Accelerations are those of continuous time, whatever the integrator makes of dampers.
+    mujoco.mj_forward(scene.mj_model, data)
+    mujoco.mj_rnePostConstraint(scene.mj_model, data)
+    acceleration = np.zeros(6)
+    mujoco.mj_objectAcceleration(scene.mj_model, data, mujoco.mjtObj.mjOBJ_XBODY, 2, acceleration, 0)
+    expected = acceleration[3:] + scene.mj_model.opt.gravity
+    np.testing.assert_allclose(robot.get_links_acc()[1].detach().numpy(), expected, rtol=0, atol=1e-7)
+
+
+def test_each_env_has_a_fluid_of_its_own(tmp_path):
+    scene, robot = build(PENDULUM, integrator="implicitfast", n_envs=3, requires_grad=False)
+    scene.set_fluid_density([0.0, 500.0, 1000.0])
+    scene.set_fluid_viscosity(0.1, envs_idx=[2])
+    scene.set_wind([0.0, 0.0, 2.0])
+    assert scene.get_fluid_density().tolist() == [0.0, 500.0, 1000.0]
+    assert scene.get_fluid_viscosity().tolist() == pytest.approx([0.0, 0.0, 0.1])
+    assert scene.get_wind(envs_idx=1).squeeze().tolist() == [0.0, 0.0, 2.0]
+    for _ in range(20):
+        scene.step()
+    path = tmp_path / "in_fluid.ckpt"
+    scene.save_checkpoint(path)
+    for _ in range(20):
+        scene.step()
+    found = robot.get_qpos().numpy()
+    for env, (density, viscosity) in enumerate([(0.0, 0.0), (500.0, 0.0), (1000.0, 0.1)]):
+        m = scene.mj_model
+        m.opt.density, m.opt.viscosity, m.opt.wind[:] = density, viscosity, [0.0, 0.0, 2.0]
+        data = mujoco.MjData(m)
+        for _ in range(40):
+            mujoco.mj_step(m, data)
+        np.testing.assert_allclose(found[env], data.qpos, rtol=0, atol=MOTION)
+    other, other_robot = build(PENDULUM, integrator="implicitfast", n_envs=3, requires_grad=False)
+    other.load_checkpoint(path)
+    for _ in range(20):
+        other.step()
+    np.testing.assert_array_equal(other_robot.get_qpos().numpy(), found)
+
+
+def test_at_rest_the_gradient_is_finite():
+    """Drag has no slope at rest but that of viscosity; nothing divides by the speed."""
+    for name in ("ellipsoids", "boxes"):
+        scene, robot = build(SOURCES[name], integrator="implicitfast")
+        scene.set_wind([0.0, 0.0, 0.0])
+        velocity = torch.zeros(robot.n_dofs, requires_grad=True)
+        scene.set_gravity([0.0, 0.0, 0.0])
+        robot.set_dofs_velocity(velocity)
+        scene.step()
+        robot.get_dofs_velocity().square().sum().backward()
+        assert bool(torch.isfinite(velocity.grad).all())
+        m = scene.mj_model
+        np.testing.assert_allclose(robot.get_dofs_velocity().detach().numpy(), np.zeros(m.nv), rtol=0, atol=1e-12)
+
+
+def test_equal_moments_keep_the_axes_of_the_file():
+    """A capsule's box is turned about its axis as in the file, and its gradient takes that for fixed."""
+    scene, robot = build(PENDULUM.replace('fluidshape="ellipsoid"', ""), integrator="Euler")
+    scene.set_fluid_density(1000.0)
+    inertia = robot.get_links_inertia().sceneless().detach().clone().requires_grad_()
+    moments = robot.get_links_inertia()[1]
+    assert abs(moments[0] - moments[1]) < 1e-12
+    robot.set_links_inertia(inertia)
+    inputs = {
+        "qpos": torch.tensor([0.4, -0.3]),
+        "dofs_velocity": torch.tensor([2.0, -3.0]),
+        "ctrl": torch.zeros((20, 0)),
+    }
+    scene.mj_model.opt.density = 1000.0
+    assert_moves_as_in_mujoco(scene, robot, inputs, 20)
+    robot.get_qpos().sum().backward()
+    assert bool(torch.isfinite(inertia.grad).all()) and bool((inertia.grad[1, :3] != 0).any())
+
+
+def test_a_turned_inertia_turns_the_box():
+    """Principal axes follow an inertia that is set: as MuJoCo has it of the same inertia in a file."""
+    rng = np.random.default_rng(3)
+    root = rng.standard_normal((3, 3))
+    full = 0.01 * (root @ root.T + 2 * np.eye(3))
+    full += 0.5 * np.trace(full) * np.eye(3) - full  # of a body: the spread of its mass is positive
+    text = (
+        '<mujoco><option timestep="0.002" density="800" viscosity=".2"/><worldbody><body pos="0 0 1"><joint type="ball"/>'
+        '<inertial pos=".1 .2 0" mass="1" {}/></body></worldbody></mujoco>'
+    )
+    numbers = full[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+    scene, robot = build(text.format('diaginertia=".05 .05 .05"'), integrator="implicitfast", requires_grad=False)
+    robot.set_links_inertia(torch.tensor(numbers)[None])
+    m = mujoco.MjModel.from_xml_string(text.format(f'fullinertia="{" ".join(map(str, numbers))}"'))
+    m.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    data = mujoco.MjData(m)
+    data.qvel[:] = [1.0, -2.0, 3.0]
+    robot.set_dofs_velocity(torch.tensor([1.0, -2.0, 3.0]))
+    for _ in range(50):
+        scene.step()
+        mujoco.mj_step(m, data)
+    np.testing.assert_allclose(robot.get_dofs_velocity().numpy(), data.qvel, rtol=0, atol=1e-10)
+
+
+def test_with_springs_and_dampers_disabled_there_is_no_fluid():
+    """Nor gravity compensation: MuJoCo leaves out all of its passive forces."""
+    text = PENDULUM.replace("<body pos=", '<body gravcomp="1" pos=', 1).replace(
+        '<option timestep="0.002"/>',
+        '<option timestep="0.002" density="900" viscosity="1"><flag spring="disable" damper="disable"/></option>',
+    )
+    scene, robot = build(text, requires_grad=False)
+    assert scene.get_fluid_density() == 0.0
+    inputs = {"qpos": torch.zeros(2), "dofs_velocity": torch.ones(2), "ctrl": torch.zeros((20, 0))}
+    data = assert_moves_as_in_mujoco(scene, robot, inputs, 20)
+    assert np.abs(data.qvel).max() > 1.1
+
+
+WRONG = {
+    "negative density": (lambda s, r: s.set_fluid_density(-1.0), "`fluid_density` of the scene is -1; it cannot be"),
+    "infinite viscosity": (lambda s, r: s.set_fluid_viscosity(np.inf), "`fluid_viscosity` holds inf"),
+    "shape of density": (lambda s, r: s.set_fluid_density([1.0, 2.0]), r"shape \(2,\)"),
+    "shape of wind": (lambda s, r: s.set_wind([1.0, 2.0]), r"shape \(2,\), expected \(3,\)"),
+    "coefficients of another shape": (
+        lambda s, r: r.set_geoms_fluid_coef(torch.ones(2, 5), [0, 1]),
+        r"geom 1 of 'mjcf_0' \(capsule, 'geom1'\) is no shape that a fluid acts on; give it fluidshape=\"ellipsoid\"",
+    ),
+    "negative virtual mass": (
+        lambda s, r: r.set_geoms_virtual_mass([[1.0, 1.0, -1.0]]),
+        r"`geoms_virtual_mass` of geom 0 of 'mjcf_0' \(box, 'stick'\) is \[1.0, 1.0, -1.0\]; none can be",
+    ),
+    "friction of what touches nothing": (lambda s, r: r.set_friction(1.0, [0]), "touches nothing in this scene"),
+    "shape of a polynomial": (lambda s, r: r.set_dofs_damping_poly([1.0, 2.0]), r"expected \(2, 2\)"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input(case):
+    scene, robot = build(PENDULUM, requires_grad=False)
+    call, message = WRONG[case]
+    before = scene.world.theta.packed().clone()
+    with pytest.raises(gs.GenesisException, match=message):
+        call(scene, robot)
+    assert torch.equal(scene.world.theta.packed(), before)
+    assert not scene.world.model.features
+
+
+def test_a_real_swimmer_equals_mujoco():
+    """Gymnasium's, of whose file only the integrator is stated."""
+    scene, robot = build(gymnasium_asset("swimmer.xml"), requires_grad=False, constraints=True)
+    m = scene.mj_model
+    assert m.opt.density == 4000 and m.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+    assert_moves_as_in_mujoco(scene, robot, inputs_of(m, "swimmer", STEPS, 0), STEPS, 1e-6)

@@ -23,12 +23,13 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model.arrays import OF_FEATURES
 from genesis.rigid import inverse_weights
 from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
 from genesis.world.catalogue import Entry
 
 if TYPE_CHECKING:
-    from genesis.model.arrays import OF_FEATURES, Model
+    from genesis.model.arrays import Model
 
 # So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
 _MOST_SUPERSEDED = 64
