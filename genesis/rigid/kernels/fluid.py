@@ -15,14 +15,13 @@ import math
 
 import warp as wp
 
-from genesis.math.spatial import quat_normalize, quat_to_mat, rotation, spatial, symmetric, translation
+from genesis.math.spatial import INV_3, quat_normalize, quat_to_mat, rotation, spatial, symmetric, translation
 from genesis.types import mat33, real, taped, untaped, vec3, vec4, vec6
 
 PI = wp.constant(real(math.pi))
 MIN_VALUE = wp.constant(real(1e-15))  # MuJoCo's mjMINVAL
 SIX = wp.constant(real(6.0))
 INV_64 = wp.constant(real(1.0 / 64.0))
-INV_3 = wp.constant(real(1.0 / 3.0))
 
 # Of the sum of the moments: an inertia whose products are smaller has the principal axes that are at hand, so that
 # rounding turns none between axes of equal moments.
@@ -226,15 +225,8 @@ def box_wrenches(
             sides = sides_of(fluid_box_moments[w, e], mass)
             slow = linear_drag(sides, viscosity[w, 0])
             fast = quadratic_drag(sides, density[w, 0])
-            local = vec6(
-                -(slow[0] + fast[0] * wp.abs(v[0])) * v[0],
-                -(slow[1] + fast[1] * wp.abs(v[1])) * v[1],
-                -(slow[2] + fast[2] * wp.abs(v[2])) * v[2],
-                -(slow[3] + fast[3] * wp.abs(v[3])) * v[3],
-                -(slow[4] + fast[4] * wp.abs(v[4])) * v[4],
-                -(slow[5] + fast[5] * wp.abs(v[5])) * v[5],
-            )
-            fluid_wrench[w, e] = wrench_at(local, arm, rot)
+            drag = wp.cw_mul(slow + wp.cw_mul(fast, wp.abs(v)), v)
+            fluid_wrench[w, e] = wrench_at(-drag, arm, rot)
 
 
 @taped
@@ -271,18 +263,9 @@ def box_slopes(
             sides = sides_of(fluid_box_moments[w, e], mass)
             slow = linear_drag(sides, viscosity[w, 0])
             fast = real(2.0) * quadratic_drag(sides, density[w, 0])
-            turning = vec3(
-                -slow[0] - fast[0] * wp.abs(v[0]),
-                -slow[1] - fast[1] * wp.abs(v[1]),
-                -slow[2] - fast[2] * wp.abs(v[2]),
-            )
-            moving = vec3(
-                -slow[3] - fast[3] * wp.abs(v[3]),
-                -slow[4] - fast[4] * wp.abs(v[4]),
-                -slow[5] - fast[5] * wp.abs(v[5]),
-            )
-            fluid_slope[w, e, 0] = in_world(wp.diag(turning), rot)
-            fluid_slope[w, e, 3] = in_world(wp.diag(moving), rot)
+            slope = -(slow + wp.cw_mul(fast, wp.abs(v)))
+            fluid_slope[w, e, 0] = in_world(wp.diag(rotation(slope)), rot)
+            fluid_slope[w, e, 3] = in_world(wp.diag(translation(slope)), rot)
 
 
 # -- from bodies to joints --------------------------------------------------------------------------------------------

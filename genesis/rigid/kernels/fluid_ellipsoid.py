@@ -18,7 +18,7 @@ from functools import partial
 
 import warp as wp
 
-from genesis.math.spatial import quat_mul, quat_rotate, quat_to_mat, rotation, spatial, translation
+from genesis.math.spatial import length, quat_mul, quat_rotate, quat_to_mat, root, rotation, spatial, translation
 from genesis.model import fluid as model
 from genesis.rigid.kernels.fluid import MIN_VALUE, PI, in_world, local_velocity, pow4, wrench_at
 from genesis.types import mat33, real, taped, vec2, vec3, vec4, vec6
@@ -29,19 +29,6 @@ CYLINDER = wp.constant(model.AXES_OF_CYLINDER)
 TWO_THIRDS = wp.constant(real(2.0 / 3.0))
 BALL_VOLUME = wp.constant(real(4.0 / 3.0 * math.pi))
 SWEPT_MOMENT = wp.constant(real(8.0 / 15.0 * math.pi))
-
-
-@wp.func
-def root(x: real) -> real:
-    """Square root, whose slope at zero is taken for zero: what it is a factor of vanishes there."""
-    if x > real(0.0):
-        return wp.sqrt(x)
-    return real(0.0)
-
-
-@wp.func
-def size_of(v: vec3) -> real:
-    return root(wp.dot(v, v))
 
 
 @wp.func(inline=False)
@@ -114,7 +101,7 @@ def ellipsoid_wrench(
     normal = wp.cw_mul(q, moving)
     along = wp.dot(normal, moving)
     across = wp.dot(normal, normal)
-    speed = size_of(moving)
+    speed = length(moving)
     area = PI * root(across / wp.max(MIN_VALUE, along))
     cosine = along / wp.max(MIN_VALUE, speed * across)
     circulation = lift[0] * density * cosine * area * wp.cross(normal, moving)
@@ -124,7 +111,7 @@ def ellipsoid_wrench(
     most_area = PI * most_of(s) * middle_of(s)
     fast = density * speed * (area * drag[0] + drag[1] * (most_area - area))
     force = force - (viscosity * real(3.0) * PI * diameter + fast) * moving
-    fast_turning = density * size_of(wp.cw_mul(drag_moments(s, drag), turning))
+    fast_turning = density * length(wp.cw_mul(drag_moments(s, drag), turning))
     torque = torque - (viscosity * PI * diameter * diameter * diameter + fast_turning) * turning
     return spatial(torque, force)
 
@@ -142,7 +129,7 @@ def torque_drag_slope(turning: vec3, s: vec3, density: real, viscosity: real, dr
     """Of the drag's torque by the rotation (MuJoCo: mjd_viscous_torque)."""
     moments = drag_moments(s, drag)
     swept = wp.cw_mul(moments, turning)
-    scale = -density / wp.max(MIN_VALUE, size_of(swept))
+    scale = -density / wp.max(MIN_VALUE, length(swept))
     row = scale * wp.cw_mul(moments, swept)
     diameter = TWO_THIRDS * (s[0] + s[1] + s[2])
     slow = viscosity * PI * diameter * diameter * diameter
@@ -156,7 +143,7 @@ def drag_slope(moving: vec3, s: vec3, density: real, viscosity: real, drag: vec3
     normal = wp.cw_mul(q, moving)
     along = wp.dot(normal, moving)
     across = wp.dot(normal, normal)
-    speed = size_of(moving)
+    speed = length(moving)
     area = PI * root(across / wp.max(MIN_VALUE, along))
     most_area = PI * most_of(s) * middle_of(s)
     diameter = TWO_THIRDS * (s[0] + s[1] + s[2])

@@ -10,29 +10,20 @@ derivative by v, 2 d1 |v| + 3 d2 v^2, enters the matrices of Euler and implicitf
 
 import warp as wp
 
+from genesis.math.spatial import INV_3, length
 from genesis.rigid.kernels.kinematics import BALL, FREE
 from genesis.types import real, taped, vec3
 
-INV_3 = wp.constant(real(1.0 / 3.0))
 QUARTER = wp.constant(real(0.25))
-
-
-@wp.func
-def length_of(v: vec3) -> real:
-    """Its slope at zero is taken for zero: the force that it is a factor of has none there."""
-    square = wp.dot(v, v)
-    if square > real(0.0):
-        return wp.sqrt(square)
-    return real(0.0)
 
 
 @wp.func
 def write_length(w: int, d: int, extension: wp.array2d(dtype=real), reach: wp.array2d(dtype=real)):
     """The size of an extension along three dofs from ``d`` on, for each of them."""
-    length = length_of(vec3(extension[w, d], extension[w, d + 1], extension[w, d + 2]))
-    reach[w, d] = length
-    reach[w, d + 1] = length
-    reach[w, d + 2] = length
+    whole = length(vec3(extension[w, d], extension[w, d + 1], extension[w, d + 2]))
+    reach[w, d] = whole
+    reach[w, d + 1] = whole
+    reach[w, d + 2] = whole
 
 
 @taped
