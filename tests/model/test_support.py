@@ -239,7 +239,7 @@ def test_ipc_is_refused():
 
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" armature="{index + 1}"/>' for index in range(7))
-    text = model(SPATIAL_TENDON + actuator(motors), joint='damping="1 2"')
+    text = model(SPATIAL_TENDON + actuator(motors), joint='stiffness="1" springyield="0.5"')
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
@@ -440,6 +440,7 @@ SIMULATED = set(
     tendon_limited tendon_range tendon_margin tendon_solref_lim tendon_solimp_lim tendon_frictionloss tendon_solref_fri
     tendon_solimp_fri tendon_stiffness tendon_damping tendon_armature tendon_lengthspring tendon_actfrclimited
     tendon_actfrcrange tendon_length0 tendon_invweight0 eq_data eq_solref eq_solimp eq_active0
+    jnt_stiffnesspoly dof_dampingpoly tendon_stiffnesspoly tendon_dampingpoly density viscosity wind geom_fluid
     body_invweight0 dof_invweight0 impratio tolerance ls_tolerance
     """.split()
 )

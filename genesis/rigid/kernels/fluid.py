@@ -16,6 +16,7 @@ import math
 import warp as wp
 
 from genesis.math.spatial import INV_3, quat_normalize, quat_to_mat, rotation, spatial, symmetric, translation
+from genesis.rigid.kernels.groups import Fluid
 from genesis.types import mat33, real, taped, untaped, vec3, vec4, vec6
 
 PI = wp.constant(real(math.pi))
@@ -197,9 +198,7 @@ def quadratic_drag(b: vec3, density: real) -> vec6:
 @taped
 def box_wrenches(
     fluid_box_body: wp.array(dtype=int),
-    density: wp.array2d(dtype=real),
-    viscosity: wp.array2d(dtype=real),
-    wind: wp.array2d(dtype=vec3),
+    fluid: Fluid,
     body_mass: wp.array2d(dtype=real),
     fluid_box_moments: wp.array2d(dtype=vec3),
     fluid_box_axes: wp.array2d(dtype=mat33),
@@ -221,10 +220,10 @@ def box_wrenches(
         else:
             rot = quat_to_mat(xquat[w, b]) * fluid_box_axes[w, e]
             arm = xipos[w, b] - xref[w, b]
-            v = local_velocity(cvel[w, b], arm, rot, wind[w, 0])
+            v = local_velocity(cvel[w, b], arm, rot, fluid.wind[w, 0])
             sides = sides_of(fluid_box_moments[w, e], mass)
-            slow = linear_drag(sides, viscosity[w, 0])
-            fast = quadratic_drag(sides, density[w, 0])
+            slow = linear_drag(sides, fluid.viscosity[w, 0])
+            fast = quadratic_drag(sides, fluid.density[w, 0])
             drag = wp.cw_mul(slow + wp.cw_mul(fast, wp.abs(v)), v)
             fluid_wrench[w, e] = wrench_at(-drag, arm, rot)
 
@@ -232,9 +231,7 @@ def box_wrenches(
 @taped
 def box_slopes(
     fluid_box_body: wp.array(dtype=int),
-    density: wp.array2d(dtype=real),
-    viscosity: wp.array2d(dtype=real),
-    wind: wp.array2d(dtype=vec3),
+    fluid: Fluid,
     body_mass: wp.array2d(dtype=real),
     fluid_box_moments: wp.array2d(dtype=vec3),
     fluid_box_axes: wp.array2d(dtype=mat33),
@@ -259,10 +256,10 @@ def box_slopes(
             fluid_slope[w, e, 3] = mat33()
         else:
             rot = quat_to_mat(xquat[w, b]) * fluid_box_axes[w, e]
-            v = local_velocity(cvel[w, b], xipos[w, b] - xref[w, b], rot, wind[w, 0])
+            v = local_velocity(cvel[w, b], xipos[w, b] - xref[w, b], rot, fluid.wind[w, 0])
             sides = sides_of(fluid_box_moments[w, e], mass)
-            slow = linear_drag(sides, viscosity[w, 0])
-            fast = real(2.0) * quadratic_drag(sides, density[w, 0])
+            slow = linear_drag(sides, fluid.viscosity[w, 0])
+            fast = real(2.0) * quadratic_drag(sides, fluid.density[w, 0])
             slope = -(slow + wp.cw_mul(fast, wp.abs(v)))
             fluid_slope[w, e, 0] = in_world(wp.diag(rotation(slope)), rot)
             fluid_slope[w, e, 3] = in_world(wp.diag(translation(slope)), rot)

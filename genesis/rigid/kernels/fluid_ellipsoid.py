@@ -21,6 +21,7 @@ import warp as wp
 from genesis.math.spatial import length, quat_mul, quat_rotate, quat_to_mat, root, rotation, spatial, translation
 from genesis.model import fluid as model
 from genesis.rigid.kernels.fluid import MIN_VALUE, PI, in_world, local_velocity, pow4, wrench_at
+from genesis.rigid.kernels.groups import Fluid, FluidShapes
 from genesis.types import mat33, real, taped, vec2, vec3, vec4, vec6
 
 SPHERE = wp.constant(model.AXES_OF_SPHERE)
@@ -188,16 +189,9 @@ def kutta_slope(moving: vec3, s: vec3, density: real, kutta: real) -> mat33:
 def ellipsoid_wrenches(
     fluid_box_body: wp.array(dtype=int),
     fluid_body: wp.array(dtype=int),
-    fluid_geom: wp.array(dtype=int),
-    fluid_geom_axes: wp.array(dtype=int),
-    density: wp.array2d(dtype=real),
-    viscosity: wp.array2d(dtype=real),
-    wind: wp.array2d(dtype=vec3),
+    fluid: Fluid,
+    shapes: FluidShapes,
     body_mass: wp.array2d(dtype=real),
-    geom_pos: wp.array2d(dtype=vec3),
-    geom_quat: wp.array2d(dtype=vec4),
-    geom_size: wp.array2d(dtype=vec3),
-    geom_fluid: wp.array3d(dtype=real),
     xpos: wp.array2d(dtype=vec3),
     xquat: wp.array2d(dtype=vec4),
     xref: wp.array2d(dtype=vec3),
@@ -208,28 +202,28 @@ def ellipsoid_wrenches(
     """What the fluid does to each ellipsoid, about the reference point, and where it is."""
     w = wp.tid()
     before = fluid_box_body.shape[0]
-    for k in range(fluid_geom.shape[0]):
+    for k in range(shapes.fluid_geom.shape[0]):
         e = before + k
-        g = fluid_geom[k]
+        g = shapes.fluid_geom[k]
         b = fluid_body[e]
-        place = xpos[w, b] + quat_rotate(xquat[w, b], geom_pos[w, g])
+        place = xpos[w, b] + quat_rotate(xquat[w, b], shapes.geom_pos[w, g])
         fluid_xpos[w, e] = place
         if body_mass[w, b] < MIN_VALUE:
             fluid_wrench[w, e] = vec6()
         else:
-            rot = quat_to_mat(quat_mul(xquat[w, b], geom_quat[w, g]))
+            rot = quat_to_mat(quat_mul(xquat[w, b], shapes.geom_quat[w, g]))
             arm = place - xref[w, b]
             local = ellipsoid_wrench(
-                local_velocity(cvel[w, b], arm, rot, wind[w, 0]),
-                semi_axes(fluid_geom_axes[k], geom_size[w, g]),
-                density[w, 0],
-                viscosity[w, 0],
-                vec3(geom_fluid[w, g, 1], geom_fluid[w, g, 2], geom_fluid[w, g, 3]),
-                vec2(geom_fluid[w, g, 4], geom_fluid[w, g, 5]),
-                vec3(geom_fluid[w, g, 6], geom_fluid[w, g, 7], geom_fluid[w, g, 8]),
-                vec3(geom_fluid[w, g, 9], geom_fluid[w, g, 10], geom_fluid[w, g, 11]),
+                local_velocity(cvel[w, b], arm, rot, fluid.wind[w, 0]),
+                semi_axes(shapes.fluid_geom_axes[k], shapes.geom_size[w, g]),
+                fluid.density[w, 0],
+                fluid.viscosity[w, 0],
+                vec3(shapes.geom_fluid[w, g, 1], shapes.geom_fluid[w, g, 2], shapes.geom_fluid[w, g, 3]),
+                vec2(shapes.geom_fluid[w, g, 4], shapes.geom_fluid[w, g, 5]),
+                vec3(shapes.geom_fluid[w, g, 6], shapes.geom_fluid[w, g, 7], shapes.geom_fluid[w, g, 8]),
+                vec3(shapes.geom_fluid[w, g, 9], shapes.geom_fluid[w, g, 10], shapes.geom_fluid[w, g, 11]),
             )
-            fluid_wrench[w, e] = wrench_at(geom_fluid[w, g, 0] * local, arm, rot)
+            fluid_wrench[w, e] = wrench_at(shapes.geom_fluid[w, g, 0] * local, arm, rot)
 
 
 # A module of its own, which only implicitfast needs and which is compiled beside that of the forces.
@@ -240,15 +234,9 @@ _slopes = partial(taped, file=f"{__name__}_slopes")
 def ellipsoid_slopes(
     fluid_box_body: wp.array(dtype=int),
     fluid_body: wp.array(dtype=int),
-    fluid_geom: wp.array(dtype=int),
-    fluid_geom_axes: wp.array(dtype=int),
-    density: wp.array2d(dtype=real),
-    viscosity: wp.array2d(dtype=real),
-    wind: wp.array2d(dtype=vec3),
+    fluid: Fluid,
+    shapes: FluidShapes,
     body_mass: wp.array2d(dtype=real),
-    geom_quat: wp.array2d(dtype=vec4),
-    geom_size: wp.array2d(dtype=vec3),
-    geom_fluid: wp.array3d(dtype=real),
     xquat: wp.array2d(dtype=vec4),
     xref: wp.array2d(dtype=vec3),
     cvel: wp.array2d(dtype=vec6),
@@ -261,9 +249,9 @@ def ellipsoid_slopes(
     """
     w = wp.tid()
     before = fluid_box_body.shape[0]
-    for k in range(fluid_geom.shape[0]):
+    for k in range(shapes.fluid_geom.shape[0]):
         e = before + k
-        g = fluid_geom[k]
+        g = shapes.fluid_geom[k]
         b = fluid_body[e]
         if body_mass[w, b] < MIN_VALUE:
             fluid_slope[w, e, 0] = mat33()
@@ -271,17 +259,17 @@ def ellipsoid_slopes(
             fluid_slope[w, e, 2] = mat33()
             fluid_slope[w, e, 3] = mat33()
         else:
-            rot = quat_to_mat(quat_mul(xquat[w, b], geom_quat[w, g]))
-            v = local_velocity(cvel[w, b], fluid_xpos[w, e] - xref[w, b], rot, wind[w, 0])
+            rot = quat_to_mat(quat_mul(xquat[w, b], shapes.geom_quat[w, g]))
+            v = local_velocity(cvel[w, b], fluid_xpos[w, e] - xref[w, b], rot, fluid.wind[w, 0])
             turning = rotation(v)
             moving = translation(v)
-            rho = density[w, 0]
-            mu = viscosity[w, 0]
-            s = semi_axes(fluid_geom_axes[k], geom_size[w, g])
-            drag = vec3(geom_fluid[w, g, 1], geom_fluid[w, g, 2], geom_fluid[w, g, 3])
-            mass = rho * vec3(geom_fluid[w, g, 6], geom_fluid[w, g, 7], geom_fluid[w, g, 8])
-            inertia = rho * vec3(geom_fluid[w, g, 9], geom_fluid[w, g, 10], geom_fluid[w, g, 11])
-            magnus = geom_fluid[w, g, 5] * rho * BALL_VOLUME * s[0] * s[1] * s[2]
+            rho = fluid.density[w, 0]
+            mu = fluid.viscosity[w, 0]
+            s = semi_axes(shapes.fluid_geom_axes[k], shapes.geom_size[w, g])
+            drag = vec3(shapes.geom_fluid[w, g, 1], shapes.geom_fluid[w, g, 2], shapes.geom_fluid[w, g, 3])
+            mass = rho * vec3(shapes.geom_fluid[w, g, 6], shapes.geom_fluid[w, g, 7], shapes.geom_fluid[w, g, 8])
+            inertia = rho * vec3(shapes.geom_fluid[w, g, 9], shapes.geom_fluid[w, g, 10], shapes.geom_fluid[w, g, 11])
+            magnus = shapes.geom_fluid[w, g, 5] * rho * BALL_VOLUME * s[0] * s[1] * s[2]
             momentum = wp.skew(wp.cw_mul(mass, moving))
             spin = wp.skew(wp.cw_mul(inertia, turning))
             torque_by_turning = (
@@ -291,7 +279,7 @@ def ellipsoid_slopes(
             force_by_turning = momentum - magnus * wp.skew(moving)
             force_by_moving = magnus * wp.skew(turning) - wp.skew(turning) * wp.diag(mass)
             force_by_moving = force_by_moving + drag_slope(moving, s, rho, mu, drag)
-            force_by_moving = force_by_moving + kutta_slope(moving, s, rho, geom_fluid[w, g, 4])
+            force_by_moving = force_by_moving + kutta_slope(moving, s, rho, shapes.geom_fluid[w, g, 4])
             fluid_slope[w, e, 0] = in_world(torque_by_turning, rot)
             fluid_slope[w, e, 1] = in_world(torque_by_moving, rot)
             fluid_slope[w, e, 2] = in_world(force_by_turning, rot)

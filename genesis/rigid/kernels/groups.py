@@ -102,6 +102,27 @@ class Sites:
 
 
 @wp.struct
+class Fluid:
+    """The fluid around all bodies."""
+
+    density: wp.array2d(dtype=real)
+    viscosity: wp.array2d(dtype=real)
+    wind: wp.array2d(dtype=vec3)
+
+
+@wp.struct
+class FluidShapes:
+    """The shapes on which a fluid acts as on ellipsoids."""
+
+    fluid_geom: wp.array(dtype=int)
+    fluid_geom_axes: wp.array(dtype=int)
+    geom_pos: wp.array2d(dtype=vec3)
+    geom_quat: wp.array2d(dtype=vec4)
+    geom_size: wp.array2d(dtype=vec3)
+    geom_fluid: wp.array3d(dtype=real)
+
+
+@wp.struct
 class RungeKuttaStages:
     """What the four evaluations of a step of RK4 have found."""
 
