@@ -14,6 +14,7 @@ import torch
 
 from genesis import runtime
 from genesis.eager import keep_eager
+from genesis.entities.access import read_scene_parameter, write_scene_parameter
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
@@ -28,8 +29,8 @@ from genesis.rigid.door import refuse_transforms
 from genesis.states import SimState, reset_to
 from genesis.surfaces import Surface
 from genesis.trajectory import Trajectory
-from genesis.world.arguments import fit, plain_tensors, read_tensor, require_finite, select_envs, select_range
-from genesis.world.catalogue import GRAVITY
+from genesis.world.arguments import plain_tensors, select_envs
+from genesis.world.catalogue import DENSITY, GRAVITY, VISCOSITY, WIND
 from genesis.world.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
@@ -335,19 +336,37 @@ class Scene:
 
     def set_gravity(self, gravity: Any, envs_idx: Any = None) -> None:
         """Set the acceleration of gravity [m/s^2], world frame, (3,) or (n_envs, 3); it outlives `reset()`."""
-        world = self._built("set_gravity")
-        owner = "scene.set_gravity"
-        envs = select_envs(world, envs_idx, owner, unique=True)
-        value = fit(world, read_tensor(world, gravity, "gravity", owner), envs, (3,), "gravity", owner, scalar=False)
-        require_finite(value, "gravity", owner)
-        one = select_range(1, 0, 1)
-        world.theta.set(GRAVITY, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=gravity)
+        write_scene_parameter(self._built("set_gravity"), GRAVITY, gravity, envs_idx, "scene.set_gravity")
 
     def get_gravity(self, envs_idx: Any = None) -> Tensor:
         """The acceleration of gravity in force [m/s^2], world frame, ([n_envs,] 3)."""
-        world = self._built("get_gravity")
-        envs = select_envs(world, envs_idx, "scene.get_gravity", unique=False)
-        return world.label(world.theta.get(GRAVITY, 0, select_range(1, 0, 1), envs).squeeze(-2))
+        return read_scene_parameter(self._built("get_gravity"), GRAVITY, envs_idx, "scene.get_gravity")
+
+    def set_fluid_density(self, density: Any, envs_idx: Any = None) -> None:
+        """Set the density of the fluid around all bodies [kg/m^3], a number or (n_envs,); 0: none."""
+        write_scene_parameter(self._built("set_fluid_density"), DENSITY, density, envs_idx, "scene.set_fluid_density")
+
+    def get_fluid_density(self, envs_idx: Any = None) -> Tensor:
+        """The density of the fluid [kg/m^3], ([n_envs])."""
+        return read_scene_parameter(self._built("get_fluid_density"), DENSITY, envs_idx, "scene.get_fluid_density")
+
+    def set_fluid_viscosity(self, viscosity: Any, envs_idx: Any = None) -> None:
+        """Set the viscosity of the fluid [Pa s], a number or (n_envs,); 0: none."""
+        owner = "scene.set_fluid_viscosity"
+        write_scene_parameter(self._built("set_fluid_viscosity"), VISCOSITY, viscosity, envs_idx, owner)
+
+    def get_fluid_viscosity(self, envs_idx: Any = None) -> Tensor:
+        """The viscosity of the fluid [Pa s], ([n_envs])."""
+        owner = "scene.get_fluid_viscosity"
+        return read_scene_parameter(self._built("get_fluid_viscosity"), VISCOSITY, envs_idx, owner)
+
+    def set_wind(self, wind: Any, envs_idx: Any = None) -> None:
+        """Set the velocity of the fluid [m/s], world frame, (3,) or (n_envs, 3); without a fluid, without effect."""
+        write_scene_parameter(self._built("set_wind"), WIND, wind, envs_idx, "scene.set_wind")
+
+    def get_wind(self, envs_idx: Any = None) -> Tensor:
+        """The velocity of the fluid [m/s], world frame, ([n_envs,] 3)."""
+        return read_scene_parameter(self._built("get_wind"), WIND, envs_idx, "scene.get_wind")
 
     def to_mjcf(self) -> str:
         """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""

@@ -98,6 +98,51 @@ ACTUATORS = """
 </actuator></mujoco>"""
 
 
+# Springs and dampers that are not linear, of every kind of joint and of tendons.
+POLYNOMIALS = """
+<mujoco><option timestep="0.0005"/><default><geom contype="0" conaffinity="0"/></default><worldbody>
+  <body pos="0 0 1"><joint name="a" axis="0 1 0" stiffness="3 4 5" springref="20" damping=".1 .2 .3"/>
+    <geom type="capsule" size=".05 .2" pos=".1 .2 .3"/>
+    <body pos=".3 0 0"><joint type="ball" stiffness="1 2 3" damping="0 1 .2"/><geom type="box" size=".1 .15 .05"/>
+      <body pos=".3 0 0"><joint name="b" type="slide" axis="1 1 0" stiffness="0 5 5"/>
+        <joint name="c" axis="0 0 1" pos=".1 0 0" damping="0 0 3"/><geom type="cylinder" size=".05 .1"/>
+      </body>
+    </body>
+  </body>
+  <body pos="1 0 0"><joint type="free" stiffness="1 2 3" damping="1 2 3"/>
+    <geom type="box" size=".1 .2 .03" pos=".1 .1 0"/></body>
+</worldbody><tendon>
+  <fixed name="t" stiffness="1 2 3" damping=".3 .2 .5" springlength="-.1 .1"><joint joint="a" coef="1"/>
+    <joint joint="b" coef="-2"/></fixed>
+  <fixed name="u" stiffness="0 2 3" damping="0 .2 .5"><joint joint="c" coef="1"/><joint joint="b" coef="-2"/></fixed>
+</tendon></mujoco>"""
+
+
+def in_fluid(ellipsoids: bool) -> str:
+    """Trees and free bodies in a thick fluid and wind: bodies as boxes, or most of their shapes as ellipsoids."""
+    shape = 'fluidshape="ellipsoid" fluidcoef=".6 .3 1.7 .8 1.2"' if ellipsoids else ""
+    knob = '<geom type="box" size=".02 .06 .04" pos=".1 0 .1"/>'  # no two principal moments are equal
+    return f"""
+<mujoco><option timestep="0.004" density="900" viscosity=".3" wind="1 -2 .5"/>
+<default><geom contype="0" conaffinity="0"/></default><worldbody>
+  <body pos="0 0 1"><joint axis="0 1 0" damping=".1"/>
+    <geom type="capsule" size=".05 .2" {shape} pos=".1 .2 .3" euler="10 20 30"/>{knob}
+    <body pos=".3 0 0"><joint type="ball"/><geom type="box" size=".1 .15 .05" {shape}/>
+      <geom type="sphere" size=".05" {shape} pos="0 .2 0"/>
+      <body pos=".3 0 0"><joint type="slide" axis="1 1 0"/><joint axis="0 0 1" pos=".1 0 0"/>
+        <geom type="cylinder" size=".05 .1"/><geom type="ellipsoid" size=".05 .1 .2" pos=".1 0 0" {shape}/></body>
+      <body pos="-.3 0 0"><joint axis="0 0 1" pos=".1 0 0"/><geom type="box" size=".05 .1 .03" euler="30 40 50"/></body>
+    </body>
+  </body>
+  <body pos="1 0 0"><freejoint/><geom type="box" size=".1 .2 .03" pos=".1 .1 0" {shape} euler="40 50 60"/>
+    <body pos=".2 .1 0"><geom type="ellipsoid" size=".1 .2 .03" {shape} euler="20 50 60"/></body>
+  </body>
+  <body pos="3 0 0"><freejoint/><geom type="cylinder" size=".1 .2" pos=".1 .1 0" {shape} euler="40 50 60"/>{knob}
+    <body pos=".2 .1 0"><joint axis="1 1 1"/><geom type="ellipsoid" size=".1 .2 .03" {shape} euler="20 50 60"/></body>
+  </body>
+</worldbody></mujoco>"""
+
+
 def without_ranges(mjcf: str) -> str:
     """The same without clips, across which central differences would say nothing (a damper must have one)."""
     mjcf = re.sub(r"<damper [^>]*/>", "", mjcf)

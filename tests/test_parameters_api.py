@@ -67,7 +67,7 @@ def test_every_parameter_has_its_methods_and_documentation():
         assert parameter.unit
         assert parameter.field in scene.world.model.theta_fields
     table = arm.get_parameters()
-    assert {row["name"] for row in table} == {*PARAMETERS, "mass"}
+    assert {row["name"] for row in table} == {*PARAMETERS, "dofs_stiffness_poly", "dofs_damping_poly", "mass"}
     for row in table:
         value = getattr(arm, f"get_{row['name']}")()
         value = torch.stack(value, -1) if isinstance(value, tuple) else value

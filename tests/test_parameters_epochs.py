@@ -11,8 +11,8 @@ import torch
 
 import genesis as gs
 from genesis.world import theta as store
-from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS
-from tests import call_worlds
+from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ELLIPSOIDS, ENTITY_PARAMETERS
+from tests import call_worlds, models, scenes
 from tests.entities.worlds import scatter_state, settle, touching_world, world
 from tests.helpers import check_gradient
 
@@ -36,6 +36,12 @@ def touching():
 def coupled():
     """(scene, robot with tendons and equalities, ball, carrier), two envs."""
     return call_worlds.touching(2)
+
+
+@cache
+def immersed():
+    """(scene, robot with shapes that a fluid acts on), two envs."""
+    return scenes.build(models.in_fluid(ellipsoids=True), n_envs=2)
 
 
 def fresh(scene):
@@ -71,18 +77,21 @@ def pair(setter, value, *rest, **more):
 
 def entity_case(parameter, form, give=lambda x: x):
     """A parameter of an entity, set again for one of its elements ("one"), in one env ("env"), or both ("one of env")."""
-    name, axis = parameter.name, parameter.axis
-    build = coupled if axis in ("tendons", "equalities") else touching if name in CONSTRAINT_PARAMETERS else smooth
+    name, axis, in_fluid = parameter.name, parameter.axis, parameter.requires == ELLIPSOIDS
+    world_of = coupled if axis in ("tendons", "equalities") else touching if name in CONSTRAINT_PARAMETERS else smooth
+    world_of = immersed if in_fluid else world_of
     ranges = name in ("dofs_force_range", "dofs_limit", "tendons_limit", "tendons_spring_range")
 
     def entity(entities):
-        return entities[1 if build is touching else 0]
+        return entities[1 if world_of is touching else 0]
 
     def elements(e):
         if name == "dofs_limit":
             return [1]
         if name.startswith("tendons_limit"):
             return [0]
+        if in_fluid:
+            return [g.idx_local for g in e.geoms if g.is_fluid_ellipsoid]
         return [g.idx_local for g in e.touching_geoms] if axis == "geoms" else list(range(getattr(e, f"n_{axis}")))
 
     def put(e, value, which, envs):
@@ -112,7 +121,7 @@ def entity_case(parameter, form, give=lambda x: x):
         put(e, value, elements(e)[:1] if "one" in form else elements(e), [1] if "env" in form else None)
 
     return Case(
-        build, start, lambda entities, x: put(entity(entities), x, elements(entity(entities)), None), set_part, read
+        world_of, start, lambda entities, x: put(entity(entities), x, elements(entity(entities)), None), set_part, read
     )
 
 

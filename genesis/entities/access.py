@@ -16,15 +16,18 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model.arrays import OF_FEATURES
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
+    ELLIPSOIDS,
     ENTITY_PARAMETERS,
     EQUALITY,
     FRICTION_LOSS,
     INVERSE_WEIGHTS,
     LIMITS,
     PAIR_PARAMETERS,
+    SHAPE_PARAMETERS,
     TENDON_LIMITS,
     WELD_SOL_PARAMS,
     Entry,
@@ -69,13 +72,21 @@ def write(place: Place, parameter: Entry, given: Any, idx_local: Any, envs_idx: 
     )
     if parameter.name.endswith("_frictionloss") and world.theta.has_friction_loss():
         world.dynamics.require_constraints()
+    require_features(world, parameter)
+
+
+def require_features(world: World, parameter: Entry) -> None:
+    """From now on the scene simulates what the parameter is of, where it was built without."""
+    for feature, fields in OF_FEATURES.items():
+        if parameter.field in fields:
+            world.dynamics.require_feature(feature)
 
 
 def read(place: Place, parameter: Entry, idx_local: Any, envs_idx: Any) -> Tensor:
     """What `get_<name>` of an entity does, ([n_envs,] n, *item)."""
     method, axis = f"get_{parameter.name}", parameter.axis
     if axis == "geoms":
-        chosen = select_geoms(place, method, idx_local, unique=False)
+        chosen = select_geoms(place, parameter, method, idx_local, unique=False)
     else:
         chosen = place.select(method, axis, idx_local, unique=False)
     envs = place.select_envs(method, envs_idx, unique=False)
@@ -175,6 +186,8 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return False
     if parameter.requires == TENDON_LIMITS:
         return bool(indices["ten_limited"][ranges.tendon_start : ranges.tendon_end].any())
+    if parameter.requires == ELLIPSOIDS:
+        return bool(len(place.ellipsoids()))
     return bool(count_of(place, parameter.axis))
 
 
@@ -228,17 +241,31 @@ def _one(world: World, parameter: Entry, given: Any, envs: Selection | None, own
 # -- of geoms ---------------------------------------------------------------------------------------------------------
 
 
-def select_geoms(place: Place, method: str, idx_local: Any, *, unique: bool) -> Selection:
-    """Resolve `geoms_idx_local`; None means those that can touch something."""
-    return place.select(method, "geoms", place.touching() if idx_local is None else idx_local, unique=unique)
+def select_geoms(place: Place, parameter: Entry, method: str, idx_local: Any, *, unique: bool) -> Selection:
+    """Resolve `geoms_idx_local`; None means those that can touch something, or on which a fluid acts."""
+    return place.select(method, "geoms", _of_all(place, parameter) if idx_local is None else idx_local, unique=unique)
+
+
+def _of_all(place: Place, parameter: Entry) -> np.ndarray:
+    """Geoms of the entity that a parameter is of, counted in the entity."""
+    return place.ellipsoids() if parameter.requires == ELLIPSOIDS else place.touching()
+
+
+def geom_rows(world: World, parameter: Entry, geoms: np.ndarray) -> np.ndarray:
+    """Rows of a field of theta that are those of geoms, by their numbers in the scene; -1 where there is none."""
+    model = world.model
+    if parameter.requires == ELLIPSOIDS:
+        return np.where(np.isin(geoms, model.ellipsoid_geoms), model.row_of_geom[geoms], -1)
+    return (model.row_of_geom if parameter.name in SHAPE_PARAMETERS else model.cgeom_of_geom)[geoms]
 
 
 def _write_geoms_of(place: Place, parameter: Entry, method: str, given: Any, idx_local: Any, envs_idx: Any) -> None:
     owner = place.owner(method)
-    chosen = select_geoms(place, method, idx_local, unique=True)
+    chosen = select_geoms(place, parameter, method, idx_local, unique=True)
     if idx_local is None and not chosen.count:
         count = place.counts["geoms"]
-        raise GenesisException(f"{owner}: none of its {count} geoms can touch anything in this scene.")
+        what = 'has fluidshape="ellipsoid"' if parameter.requires == ELLIPSOIDS else "can touch anything in this scene"
+        raise GenesisException(f"{owner}: none of its {count} geoms {what}.")
     envs = place.select_envs(method, envs_idx, unique=True)
     value = one_for_all(place.world, given, chosen.count, envs, owner) if parameter.one_for_all else given
     geoms = place.starts["geoms"] + chosen.positions()
@@ -256,11 +283,11 @@ def write_geoms(
     picked: np.ndarray | None = None,
     factor: np.ndarray | None = None,
 ) -> None:
-    """Set a parameter of geoms, by their numbers in the scene; raises for one that touches nothing.
+    """Set a parameter of geoms, by their numbers in the scene; raises for one that has it not.
 
     `picked`, `factor`: as `Theta.set` takes them.
     """
-    rows = world.model.cgeom_of_geom[geoms]
+    rows = geom_rows(world, parameter, geoms)
 
     def name(k: int) -> str:
         geom = int(geoms[k])
@@ -269,6 +296,11 @@ def write_geoms(
         shape = f"{world.geom_type(geom)}{f', {called!r}' if called else ''}"
         return f"geom {geom - ranges.geom_start} of '{ranges.name}' ({shape})"
 
+    if (rows < 0).any() and parameter.requires == ELLIPSOIDS:
+        raise GenesisException(
+            f"{owner}: {name(int(np.argmax(rows < 0)))} is no shape that a fluid acts on; give it "
+            'fluidshape="ellipsoid" in the model file.'
+        )
     if (rows < 0).any():
         raise GenesisException(
             f"{owner}: {name(int(np.argmax(rows < 0)))} touches nothing in this scene, so that it has no parameters of "
@@ -395,15 +427,17 @@ def write_scene_parameter(world: World, parameter: Entry, given: Any, envs_idx: 
     """Set a parameter of the scene as a whole, (*item) or (n_envs, *item)."""
     envs = select_envs(world, envs_idx, owner, unique=True)
     value = read_tensor(world, given, parameter.name, owner)
-    value = fit(world, value, envs, parameter.item, parameter.name, owner, scalar=False)
-    one = select_range(1, 0, 1)
-    world.theta.set(parameter, 0, one, envs, value.unsqueeze(-2), owner, lambda _: "the scene", source=given)
+    value = fit(world, value, envs, parameter.item, parameter.name, owner, scalar=not parameter.item)
+    value = value.unsqueeze(-1 - len(parameter.item))
+    world.theta.set(parameter, 0, select_range(1, 0, 1), envs, value, owner, lambda _: "the scene", source=given)
+    require_features(world, parameter)
 
 
 def read_scene_parameter(world: World, parameter: Entry, envs_idx: Any, owner: str) -> Tensor:
     """A parameter of the scene as a whole, ([n_envs,] *item)."""
     envs = select_envs(world, envs_idx, owner, unique=False)
-    return world.label(world.theta.get(parameter, 0, select_range(1, 0, 1), envs).squeeze(-2))
+    value = world.theta.get(parameter, 0, select_range(1, 0, 1), envs)
+    return world.label(value.squeeze(-1 - len(parameter.item)))
 
 
 # -- rows of theta ----------------------------------------------------------------------------------------------------
@@ -430,7 +464,7 @@ def write_rows(
 def read_numbers(world: World, parameter: Entry, numbers: np.ndarray, envs: Selection | None) -> torch.Tensor:
     """A parameter of geoms, or of joints' limits, by their numbers in the scene, ([envs,] n, *item)."""
     if parameter.axis == "geoms":
-        rows = world.model.cgeom_of_geom[numbers]
+        rows = geom_rows(world, parameter, numbers)
     else:
         rows = numbers if has_limits(world) else np.full(len(numbers), -1)
     return read_rows(world, parameter, rows, _of_model(world, parameter, numbers), envs)

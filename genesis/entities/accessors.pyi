@@ -432,6 +432,80 @@ class EntityAccessors(EntityBase):
     def get_tendons_invweight(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Inverse inertias of the tendons as constraints feel them [1/kg, 1/(kg m^2)], ([n_envs,] n_tendons)."""
 
+    def set_dofs_stiffness_poly(self, stiffness_poly: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """What the stiffness of the joint springs gains with their extension x, ([n_envs,] n_dofs, 2).
+
+        The force is -(stiffness + k1 x + k2 x^2) x, MuJoCo's stiffnesspoly [N m/rad^2, N m/rad^3; N/m^2, N/m^3]. Of a
+        ball joint, and of the translation of a free one, x in the bracket is the size of the whole extension.
+        """
+
+    def get_dofs_stiffness_poly(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """k1 and k2 of the joint springs, ([n_envs,] n_dofs, 2); see `set_dofs_stiffness_poly`."""
+
+    def set_dofs_damping_poly(self, damping_poly: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """What the damping of the joints gains with their speed v, ([n_envs,] n_dofs, 2).
+
+        The force is -(damping + d1 |v| + d2 v^2) v, MuJoCo's dampingpoly [N m s^2/rad^2, N m s^3/rad^3; N s^2/m^2,
+        N s^3/m^3].
+        """
+
+    def get_dofs_damping_poly(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """d1 and d2 of the joints' damping, ([n_envs,] n_dofs, 2); see `set_dofs_damping_poly`."""
+
+    def set_tendons_stiffness_poly(
+        self, stiffness_poly: Any, tendons_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """What the stiffness of the tendons' springs gains with the length x beyond their range.
+
+        ([n_envs,] n_tendons, 2): the force is -(stiffness + k1 x + k2 x^2) x; MuJoCo's stiffnesspoly [N/m^2, N/m^3;
+        N m/rad^2, N m/rad^3].
+        """
+
+    def get_tendons_stiffness_poly(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """k1 and k2 of the tendons' springs, ([n_envs,] n_tendons, 2); see `set_tendons_stiffness_poly`."""
+
+    def set_tendons_damping_poly(self, damping_poly: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """What the damping along the tendons gains with their speed v, ([n_envs,] n_tendons, 2).
+
+        The force is -(damping + d1 |v| + d2 v^2) v; MuJoCo's dampingpoly [N s^2/m^2, N s^3/m^3; N m s^2/rad^2,
+        N m s^3/rad^3].
+        """
+
+    def get_tendons_damping_poly(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """d1 and d2 of the tendons' damping, ([n_envs,] n_tendons, 2); see `set_tendons_damping_poly`."""
+
+    def set_geoms_fluid_coef(self, coef: Any, geoms_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Coefficients of shapes in a fluid, MuJoCo's fluidcoef, ([n_envs,] n_geoms, 5).
+
+        Blunt drag, slender drag, angular drag, Kutta lift, Magnus lift; of the shapes with `fluidshape="ellipsoid"`,
+        which are those that `None` means. Raises GenesisException for any other.
+        """
+
+    def get_geoms_fluid_coef(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Coefficients of shapes in a fluid, ([n_envs,] n_geoms, 5); see `set_geoms_fluid_coef`."""
+
+    def set_geoms_virtual_mass(self, virtual_mass: Any, geoms_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Volumes of fluid that move with the shapes, along their axes [m^3], ([n_envs,] n_geoms, 3).
+
+        Times the fluid's density, the virtual masses. The compiler takes those of the ellipsoid; with a size that is
+        set later they stay. Of the shapes with `fluidshape="ellipsoid"`; raises GenesisException for any other.
+        """
+
+    def get_geoms_virtual_mass(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Volumes of fluid that move with the shapes [m^3], ([n_envs,] n_geoms, 3)."""
+
+    def set_geoms_virtual_inertia(
+        self, virtual_inertia: Any, geoms_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Inertias of the fluid that turns with the shapes about their axes, over its density [m^5].
+
+        ([n_envs,] n_geoms, 3); the compiler takes those of the ellipsoid, and with a size that is set later they stay.
+        Of the shapes with `fluidshape="ellipsoid"`; raises GenesisException for any other.
+        """
+
+    def get_geoms_virtual_inertia(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Inertias of the fluid that turns with the shapes, over its density [m^5], ([n_envs,] n_geoms, 3)."""
+
 class LinkAccessors(EntityPart):
     """Physical parameters of one link; see `EntityAccessors`."""
 

@@ -90,6 +90,11 @@ class Place:
         start, count = self.starts["geoms"], self.counts["geoms"]
         return np.flatnonzero(self.world.model.cgeom_of_geom[start : start + count] >= 0)
 
+    def ellipsoids(self) -> np.ndarray:
+        """Its geoms on which a fluid acts as on ellipsoids, counted in the entity."""
+        start, count = self.starts["geoms"], self.counts["geoms"]
+        return np.flatnonzero(np.isin(np.arange(start, start + count), self.world.model.ellipsoid_geoms))
+
     def element(self, axis: str, k: int) -> str:
         """How an error message calls the k-th link, joint, dof or actuator."""
         if axis == "dofs":

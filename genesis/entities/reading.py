@@ -144,8 +144,8 @@ class StateReader(EntityBase):
     def get_dofs_force(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Net generalized force on the dofs [N, N m], ([n_envs,] n_dofs): M times the acceleration.
 
-        Commands, actuators, springs, damping, gravity, external wrenches, contacts, limits and friction loss, less the
-        bias force (MuJoCo's qfrc_smooth + qfrc_constraint).
+        Commands, actuators, springs, damping, gravity, a fluid, external wrenches, contacts, limits and friction loss,
+        less the bias force (MuJoCo's qfrc_smooth + qfrc_constraint).
         """
         return _read_dofs(self._built("get_dofs_force"), "get_dofs_force", "qfrc_total", dofs_idx_local, envs_idx)
 

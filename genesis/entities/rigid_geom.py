@@ -55,6 +55,11 @@ class RigidGeom(GeomAccessors):
         return bool(self._built().world.model.cgeom_of_geom[self.idx] >= 0)
 
     @property
+    def is_fluid_ellipsoid(self) -> bool:
+        """Whether a fluid, if there is one, acts on it as on an ellipsoid (`fluidshape="ellipsoid"` of the file)."""
+        return self.idx in self._built().world.model.ellipsoid_geoms
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Of a `gs.morphs.Terrain`: "height_field" (n_x, n_y) in units of "vertical_scale" [m], and "horizontal_scale"
         [m]; of other shapes empty."""

@@ -220,6 +220,20 @@ def inertia_at(mass: real, inertia: vec6, rot: mat33, offset: vec3) -> vec10:
 
 
 @wp.func
+def root(x: real) -> real:
+    """Square root whose slope at zero is taken for zero, for what is multiplied with a quantity that vanishes there."""
+    if x > real(0.0):
+        return wp.sqrt(x)
+    return real(0.0)
+
+
+@wp.func
+def length(v: vec3) -> real:
+    """|v|, with `root`."""
+    return root(wp.dot(v, v))
+
+
+@wp.func
 def unit(k: int) -> vec3:
     """Coordinate axis ``k`` (0, 1 or 2)."""
     return vec3(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from genesis.model import contact, tendons
+from genesis.model import contact, fluid, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -48,6 +48,15 @@ FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
 
 # How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
 GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
+
+
+# What a model may have, at the start or once it is set.
+FLUID, POLYNOMIALS = "fluid", "polynomials"
+# Parameters that say whether it has: all of them zero, it has not.
+OF_FEATURES = {
+    FLUID: ("density", "viscosity"),
+    POLYNOMIALS: ("dof_stiffnesspoly", "dof_dampingpoly", "tendon_stiffnesspoly", "tendon_dampingpoly"),
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,11 @@ class Model:
         has_contacts: whether there is any pair; pair_families: of ``genesis.model.contact``, those of its pairs
         feature_width: integers that tell the features of a contact
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
+        row_of_geom: (ngeom,) int32, the row of its place and size among the parameters, or -1: of a geom that can touch
+            something, its cgeom; then those that a fluid feels only
+        ellipsoid_geoms: geoms on which a fluid acts as on ellipsoids
+        features: FLUID, POLYNOMIALS: whether there is a fluid, or are springs or dampers that are not linear
+        nfluid, nfluid_box: what the fluid acts on, and how many of it are boxes (see ``genesis.model.fluid``)
         nconmax: contact slots per environment
         maxchain: dofs that move the bodies of a pair against each other, of the pair with the most; at least 1
         maxcondim: largest condim of a pair; at least 1
@@ -158,6 +172,7 @@ class Model:
         self._add_contacts(max_contacts)
         self._add_actuators()
         self.theta_fields = self._theta_layout()
+        self.features = frozenset(name for name in (FLUID, POLYNOMIALS) if self._has(name))
         self.theta_views = {
             "efc_solref": self._theta_view(self.rows.solrefs, 2),
             "efc_solimp": self._theta_view(self.rows.solimps, 5),
@@ -455,10 +470,12 @@ class Model:
 
     def _add_contacts(self, max_contacts: int | None) -> None:
         m = self.mj_model
-        contacts = contact.describe(m, [self.dof_chain(b) for b in range(m.nbody)], max_contacts)
+        body_dofs = [self.dof_chain(b) for b in range(m.nbody)]
+        self.ellipsoid_geoms = fluid.ellipsoids(m)
+        contacts = contact.describe(m, body_dofs, max_contacts, self.ellipsoid_geoms.tolist())
         self.ncg, self.ncpair, self.nconmax = contacts.ncg, contacts.ncpair, contacts.nconmax
         self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
-        self.cgeom_of_geom = contacts.cgeom_of_geom
+        self.cgeom_of_geom, self.row_of_geom = contacts.cgeom_of_geom, contacts.row_of_geom
         self.has_contacts = contacts.ncpair > 0
         self.pair_families = frozenset(contacts.indices["cpair_family"].tolist())
         self.feature_width = contact.CONVEX_WIDTH if contact.CONVEX in self.pair_families else contact.WIDTH
@@ -466,6 +483,12 @@ class Model:
         self.constants |= contacts.constants
         self._add_rows()
         self.constrained = self.has_contacts or self.rows.present
+        in_fluid, axes = fluid.describe(m, body_dofs, self.row_of_geom)
+        for name, values in in_fluid.items():
+            self._index(name, values)
+        self.constants |= axes
+        placed = np.flatnonzero(self.row_of_geom >= 0) if len(self.ellipsoid_geoms) else np.zeros(0, dtype=int)
+        self._geom_fluid = m.geom_fluid[placed[np.argsort(self.row_of_geom[placed])]]
         self._constraint_parameters = {
             "body_invweight0": m.body_invweight0,
             "dof_invweight0": m.dof_invweight0,
@@ -478,6 +501,14 @@ class Model:
         rows = self.rows = RowTable(self, self.kinds)
         self.indices |= {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in rows.indices.items()}
         self.constants |= rows.constants
+
+    @property
+    def nfluid(self) -> int:
+        return len(self.indices["fluid_body"]) if FLUID in self.features else 0
+
+    @property
+    def nfluid_box(self) -> int:
+        return len(self.indices["fluid_box_body"]) if FLUID in self.features else 0
 
     @property
     def nweld(self) -> int:
@@ -493,12 +524,22 @@ class Model:
         """Which weld made at run time is that of two bodies; -1 if there is none yet."""
         return self.weld_pairs.index((one, two)) if (one, two) in self.weld_pairs else -1
 
+    def _has(self, feature: str) -> bool:
+        """Whether the parameters of the file say that there is one."""
+        return any(self.theta_fields[name].default.any() for name in OF_FEATURES[feature])
+
     # -- what grows ---------------------------------------------------------------------------------------------------
 
     def add_constraints(self) -> None:
         """From now on there may be constraints, where there were none at the start."""
         if not self.constrained:
             self.constrained = True
+            self.revision += 1
+
+    def add_feature(self, name: str) -> None:
+        """From now on there may be a fluid, or springs and dampers that are not linear, where there were none."""
+        if name not in self.features:
+            self.features |= {name}
             self.revision += 1
 
     def add_weld(self, one: int, two: int) -> int:
@@ -521,10 +562,15 @@ class Model:
         stiffness = np.zeros(nv) if self.disabled(bit.mjDSBL_SPRING) else m.jnt_stiffness[m.dof_jntid]
         damping = np.zeros(nv) if self.disabled(bit.mjDSBL_DAMPER) else m.dof_damping
         gravity = np.zeros(3) if self.disabled(bit.mjDSBL_GRAVITY) else m.opt.gravity
-        gravcomp = np.zeros(m.nbody) if self.disabled(bit.mjDSBL_GRAVITY) else m.body_gravcomp
+        still = fluid.is_off(m)
+        gravcomp = np.zeros(m.nbody) if self.disabled(bit.mjDSBL_GRAVITY) or still else m.body_gravcomp
+        springs, dampers = (0.0 if self.disabled(b) else 1.0 for b in (bit.mjDSBL_SPRING, bit.mjDSBL_DAMPER))
         kp, kv, force_range = self._command_defaults()
         values = {
             "gravity": gravity,
+            "density": np.array([0.0 if still else m.opt.density]),
+            "viscosity": np.array([0.0 if still else m.opt.viscosity]),
+            "wind": m.opt.wind,
             "body_mass": m.body_mass,
             "body_ipos": m.body_ipos,
             "body_inertia": np.stack([principal_to_full(m.body_inertia[b], m.body_iquat[b]) for b in range(m.nbody)]),
@@ -535,14 +581,19 @@ class Model:
             "jnt_pos": m.jnt_pos,
             "dof_stiffness": stiffness,
             "dof_damping": damping,
+            "dof_stiffnesspoly": springs * m.jnt_stiffnesspoly[m.dof_jntid].reshape(nv, -1),
+            "dof_dampingpoly": dampers * m.dof_dampingpoly,
             "dof_armature": m.dof_armature,
             "tendon_stiffness": np.zeros(m.ntendon) if self.disabled(bit.mjDSBL_SPRING) else m.tendon_stiffness,
             "tendon_damping": np.zeros(m.ntendon) if self.disabled(bit.mjDSBL_DAMPER) else m.tendon_damping,
+            "tendon_stiffnesspoly": springs * m.tendon_stiffnesspoly,
+            "tendon_dampingpoly": dampers * m.tendon_dampingpoly,
             "tendon_armature": m.tendon_armature,
             "tendon_lengthspring": m.tendon_lengthspring,
             "dof_kp": kp,
             "dof_kv": kv,
             "dof_force_range": force_range,
+            "geom_fluid": self._geom_fluid,
             "actuator_gainprm": m.actuator_gainprm[:, :FORCE_PARAMETERS],
             "actuator_biasprm": m.actuator_biasprm[:, :FORCE_PARAMETERS],
             "actuator_gear": m.actuator_gear,

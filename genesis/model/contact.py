@@ -12,6 +12,7 @@ filter; several of the same geoms make contacts each. A ``<pair>`` of geoms that
 out: MuJoCo shows its contacts, and makes no constraint of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -126,6 +127,7 @@ class Contacts:
     maxchain: int = 1
     maxcondim: int = 1
     cgeom_of_geom: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    row_of_geom: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     indices: dict[str, np.ndarray] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     theta: dict[str, np.ndarray] = field(default_factory=dict)
@@ -207,11 +209,14 @@ def _filtered(m: mujoco.MjModel) -> list[tuple[int, int]]:
 # ------------------------------------------------------------------ what the kernels read
 
 
-def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | None = None) -> Contacts:
+def describe(
+    m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | None = None, shapes: Sequence[int] = ()
+) -> Contacts:
     """Cgeoms and cpairs of the model.
 
     `body_dofs`: of each body, the dofs that move it; `max_contacts`: contact slots per environment, None: as many as
-    the model needs (`_slots`). Raises `GenesisException` for a pair of shapes that is in no family.
+    the model needs (`_slots`); `shapes`: geoms whose place and size are parameters even if they touch nothing. Raises
+    `GenesisException` for a pair of shapes that is in no family.
     """
     pairs = tested_pairs(m)
     types = np.asarray(m.geom_type).tolist()
@@ -223,7 +228,7 @@ def describe(m: mujoco.MjModel, body_dofs: list[list[int]], max_contacts: int | 
     _add_geoms(contacts, m, pairs)
     _add_pairs(contacts, m, pairs)
     _add_chains(contacts, body_dofs)
-    _add_parameters(contacts, m)
+    _add_parameters(contacts, m, shapes)
     contacts.nconmax = min(max_contacts, _bound(contacts)) if max_contacts else _slots(contacts, m)
     contacts.indices = {name: np.ascontiguousarray(values, dtype=np.int32) for name, values in contacts.indices.items()}
     return contacts
@@ -363,15 +368,18 @@ def _add_chains(contacts: Contacts, body_dofs: list[list[int]]) -> None:
     contacts.indices |= {name: np.array(values, dtype=np.int32) for name, values in lists.items()}
 
 
-def _add_parameters(contacts: Contacts, m: mujoco.MjModel) -> None:
+def _add_parameters(contacts: Contacts, m: mujoco.MjModel, shapes: Sequence[int]) -> None:
     """The parameters that a gradient may reach."""
     geoms = contacts.indices["cgeom_id"]
+    placed = np.array([*geoms, *sorted(set(shapes) - set(geoms.tolist()))], dtype=int)
+    contacts.row_of_geom = np.full(m.ngeom, -1, dtype=np.int32)
+    contacts.row_of_geom[placed] = np.arange(len(placed))
     npair = m.npair if contacts.ncpair else 0
-    quat = np.asarray(m.geom_quat)[geoms]
+    quat = np.asarray(m.geom_quat)[placed]
     contacts.theta = {
-        "geom_pos": m.geom_pos[geoms],
+        "geom_pos": m.geom_pos[placed],
         "geom_quat": quat / np.linalg.norm(quat, axis=1, keepdims=True),
-        "geom_size": m.geom_size[geoms],
+        "geom_size": m.geom_size[placed],
         "geom_friction": m.geom_friction[geoms],
         "geom_solref": m.geom_solref[geoms],
         "geom_solimp": m.geom_solimp[geoms],

@@ -75,12 +75,6 @@ def _named(field: str, enum: Any, prefix: str, before: str) -> Callable[[mujoco.
     return lambda m, i: f"{before} '{enum(int(getattr(m, field)[i])).name.removeprefix(prefix).lower()}'"
 
 
-def _damping_polynomial(m: mujoco.MjModel) -> np.ndarray:
-    joints = np.zeros(m.njnt, dtype=bool)
-    joints[m.dof_jntid[np.any(m.dof_dampingpoly != 0, axis=1)]] = True
-    return joints
-
-
 def _name(m: mujoco.MjModel, kind: str, index: int) -> str:
     return mujoco.mj_id2name(m, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), index) or ""
 
@@ -143,9 +137,7 @@ _MIXED = (
 
 _FEATURES = (
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
-    Feature("joint", _nonzero("jnt_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
-    Feature("joint", _damping_polynomial, "damping that is not linear (damping polynomial)"),
     Feature(
         "joint", _unless("LIMIT", _strange_limit), "a limit that is none", "give an ascending range (ball: 0 first)"
     ),
@@ -165,9 +157,7 @@ _FEATURES = (
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
-    Feature("tendon", _nonzero("tendon_stiffnesspoly"), "a spring that is not linear (stiffness polynomial)"),
     Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
-    Feature("tendon", _nonzero("tendon_dampingpoly"), "damping that is not linear (damping polynomial)"),
     Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
     Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(
@@ -219,9 +209,9 @@ _GLOBAL_FEATURES = (
         "choose one with RigidOptions(integrator=...): Euler, implicitfast or RK4",
     ),
     GlobalFeature(
-        lambda m: m.opt.density != 0 or m.opt.viscosity != 0,
-        lambda m: f"a fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
-        "set both to 0 in the file",
+        lambda m: m.opt.density < 0 or m.opt.viscosity < 0,
+        lambda m: f"a negative fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
+        "set both to 0 or more in the file",
     ),
     *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
@@ -287,8 +277,8 @@ def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
 _NUMBERS = {
     "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
-    "joint": ("axis", "pos", "stiffness", "range", "actfrcrange", "margin", "solref", "solimp"),
-    "dof": ("damping", "armature", "frictionloss", "solref", "solimp"),
+    "joint": ("axis", "pos", "stiffness", "stiffnesspoly", "range", "actfrcrange", "margin", "solref", "solimp"),
+    "dof": ("damping", "dampingpoly", "armature", "frictionloss", "solref", "solimp"),
     "geom": (
         "size",
         "pos",
@@ -301,12 +291,14 @@ _NUMBERS = {
         "solmix",
         "surfacevel",
         "adhesion",
+        "fluid",
     ),
     "pair": ("friction", "margin", "gap", "solref", "solreffriction", "solimp", "adhesion"),
     "site": ("size", "pos", "quat"),
     "equality": ("data", "solref", "solimp"),
     "tendon": (
-        *("range", "lengthspring", "stiffness", "damping", "armature", "frictionloss", "margin", "actfrcrange"),
+        *("range", "lengthspring", "stiffness", "stiffnesspoly", "damping", "dampingpoly", "armature"),
+        *("frictionloss", "margin", "actfrcrange"),
         *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
     ),
     "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),

@@ -23,6 +23,7 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model.arrays import OF_FEATURES
 from genesis.rigid import inverse_weights
 from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
 from genesis.world.catalogue import Entry
@@ -453,6 +454,15 @@ class Theta:
         fields = [self._model.theta_fields[name] for name in ("dof_frictionloss", "tendon_frictionloss")]
         theta = self.packed().detach()
         return any(bool((theta[:, field.offset : field.offset + field.size] > 0).any()) for field in fields)
+
+    def features(self) -> list[str]:
+        """Of `genesis.model.arrays`: what any env has, by its parameters."""
+        theta = self.packed().detach()
+        return [name for name, fields in OF_FEATURES.items() if any(self._any(theta, field) for field in fields)]
+
+    def _any(self, theta: torch.Tensor, name: str) -> bool:
+        field = self._model.theta_fields[name]
+        return bool(theta[:, field.offset : field.offset + field.size].any())
 
     def refresh(self) -> None:
         """Build the graph between the given tensors and theta anew: a backward pass may have freed the old one."""

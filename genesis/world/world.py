@@ -239,6 +239,8 @@ class World:
         self.theta.replace(theta)
         if self.theta.has_friction_loss():
             self.dynamics.require_constraints()
+        for feature in self.theta.features():
+            self.dynamics.require_feature(feature)
         self.dynamics.forget_lost_contacts()
         self.solution = solution if solution.shape[-1] == self.dynamics.solution_size else None
         self.commands.restore(command)

@@ -15,6 +15,7 @@ from genesis.world.catalogue import (
     ENTITY_PARAMETERS,
     PAIR_PARAMETERS,
     PARAMETERS,
+    PASSIVE_PARAMETERS,
     SCENE_PARAMETERS,
 )
 from tests.entities.worlds import settle, touching_world, world
@@ -92,7 +93,8 @@ def changed(name, value, rng):
 
 def test_every_parameter_has_its_methods_and_documentation():
     scene, _, walker, ball, _ = touching_world()
-    tables = ((walker, CONSTRAINT_PARAMETERS), (walker, COUPLING_PARAMETERS), (scene.rigid_solver, PAIR_PARAMETERS))
+    of_entity = (CONSTRAINT_PARAMETERS, COUPLING_PARAMETERS, PASSIVE_PARAMETERS)
+    tables = [*((walker, table) for table in of_entity), (scene.rigid_solver, PAIR_PARAMETERS)]
     for owner, table in tables:
         for name, parameter in table.items():
             for verb in ("get", "set"):
@@ -104,16 +106,16 @@ def test_every_parameter_has_its_methods_and_documentation():
     fields = {field for parameter in everything for field in parameter.fields}
     assert fields == set(scene.world.model.theta_fields), "every column of theta can be reached"
     table = {row["name"]: row["shape"] for row in walker.get_parameters()}
-    assert set(table) == {*PARAMETERS, *CONSTRAINT_PARAMETERS, "dofs_invweight", "links_invweight", "mass"} - {
-        n for n in PARAMETERS if n[:4] == "actu"
-    }
+    polynomials = {"dofs_stiffness_poly", "dofs_damping_poly"}
+    of_walker = {*PARAMETERS, *CONSTRAINT_PARAMETERS, *polynomials, "dofs_invweight", "links_invweight", "mass"}
+    assert set(table) == of_walker - {n for n in PARAMETERS if n[:4] == "actu"}
     for name in CONSTRAINT_PARAMETERS:
         assert table[name] == tuple(values(walker, name).shape)
     of_ball = {row["name"] for row in ball.get_parameters()}
     assert "friction" in of_ball
     assert not {"dofs_limit", "joints_sol_params"} & of_ball
     scene, arm, *_ = world()  # constraints disabled
-    assert {row["name"] for row in arm.get_parameters()} == {*PARAMETERS, "mass"}
+    assert {row["name"] for row in arm.get_parameters()} == {*PARAMETERS, *polynomials, "mass"}
 
 
 def test_what_is_in_force_at_build_is_the_model_s():

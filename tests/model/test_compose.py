@@ -92,7 +92,7 @@ def assert_same_dynamics(alone, together, entity):
             np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
-GYMNASIUM_FILES = sorted(path.name for path in GYMNASIUM.glob("*.xml") if path.name != "swimmer.xml")
+GYMNASIUM_FILES = sorted(path.name for path in GYMNASIUM.glob("*.xml"))
 
 
 @pytest.mark.parametrize("name", GYMNASIUM_FILES)
@@ -109,11 +109,6 @@ def test_gymnasium_models(name):
                 getattr(scene.mj_model.opt, option), getattr(alone.opt, option), err_msg=option
             )
     np.testing.assert_array_equal(scene.mj_model.key_qpos, alone.key_qpos)
-
-
-def test_a_model_in_a_fluid_is_refused():
-    with pytest.raises(gs.GenesisException, match=r"a fluid \(option density=4000, viscosity=0\.1\)"):
-        model_of((gs.morphs.MJCF(file=GYMNASIUM / "swimmer.xml"), "swimmer"))
 
 
 def test_urdf_numbers_are_those_of_mujoco():

@@ -39,22 +39,12 @@ def mocap(text):
 
 
 REFUSED = {
-    "stiffness polynomial": (model(joint='stiffness="1 2 3"'), r"joint 'h1': a spring that is not linear"),
     "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
-    "damping polynomial": (model(joint='damping="1 2 3"'), r"joint 'h1': damping that is not linear"),
     "mixed solref of an equality": (
         model('<equality><weld name="w" body1="lower" body2="cart" solref="0.02 0"/></equality>'),
         r"constraint 'w': solref: mixes its",
     ),
-    "tendon stiffness polynomial": (
-        model(FIXED_TENDON.format('stiffness="1 2"')),
-        r"tendon 't': a spring that is not linear",
-    ),
     "plastic tendon": (model(FIXED_TENDON.format('springyield="0.5"')), r"tendon 't': a plastic spring"),
-    "tendon damping polynomial": (
-        model(FIXED_TENDON.format('damping="1 2"')),
-        r"tendon 't': damping that is not linear",
-    ),
     "mixed solreflimit of a tendon": (
         model(FIXED_TENDON.format('range="0 1" solreflimit="-100 5"')),
         r"tendon 't': solreflimit: mixes its",
@@ -104,8 +94,11 @@ REFUSED = {
         r"integrator 'implicit': choose one with RigidOptions\(integrator=\.\.\.\)",
     ),
     "discrete": (model(option='<option integrator="discrete"/>'), r"integrator 'discrete'"),
-    "fluid density": (model(option='<option density="1"/>'), r"a fluid \(option density=1, viscosity=0\)"),
-    "fluid viscosity": (model(option='<option viscosity="1"/>'), r"a fluid \(option density=0, viscosity=1\)"),
+    "negative density": (
+        model(option='<option density="-1"/>'),
+        r"a negative fluid \(option density=-1, viscosity=0\)",
+    ),
+    "negative viscosity": (model(option='<option viscosity="-1"/>'), r"a negative fluid"),
     "flex": (
         model().replace(
             "</worldbody>",
@@ -221,7 +214,7 @@ def test_ipc_is_refused():
 
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" nsample="{index + 1}"/>' for index in range(7))
-    text = model(actuator(motors), option='<option><flag sleep="enable"/></option>', joint='damping="1 2"')
+    text = model(actuator(motors), option='<option integrator="implicit"/>', joint='stiffness="1" springyield="0.5"')
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
@@ -264,6 +257,10 @@ ACCEPTED = {
             '<general joint="h1" gaintype="affine" gainprm="1 2 3" biastype="affine" biasprm="1 2 3"/>'
         )
     ),
+    "stiffness polynomial": model(joint='stiffness="1 2 3"'),
+    "damping polynomial": model(joint='damping="1 2 3"'),
+    "polynomials of a tendon": model(FIXED_TENDON.format('stiffness="1 2" damping="1 2 3"')),
+    "fluid": model(option='<option density="1" viscosity="1"/>'),
     "wind without a fluid": model(option='<option wind="1 0 0"/>'),
     "flags that compute more": model(option='<option><flag energy="enable" fwdinv="enable"/></option>'),
     "limits and friction loss": model(
@@ -430,6 +427,7 @@ SIMULATED = set(
     tendon_limited tendon_range tendon_margin tendon_solref_lim tendon_solimp_lim tendon_frictionloss tendon_solref_fri
     tendon_solimp_fri tendon_stiffness tendon_damping tendon_armature tendon_lengthspring tendon_actfrclimited
     tendon_actfrcrange tendon_length0 tendon_invweight0 eq_data eq_solref eq_solimp eq_active0
+    jnt_stiffnesspoly dof_dampingpoly tendon_stiffnesspoly tendon_dampingpoly density viscosity wind geom_fluid
     body_invweight0 dof_invweight0 impratio tolerance ls_tolerance
     """.split()
 )

@@ -23,6 +23,14 @@ INTERNAL = {
     "muscle_bias": "actuator_force is made of it",
     "muscle_rate": "act_dot is made of it",
     "adhesion_count": "actuator_moment is made of it",
+    "spring_reach": "qfrc_passive is made of it",
+    "fluid_box_inertia": "a parameter",
+    "fluid_box_moments": "principal moments, in the order of the file's axes: qfrc_fluid is made of them",
+    "fluid_box_axes": "the same",
+    "fluid_wrench": "forces of a fluid, about another point: qfrc_fluid is made of them",
+    "fluid_slope": "their derivative by the velocity: qH and free_matrix are made of it",
+    "cfrc_fluid": "their sums over subtrees: qfrc_fluid is made of them",
+    "cfluid_slope": "the same of the derivatives: qH is made of it",
     "dof_error": "of Genesis's position control, which MuJoCo has not",
     "dcommand_dvel": "the same",
     "dforce_dvel": "enters qH",
@@ -131,28 +139,38 @@ def projected_wrenches(m, data):
     return total
 
 
+def springs_and_dampers(run, of, before):
+    """Forces of the springs and dampers of "joints" or of "tendons" alone; without polynomials in the stage ``before`` the
+    one that adds them."""
+    m = copy.deepcopy(run.m)
+    joints = (m.jnt_stiffness, m.jnt_stiffnesspoly, m.dof_damping, m.dof_dampingpoly)
+    tendons = (m.tendon_stiffness, m.tendon_stiffnesspoly, m.tendon_damping, m.tendon_dampingpoly)
+    left_out = list(tendons if of == "joints" else joints)
+    if run.stage.name == before:
+        left_out += [m.jnt_stiffnesspoly, m.dof_dampingpoly, m.tendon_stiffnesspoly, m.tendon_dampingpoly]
+    for numbers in left_out:
+        numbers[:] = 0.0
+    data = mujoco.MjData(m)
+    data.qpos[:], data.qvel[:] = run.data.qpos, run.data.qvel
+    mujoco.mj_forward(m, data)
+    return data.qfrc_spring + data.qfrc_damper
+
+
 def passive(run):
-    d = run.data
-    J = tendon_jacobian(run)
-    along = tendon_force(run)
-    return [(run.view("qfrc_passive").numpy(), d.qfrc_spring + d.qfrc_damper - J.T @ along)]
-
-
-def tendon_force(run):
-    m, d = run.m, run.data
-    low, high = m.tendon_lengthspring.T if m.ntendon else (np.zeros(0), np.zeros(0))
-    beyond = np.maximum(d.ten_length - high, 0) + np.minimum(d.ten_length - low, 0)
-    return -m.tendon_stiffness * beyond - m.tendon_damping * d.ten_velocity
+    fluid = run.data.qfrc_fluid if run.stage.name == "fluid force" else 0.0
+    expected = springs_and_dampers(run, "joints", "passive force") + fluid
+    return [(run.view("qfrc_passive").numpy(), expected)]
 
 
 def tendon_forces(run):
-    m, d = run.m, run.data
-    without = copy.deepcopy(m)
-    data = mujoco.MjData(without)
-    without.jnt_stiffness[:], without.dof_damping[:] = 0.0, 0.0
-    data.qpos[:], data.qvel[:] = d.qpos, d.qvel
-    mujoco.mj_forward(without, data)
-    return [(run.view("qfrc_tendon").numpy(), data.qfrc_spring + data.qfrc_damper)]
+    return [(run.view("qfrc_tendon").numpy(), springs_and_dampers(run, "tendons", "tendon force"))]
+
+
+def fluid_places(run):
+    """Centres of mass of boxes, then places of shapes."""
+    m, d, indices = run.m, run.data, run.model.indices
+    shapes = [geom for geom in np.flatnonzero(m.geom_fluid[:, 0] > 0) if run.model.dof_chain(m.geom_bodyid[geom])]
+    return [(run.view("fluid_xpos").numpy(), np.concatenate([d.xipos[indices["fluid_box_body"]], d.geom_xpos[shapes]]))]
 
 
 def moments(run):
@@ -345,14 +363,19 @@ def cgeoms(field, theirs):
 # -- linear systems and integration ------------------------------------------------------------------------------------
 
 
-def after(run):
-    """MuJoCo's data after one step of the integrator."""
-    data = mujoco.MjData(run.m)
+def after(run, m=None):
+    """MuJoCo's data after one step of the integrator, of the run's own model or of ``m``."""
+    m = run.m if m is None else m
+    data = mujoco.MjData(m)
     data.qpos[:], data.qvel[:], data.act[:] = run.data.qpos, run.data.qvel, run.data.act
     data.ctrl[:], data.qfrc_applied[:] = run.data.ctrl, run.data.qfrc_applied
     data.xfrc_applied[:] = run.data.xfrc_applied
-    mujoco.mj_step(run.m, data)
+    mujoco.mj_step(m, data)
     return data
+
+
+# Stages that write H, in order.
+ADDED_TO_H = ("effective mass matrix", "tendon damping", "polynomial damping", "fluid damping")
 
 
 def effective_mass(run):
@@ -360,16 +383,23 @@ def effective_mass(run):
     full = np.zeros((m.nv, m.nv))
     mujoco.mj_fullM(m, d, full)
     h = m.opt.timestep
-    J = tendon_jacobian(run)
+    m, later = copy.deepcopy(m), ADDED_TO_H[ADDED_TO_H.index(run.stage.name) + 1 :]
+    if "tendon damping" in later:
+        m.tendon_damping[:] = 0.0
+    if "polynomial damping" in later:
+        m.dof_dampingpoly[:], m.tendon_dampingpoly[:] = 0.0, 0.0
+    if "fluid damping" in later:
+        m.opt.density = m.opt.viscosity = 0.0
     if m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
-        stepped = after(run)
+        stepped = after(run, m)
         derivative = np.zeros((m.nv, m.nv))
         mujoco.mju_sparse2dense(derivative, stepped.qDeriv, m.D_rownnz, m.D_rowadr, m.D_colind)
         full -= h * derivative
-        if run.stage.name == "effective mass matrix":  # damping of tendons comes after
-            full -= h * J.T @ np.diag(m.tendon_damping) @ J
     elif m.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER:
-        full += h * np.diag(m.dof_damping)
+        speed = np.abs(d.qvel)
+        full += h * np.diag(
+            m.dof_damping + 2 * m.dof_dampingpoly[:, 0] * speed + 3 * m.dof_dampingpoly[:, 1] * speed**2
+        )
     if free := np.flatnonzero(run.model.indices["dof_in_free_block"]).tolist():
         if m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
             full[np.ix_(free, free)] = np.nan  # a block of its own
@@ -453,17 +483,26 @@ def energy(m, d) -> np.ndarray:
 
 def without_tendons(m) -> mujoco.MjModel:
     found = copy.deepcopy(m)
-    found.tendon_stiffness[:], found.tendon_armature[:] = 0.0, 0.0
+    found.tendon_stiffness[:], found.tendon_stiffnesspoly[:], found.tendon_armature[:] = 0.0, 0.0, 0.0
+    return found
+
+
+def linear(run) -> mujoco.MjModel:
+    """The model, without polynomial springs where the stage does not add them."""
+    found = copy.deepcopy(run.m)
+    if not run.stage.name.startswith("polynomial"):
+        found.jnt_stiffnesspoly[:], found.tendon_stiffnesspoly[:] = 0.0, 0.0
     return found
 
 
 def energies(run):
     total = run.view("body_energy").numpy().sum(0) + run.view("dof_energy").numpy().sum(0)
-    return [(total, energy(without_tendons(run.m), run.data))]
+    return [(total, energy(without_tendons(linear(run)), run.data))]
 
 
 def tendon_energies(run):
-    expected = energy(run.m, run.data) - energy(without_tendons(run.m), run.data)
+    m = linear(run)
+    expected = energy(m, run.data) - energy(without_tendons(m), run.data)
     return [(run.view("ten_energy").numpy().sum(0), expected)]
 
 
@@ -505,6 +544,8 @@ ORACLES = {
     "qfrc_gravcomp": plain("qfrc_gravcomp", lambda run: run.data.qfrc_gravcomp),
     "qfrc_passive": passive,
     "qfrc_tendon": tendon_forces,
+    "fluid_xpos": fluid_places,
+    "qfrc_fluid": plain("qfrc_fluid", lambda run: run.data.qfrc_fluid),
     "qfrc_command": plain("qfrc_command", lambda run: run.data.qfrc_applied),
     "actuator_length": plain("actuator_length", lambda run: run.data.actuator_length),
     "actuator_velocity": plain("actuator_velocity", lambda run: run.data.actuator_velocity),

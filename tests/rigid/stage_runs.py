@@ -150,7 +150,7 @@ class StageRun:
     def adds_to(self, label: str) -> bool:
         """Whether another stage writes the output first."""
         earlier = []
-        for stage in step.forward(KINDS):
+        for stage in (*step.forward(KINDS), *step.OBSERVE):
             if stage.name == self.stage.name:
                 break
             earlier += stage.outputs

@@ -22,7 +22,7 @@ MODEL = """
       90"/> <geom name="upper" type="capsule" fromto="0 0 0 0.3 0 0" size="0.03" mass="1.0"/>
       <body name="fore" pos="0.3 0 0">
         <joint name="elbow" axis="0 1 0.2" damping="0.2" stiffness="1" armature="0.02" frictionloss="0.2"/>
-        <geom name="box" type="box" size="0.1 0.02 0.03" pos="0.1 0 0" mass="0.6"/>
+        <geom name="box" type="box" fluidshape="ellipsoid" size="0.1 0.02 0.03" pos="0.1 0 0" mass="0.6"/>
         <geom name="ball" type="sphere" size="0.04" pos="0.2 0 0" mass="0.1"/>
         <body name="frame" pos="0.2 0 0"/>
       </body>

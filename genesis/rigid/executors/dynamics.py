@@ -172,6 +172,12 @@ class Dynamics(ABC):
             self.model.add_constraints()
             self.follow_model()
 
+    def require_feature(self, name: str) -> None:
+        """Add the stages of a feature of the model (`genesis.model.arrays`), where it was built without."""
+        with self.lock:
+            self.model.add_feature(name)
+            self.follow_model()
+
     def require_weld(self, one: int, two: int) -> int:
         """Make room for a weld of two bodies, where there is none; returns its number among those made at run time."""
         with self.lock:

@@ -121,6 +121,21 @@ class Transmissions:
 
 
 @wp.struct
+class StickingBodies:
+    """Bodies that actuators make stick, where their moments are, and what the contacts of a pair of bodies move."""
+
+    adhesion_actuator: wp.array(dtype=int)
+    adhesion_body: wp.array(dtype=int)
+    adhesion_place: wp.array2d(dtype=int)
+    moment_dof_adr: wp.array(dtype=int)
+    cpair_body: wp.array2d(dtype=int)
+    cpair_chain: wp.array(dtype=int)
+    chain_dof: wp.array(dtype=int)
+    chain_dof_adr: wp.array(dtype=int)
+    chain_sign: wp.array(dtype=int)
+
+
+@wp.struct
 class Sites:
     """Where sites are on their bodies."""
 
@@ -153,6 +168,27 @@ class Wraps:
     wrap_pos: wp.array2d(dtype=real)
     wrap_quat: wp.array2d(dtype=real)
     wrap_radius: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Fluid:
+    """The fluid around all bodies."""
+
+    density: wp.array2d(dtype=real)
+    viscosity: wp.array2d(dtype=real)
+    wind: wp.array2d(dtype=vec3)
+
+
+@wp.struct
+class FluidShapes:
+    """The shapes on which a fluid acts as on ellipsoids."""
+
+    fluid_geom: wp.array(dtype=int)
+    fluid_geom_axes: wp.array(dtype=int)
+    geom_pos: wp.array2d(dtype=vec3)
+    geom_quat: wp.array2d(dtype=vec4)
+    geom_size: wp.array2d(dtype=vec3)
+    geom_fluid: wp.array3d(dtype=real)
 
 
 @wp.struct

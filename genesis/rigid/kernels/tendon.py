@@ -103,16 +103,18 @@ def tendon_inertia(
 def tendon_implicit_damping(
     tendon_pairs: wp.array2d(dtype=int),
     timestep: real,
+    force_implicit: int,
     tendon_damping: wp.array2d(dtype=real),
     ten_J: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
     """H += h damping J' J, for implicitfast (MuJoCo: mjd_passive_vel)."""
     w = wp.tid()
-    for k in range(tendon_pairs.shape[0]):
-        t = tendon_pairs[k, 0]
-        slope = tendon_damping[w, t] * ten_J[w, tendon_pairs[k, 1]] * ten_J[w, tendon_pairs[k, 2]]
-        qH[w, tendon_pairs[k, 3]] += timestep * slope
+    if force_implicit == 1:
+        for k in range(tendon_pairs.shape[0]):
+            t = tendon_pairs[k, 0]
+            slope = tendon_damping[w, t] * ten_J[w, tendon_pairs[k, 1]] * ten_J[w, tendon_pairs[k, 2]]
+            qH[w, tendon_pairs[k, 3]] += timestep * slope
 
 
 @taped

@@ -13,13 +13,15 @@ import warp as wp
 from warp._src.codegen import Struct
 
 from genesis.model import contact
-from genesis.model.arrays import Model
+from genesis.model.arrays import POLYNOMIALS, Model
 from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
     actuation,
     adhesion,
     bias,
     command,
+    fluid,
+    fluid_ellipsoid,
     free_body,
     inertia,
     integrate,
@@ -27,6 +29,7 @@ from genesis.rigid.kernels import (
     muscle,
     observe,
     passive,
+    polynomial,
     runge_kutta,
     solve,
     spatial_tendon,
@@ -122,6 +125,18 @@ FIELDS: dict[str, Field] = {
     "ten_extension": Field(real, lambda m: (m.ntendon,)),
     "qfrc_tendon": Field(real, lambda m: (m.nv,)),
     "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
+    # springs that are not linear: extension, or the size of one along three dofs
+    "spring_reach": Field(real, lambda m: (m.nv if POLYNOMIALS in m.features else 0,)),
+    # what a fluid acts on: boxes (inertia, moments, axes), then ellipsoids; places, wrenches and their slopes
+    "fluid_box_inertia": Field(vec6, lambda m: (m.nfluid_box,)),
+    "fluid_box_moments": Field(vec3, lambda m: (m.nfluid_box,)),
+    "fluid_box_axes": Field(mat33, lambda m: (m.nfluid_box,)),
+    "fluid_xpos": Field(vec3, lambda m: (m.nfluid,)),
+    "fluid_wrench": Field(vec6, lambda m: (m.nfluid,)),
+    "fluid_slope": Field(mat33, lambda m: (m.nfluid, 4)),
+    "cfrc_fluid": Field(vec6, lambda m: (m.nbody if m.nfluid else 0,)),
+    "cfluid_slope": Field(mat33, lambda m: (m.nbody if m.nfluid else 0, 3)),
+    "qfrc_fluid": Field(real, lambda m: (m.nv if m.nfluid else 0,)),
     # actuators
     "muscle_gain": Field(real, lambda m: (m.nmuscle,)),
     "muscle_slope": Field(real, lambda m: (m.nmuscle,)),
@@ -319,6 +334,38 @@ def _has_implicit_tendons(model: Model) -> bool:
     return model.ntendon > 0 and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
 
 
+def _has_polynomials(model: Model) -> bool:
+    return POLYNOMIALS in model.features
+
+
+def _has_tendon_polynomials(model: Model) -> bool:
+    return _has_polynomials(model) and _has_tendons(model)
+
+
+def _has_implicit_polynomials(model: Model) -> bool:
+    return _has_polynomials(model) and model.integrator != mujoco.mjtIntegrator.mjINT_RK4
+
+
+def _has_fluid(model: Model) -> bool:
+    return model.nfluid > 0
+
+
+def _has_fluid_boxes(model: Model) -> bool:
+    return model.nfluid_box > 0
+
+
+def _has_fluid_ellipsoids(model: Model) -> bool:
+    return model.nfluid > model.nfluid_box
+
+
+def _has_implicit_fluid(model: Model) -> bool:
+    return _has_fluid(model) and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+
+
+def _has_free_ellipsoids(model: Model) -> bool:
+    return _has_free_blocks(model) and _has_fluid_ellipsoids(model)
+
+
 def _has_actuators(model: Model) -> bool:
     return model.nu > 0
 
@@ -388,6 +435,16 @@ NO_SLIP = (
     *("efc_force", "con_force", "qfrc_constraint", "qfrc_total"),
 )
 
+# Of each way in which a fluid acts: its kernel, and which models need it.
+_FLUID_WRENCHES = (
+    (fluid.box_wrenches, _has_fluid_boxes),
+    (fluid_ellipsoid.ellipsoid_wrenches, _has_fluid_ellipsoids),
+)
+_FLUID_SLOPES = (
+    (fluid.box_slopes, _has_fluid_boxes),
+    (fluid_ellipsoid.ellipsoid_slopes, _has_fluid_ellipsoids),
+)
+
 _BEFORE_ROWS: tuple[Stage, ...] = (
     Stage("kinematics", (kinematics.kinematics,), ("xpos", "xquat", "xanchor", "xaxis")),
     Stage("reference point", (kinematics.reference_point,), ("xref",), adjoint="none"),
@@ -416,6 +473,30 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     ),
     Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
     Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
+    Stage(
+        "polynomial springs and dampers",
+        (polynomial.joint_polynomials,),
+        ("spring_reach", "qfrc_passive"),
+        needed=_has_polynomials,
+    ),
+    Stage("polynomial tendons", (polynomial.tendon_polynomials,), ("qfrc_tendon",), needed=_has_tendon_polynomials),
+    Stage("box inertias", (fluid.box_inertias,), ("fluid_box_inertia",), needed=_has_fluid_boxes),
+    Stage(
+        "principal axes",
+        (fluid.principal_axes,),
+        ("fluid_box_moments", "fluid_box_axes"),
+        adjoint="by hand",
+        adjoint_kernels=(fluid.principal_axes_adjoint,),
+        needed=_has_fluid_boxes,
+    ),
+    Stage(
+        "fluid wrenches",
+        tuple(kernel for kernel, _ in _FLUID_WRENCHES),
+        ("fluid_xpos", "fluid_wrench"),
+        needed=_has_fluid,
+        parts=_FLUID_WRENCHES,
+    ),
+    Stage("fluid force", (fluid.fluid_forces,), ("cfrc_fluid", "qfrc_fluid", "qfrc_passive"), needed=_has_fluid),
     Stage("position error", (command.position_error,), ("dof_error",)),
     Stage("command", (command.command,), ("qfrc_command", "dcommand_dvel")),
     Stage("geom poses", (poses.geom_poses,), ("geom_xpos", "geom_xmat"), needed=_has_contacts),
@@ -518,6 +599,21 @@ _AFTER_ROWS: tuple[Stage, ...] = (
     Stage("effective mass matrix", (solve.effective_mass_matrix,), ("qH",)),
     Stage("tendon damping", (tendon.tendon_implicit_damping,), ("qH",), needed=_has_implicit_tendons),
     Stage(
+        "polynomial damping",
+        (polynomial.joint_polynomial_damping, polynomial.tendon_polynomial_damping),
+        ("qH",),
+        needed=_has_implicit_polynomials,
+        parts=((polynomial.tendon_polynomial_damping, _has_implicit_tendons),),
+    ),
+    Stage(
+        "fluid slopes",
+        tuple(kernel for kernel, _ in _FLUID_SLOPES),
+        ("fluid_slope",),
+        needed=_has_implicit_fluid,
+        parts=_FLUID_SLOPES,
+    ),
+    Stage("fluid damping", (fluid.fluid_implicit_damping,), ("cfluid_slope", "qH"), needed=_has_implicit_fluid),
+    Stage(
         "acceleration",
         (solve.factor, solve.solve),
         ("qLD", "qLDiagInv", "qacc"),
@@ -548,6 +644,7 @@ def forward(table: Sequence[RowKind]) -> tuple[Stage, ...]:
 # Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.
 FREE_BODIES: tuple[Stage, ...] = (
     Stage("free body matrix", (free_body.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
+    Stage("free body fluid", (fluid_ellipsoid.free_body_fluid,), ("free_matrix",), needed=_has_free_ellipsoids),
     Stage(
         "free body acceleration",
         (free_body.free_body_solve,),
@@ -569,6 +666,13 @@ OBSERVE: tuple[Stage, ...] = (
     Stage("link Jacobian", (observe.link_jacobian,), ("xjac",)),
     Stage("energy", (observe.energy,), ("body_energy", "dof_energy")),
     Stage("tendon energy", (tendon.tendon_energy,), ("ten_energy",), needed=_has_tendons),
+    Stage("polynomial energy", (polynomial.joint_polynomial_energy,), ("dof_energy",), needed=_has_polynomials),
+    Stage(
+        "polynomial tendon energy",
+        (polynomial.tendon_polynomial_energy,),
+        ("ten_energy",),
+        needed=_has_tendon_polynomials,
+    ),
 )
 
 
@@ -593,7 +697,7 @@ def has_gradient(name: str, model: Model) -> bool:
 _SLOWEST = (
     *(convex.NARROW_PHASE, solver.constraint_solve, convex_geometry.convex_geometry_adjoint),
     *(box_box.GEOMETRY, actuation.actuator_forces, plane.GEOMETRY, rounds.GEOMETRY, capsule_box.GEOMETRY),
-    *(contact_rows.contact_rows, force.constraint_force),
+    *(contact_rows.contact_rows, fluid_ellipsoid.ellipsoid_slopes, force.constraint_force),
 )
 
 

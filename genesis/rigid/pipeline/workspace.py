@@ -23,6 +23,7 @@ STATE = ("qpos", "qvel", "act")
 # Element types of parameters that kernels read as vectors: the last axis of the field becomes the vector.
 _THETA_DTYPES = {
     "gravity": vec3,
+    "wind": vec3,
     "body_ipos": vec3,
     "body_inertia": vec6,
     "body_pos": vec3,

@@ -13,6 +13,7 @@ from genesis.entities.access import N_SIZES
 from genesis.errors import GenesisException
 from genesis.tools.identification.coordinate_modules import Direction, Free, InertiaAboutCOM
 from genesis.tools.identification.outputs import ChannelName, near
+from genesis.world.catalogue import SHAPE_PARAMETERS
 
 if TYPE_CHECKING:
     from genesis.entities.rigid_entity import RigidEntity
@@ -234,6 +235,13 @@ KINDS: dict[str, Kind] = {
     "tendons_damping": Kind("tendons", "positive", meaning="viscous damping of tendons"),
     "tendons_armature": Kind("tendons", "positive", meaning="inertia of the tendons' motors"),
     "tendons_frictionloss": Kind("tendons", "positive", meaning="dry friction of tendons"),
+    "dofs_stiffness_poly": Kind("dofs", "free", ("k1", "k2"), "what joint springs gain with their extension"),
+    "dofs_damping_poly": Kind("dofs", "free", ("d1", "d2"), "what damping gains with the speed"),
+    "tendons_stiffness_poly": Kind("tendons", "free", ("k1", "k2"), "what springs of tendons gain with their length"),
+    "tendons_damping_poly": Kind("tendons", "free", ("d1", "d2"), "what damping of tendons gains with the speed"),
+    "geoms_fluid_coef": Kind(
+        "geoms", "free", ("blunt", "slender", "angular", "kutta", "magnus"), "drag and lift of shapes in a fluid"
+    ),
     "friction": Kind("geoms", "positive", meaning="sliding friction"),
     "friction_torsional": Kind("geoms", "positive", meaning="torsional friction"),
     "friction_rolling": Kind("geoms", "positive", meaning="rolling friction"),
@@ -242,6 +250,8 @@ KINDS: dict[str, Kind] = {
     "geoms_offset_quat": Kind("geoms", "rotation", _WXYZ, "how shapes are turned on their links"),
     "mass": Kind("entity", "positive", meaning="total mass, inertias scaled with it"),
 }
+# Parameters of the scene that can be looked for by name, and how each is varied.
+_OF_SCENE = {"gravity": "free", "wind": "free", "fluid_density": "positive", "fluid_viscosity": "positive"}
 # Kinds that set others.
 _SETS = {"mass": ("links_mass", "links_inertia"), "links_inertial": ("links_mass", "links_COM", "links_inertia")}
 _PART = {axis: axis.removesuffix("s") for axis in ("joints", "links", "actuators", "geoms", "tendons")} | {
@@ -379,19 +389,19 @@ def by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
 
 def _by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
     name = ChannelName.parse(text)
-    if name.base == "gravity" and name.parts is None:
-        module = Free(scene.get_gravity().reshape(-1, 3)[0])
-        return Parameter("gravity", scene.set_gravity, module, labels=[f"gravity.{c}" for c in _XYZ])
+    if name.base in _OF_SCENE and name.parts is None:
+        return _parameter_of_scene(scene, name.base)
     entity = next((e for e in scene.entities if name.base.startswith(f"{e.name}.")), None)
     if entity is None:
-        names = [f"{e.name}.<parameter>" for e in scene.entities] + ["gravity"]
+        names = [f"{e.name}.<parameter>" for e in scene.entities] + list(_OF_SCENE)
         raise GenesisException(f"identify: {text!r} is no parameter: {near(name.base, names)}")
     kind_name = name.base[len(entity.name) + 1 :]
     if kind_name not in KINDS or name.component:
         listed = "\n".join(f"  {entity.name}.{k:28}{v.meaning}" for k, v in KINDS.items())
         raise GenesisException(
             f"identify: {entity.name!r} has no parameter {text[len(entity.name) + 1 :]!r} that can be looked for by "
-            f"name; {near(kind_name, KINDS)} There are, each also with [part, part]:\n{listed}\n  gravity"
+            f"name; {near(kind_name, KINDS)} There are, each also with [part, part]:\n{listed}\n  "
+            + ", ".join(_OF_SCENE)
         )
     kind = KINDS[kind_name]
     if kind.axis == "entity":
@@ -405,6 +415,14 @@ def _by_name(scene: Scene, text: str, magnitudes: Magnitudes) -> Parameter:
         one = _parameter(entity, text, kind_name, kind, numbers, labels, magnitudes)
     one.writes = frozenset(_written(entity, kind_name, kind, numbers))
     return one
+
+
+def _parameter_of_scene(scene: Scene, name: str) -> Parameter:
+    value = _plain(getattr(scene, f"get_{name}")())
+    setter = getattr(scene, f"set_{name}")
+    if _OF_SCENE[name] == "free":
+        return Parameter(name, setter, Free(value.reshape(-1, 3)[0]), labels=[f"{name}.{c}" for c in _XYZ])
+    return Parameter(name, setter, _positive(value.reshape(-1)[0]), labels=[name])
 
 
 def _written(entity: RigidEntity, kind_name: str, kind: Kind, numbers: Sequence[int]) -> Iterator[str]:
@@ -422,7 +440,12 @@ def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -
     everything = _part_names(entity, kind.axis)
     able = list(range(len(everything)))
     if kind.axis == "geoms":
+        in_fluid = [geom.idx_local for geom in entity.geoms if geom.is_fluid_ellipsoid]
         able = [geom.idx_local for geom in entity.geoms if geom.can_touch]
+        if kind_name == "geoms_fluid_coef":
+            able = in_fluid
+        elif kind_name in SHAPE_PARAMETERS:
+            able = sorted({*able, *in_fluid})
         if kind.form == "size":
             able = [k for k in able if entity.geoms[k].type in N_SIZES]
     elif kind.axis == "links" and kind.form in ("positive", "inertia", "inertial"):
@@ -444,7 +467,7 @@ def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -
                 )
             missing = [k for k in hits if k not in able]
             if missing:
-                why = "has no mass" if kind.axis == "links" else "touches nothing in this scene, or has no size to set"
+                why = "has no mass" if kind.axis == "links" else "touches nothing in this scene, or has none to set"
                 raise GenesisException(
                     f"identify: {name.base}[{part}]: the {what} {why}, so that there is nothing to find."
                 )
