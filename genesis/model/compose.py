@@ -427,6 +427,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
         (spec.equalities, "equality"),
         (spec.pairs, "pair"),
         (spec.keys, "key"),
+        (spec.sensors, "sensor"),
     ):
         taken = {part.name for part in parts if part.name}
         for index, part in enumerate(parts):
