@@ -470,7 +470,11 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
 def _keep_sensors_of_world(parent: mujoco.MjSpec, child: mujoco.MjSpec, prefix: str) -> None:
     """Adds the sensors that are of the world alone, as the centre of mass of everything, which `attach` leaves out."""
     for sensor in child.sensors:
-        if sensor.objname == robot_files.WORLD_LINK and not sensor.refname and parent.sensor(prefix + sensor.name) is None:
+        if (
+            sensor.objname == robot_files.WORLD_LINK
+            and not sensor.refname
+            and parent.sensor(prefix + sensor.name) is None
+        ):
             parent.add_sensor(
                 name=prefix + sensor.name, **{attribute: getattr(sensor, attribute) for attribute in _SENSOR_ATTRIBUTES}
             )

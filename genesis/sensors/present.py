@@ -41,6 +41,14 @@ def cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.linalg.cross(*torch.broadcast_tensors(a, b))
 
 
+class _quantity(cached_property):
+    """Computed when it is first asked for, with its graph: also by who makes a discrete choice and records nothing."""
+
+    def __get__(self, now, owner=None):
+        with torch.set_grad_enabled(now.recorded):
+            return super().__get__(now, owner)
+
+
 class Present:
     """Quantities of all bodies of a world, the world itself being body 0, with their gradient.
 
@@ -48,11 +56,13 @@ class Present:
         n: number of envs, N
         state: (N, nq + nv + na)
         time: simulated [s]
+        recorded: whether there is a graph
     """
 
     def __init__(self, world: World) -> None:
         self._world, self.model = world, world.model
         self.n = world.n_worlds
+        self.recorded = torch.is_grad_enabled()
         self.state = world.read_state()
         self.time = world.cur_step * world.dt
 
@@ -74,63 +84,63 @@ class Present:
                 full[:, start : start + block.shape[-1]] = block
         return full
 
-    @cached_property
+    @_quantity
     def eq_active(self) -> torch.Tensor:
         """Which equality constraints hold, (N, neq) int32: those of the files, and then those made at run time."""
         active = self._world.dynamics.full_switches(self._world.commands.command.switches).eq_active
         return active.expand(self.n, -1)
 
-    @cached_property
+    @_quantity
     def qpos(self) -> torch.Tensor:
         """(N, nq)."""
         return self.state[:, : self.model.nq]
 
-    @cached_property
+    @_quantity
     def qvel(self) -> torch.Tensor:
         """(N, nv)."""
         return self.state[:, self.model.nq : self.model.nq + self.model.nv]
 
-    @cached_property
+    @_quantity
     def xpos(self) -> torch.Tensor:
         """Origins of the bodies [m], (N, nbody, 3)."""
         return self.observed("xpos")
 
-    @cached_property
+    @_quantity
     def xmat(self) -> torch.Tensor:
         """Orientations of the bodies, (N, nbody, 3, 3)."""
         return quat_to_mat(self.observed("xquat"))
 
-    @cached_property
+    @_quantity
     def velocity(self) -> torch.Tensor:
         """Of the bodies' origins [m/s], (N, nbody, 3)."""
         return self.observed("xvel")[..., :3]
 
-    @cached_property
+    @_quantity
     def omega(self) -> torch.Tensor:
         """Angular velocities of the bodies [rad/s], world axes, (N, nbody, 3)."""
         return self.observed("xvel")[..., 3:]
 
-    @cached_property
+    @_quantity
     def acceleration(self) -> torch.Tensor:
         """Of the bodies' origins, less that of gravity [m/s^2], (N, nbody, 3): what an accelerometer feels."""
         return self.observed("xacc")[..., :3] - self.parameter("gravity").view(self.n, 1, 3)
 
-    @cached_property
+    @_quantity
     def alpha(self) -> torch.Tensor:
         """Angular accelerations of the bodies [rad/s^2], (N, nbody, 3)."""
         return self.observed("xacc")[..., 3:]
 
-    @cached_property
+    @_quantity
     def mass(self) -> torch.Tensor:
         """Of the bodies [kg], (N, nbody)."""
         return self.parameter("body_mass")
 
-    @cached_property
+    @_quantity
     def com_arm(self) -> torch.Tensor:
         """From the bodies' origins to their centres of mass [m], world axes, (N, nbody, 3)."""
         return self.observed("xipos") - self.xpos
 
-    @cached_property
+    @_quantity
     def contacts(self) -> Contacts:
         """As `get_contacts` lists them."""
         return contacts_of(self._world)

@@ -94,7 +94,7 @@ class _Targets:
         self._surfaces = [
             _Surface(int(k), _triangles(m, int(geoms[k]))) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))
         ]
-        self._size0 = numbers(np.where(np.isin(kind, (_HFIELD,))[:, None], 1.0, m.geom_size[geoms]))
+        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
         row = group.model.cgeom_of_geom[geoms]
         self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
         self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)

@@ -71,11 +71,11 @@ def test_wrong_names_and_entities():
     scene, rig = rigs.with_sensors(_SOME)
     other, plane = gs.Scene(), None
     plane = other.add_entity(gs.morphs.Plane())
-    with pytest.raises(gs.GenesisException, match="call scene.build"):
+    with pytest.raises(gs.GenesisException, match=r"call scene\.build"):
         other.get_sensor_data()
-    with pytest.raises(gs.GenesisException, match="call scene.build"):
+    with pytest.raises(gs.GenesisException, match=r"call scene\.build"):
         plane.get_sensor_data()
-    with pytest.raises(gs.GenesisException, match="there is no sensor 'gyr'. The nearest: 'gyro'"):
+    with pytest.raises(gs.GenesisException, match=r"there is no sensor 'gyr'\. The nearest: 'gyro'"):
         rig.get_sensor_data("gyr")
     with pytest.raises(gs.GenesisException, match="There are: 'rig/gyro'"):
         scene.get_sensor_data(7)
