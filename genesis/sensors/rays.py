@@ -101,6 +101,8 @@ class _Targets:
 
     def meet(self, now: Present, origin: torch.Tensor, ray: torch.Tensor):
         """Whether rays (N, k, 3) of unit length meet anything, how far away [m], (N, k), and the unit normal there."""
+        if not self.n:
+            return torch.zeros_like(ray[..., 0], dtype=torch.bool), torch.zeros_like(ray[..., 0]), torch.zeros_like(ray)
         pos, mat = self._objects.frames(now)
         size = self._sizes(now)
         with torch.no_grad():
@@ -155,7 +157,7 @@ class _Targets:
             flat = torch.where(closer.unsqueeze(-1), normal / scale, flat)
             nearest = torch.where(closer, x, nearest)
         far = torch.where(self._others, far, torch.inf)
-        first, geom = far.min(-1) if self.n else (nearest, torch.zeros_like(nearest, dtype=torch.int64))
+        first, geom = far.min(-1)
         return geom, first, torch.nn.functional.normalize(flat, dim=-1)
 
 

@@ -60,6 +60,12 @@ def test_the_clock_goes_with_the_steps():
     assert scene.get_sensor_data("rig/clock").item() == 0.0
 
 
+def test_a_ray_that_can_meet_nothing():
+    body = '<body><freejoint/><inertial mass="1" pos="0 0 0" diaginertia="1 1 1"/><site name="s"/></body>'
+    _, rig = rigs.load(f'<mujoco><worldbody>{body}</worldbody><sensor><rangefinder site="s"/></sensor></mujoco>')
+    assert rig.get_sensor_data("sensor0").tolist() == [-1.0]
+
+
 def test_a_weld_made_at_run_time_is_felt_as_one_of_the_file():
     """The force between hand and forearm does not change when a weld carries a part of it away as MuJoCo's would."""
     text = """<mujoco><option timestep=".004" tolerance="0" iterations="100"/><worldbody>
