@@ -25,8 +25,10 @@ _GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 _MESH, _HFIELD = int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD)
 # What a range finder can report, in this order, and how many numbers each is (MuJoCo: mjtRayDataField).
 _FIELDS = (("dist", 1), ("dir", 3), ("origin", 3), ("point", 3), ("normal", 3), ("depth", 1))
-# Triangles that are tested at once: what a ray against all of them takes is kept within some megabytes.
-_TRIANGLES_AT_ONCE = 8192
+# Triangles of a leaf, which has one box around it.
+_LEAF = 32
+# What is looked at in one go takes some tens of megabytes: rays times boxes, and leaves.
+_BOXES_AT_ONCE, _LEAVES_AT_ONCE = 2**20, 2**13
 
 
 def can_be_met(m: mujoco.MjModel) -> np.ndarray:
@@ -69,11 +71,25 @@ class _Surface:
 
     Attributes:
         geom: its place among the targets
-        corner: (n, 3, 3) [m]
+        corner: (leaves, _LEAF, 3, 3) [m]
+        low, high: (leaves, 3) [m], corners of the box around each leaf, a little larger than it
     """
 
     geom: int
     corner: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+
+def _surface(m: mujoco.MjModel, geom: int, place: int) -> _Surface:
+    corner = _triangles(m, geom)
+    corner = corner[_leaves(corner)]
+    low, high = corner.min((1, 2)), corner.max((1, 2))
+    room = _ROOM * np.abs(corner).max()
+    return _Surface(place, numbers(corner), numbers(low - room), numbers(high + room))
+
+
+_ROOM = 1e-6  # by which boxes are larger, relative to the whole surface: rounding shall not lose a triangle
 
 
 class _Targets:
@@ -91,9 +107,7 @@ class _Targets:
             (int(k), indices(np.flatnonzero(kind == k))) for k in np.unique(kind) if k not in (_MESH, _HFIELD)
         ]
         self._kind = indices(kind)
-        self._surfaces = [
-            _Surface(int(k), _triangles(m, int(geoms[k]))) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))
-        ]
+        self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
         self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
         row = group.model.cgeom_of_geom[geoms]
         self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
@@ -150,7 +164,7 @@ class _Targets:
         for surface in self._surfaces:
             g = surface.geom
             scale = size[:, None, g]
-            x, normal = _triangle_met(surface.corner, local[:, :, g] / scale, along[:, :, g] / scale)
+            x, normal = _triangle_met(surface, local[:, :, g] / scale, along[:, :, g] / scale)
             x = torch.where(self._others[:, g], x, torch.inf)
             far[..., g] = x
             closer = x < nearest
@@ -161,13 +175,13 @@ class _Targets:
         return geom, first, torch.nn.functional.normalize(flat, dim=-1)
 
 
-def _triangles(m: mujoco.MjModel, geom: int) -> torch.Tensor:
+def _triangles(m: mujoco.MjModel, geom: int) -> np.ndarray:
     """Triangles of a mesh or height field in the geom's frame [m], (n, 3, 3)."""
     data = int(m.geom_dataid[geom])
     if m.geom_type[geom] == _MESH:
         first, count = m.mesh_faceadr[data], m.mesh_facenum[data]
-        return numbers(m.mesh_vert[m.mesh_vertadr[data] + m.mesh_face[first : first + count]])
-    return numbers(_field_triangles(m, data))
+        return m.mesh_vert[m.mesh_vertadr[data] + m.mesh_face[first : first + count]].astype(float)
+    return _field_triangles(m, data)
 
 
 def _field_triangles(m: mujoco.MjModel, field: int) -> np.ndarray:
@@ -188,23 +202,58 @@ def _field_triangles(m: mujoco.MjModel, field: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _triangle_met(corner: torch.Tensor, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The nearest of the triangles (n, 3, 3) along rays (N, k, 3), from either side: how far, and its normal."""
-    best = point.new_full(point.shape[:-1], torch.inf)
-    normal = torch.zeros_like(point)
-    for part in corner.split(_TRIANGLES_AT_ONCE):
-        first, one, two = part[:, 0], part[:, 1] - part[:, 0], part[:, 2] - part[:, 0]
-        across = torch.linalg.cross(one, two)
-        slope = ray @ across.T
-        none = slope.abs() < TINY
-        slope = torch.where(none, 1.0, slope)
-        # Moeller and Trumbore: barycentric coordinates u, v of where the ray passes the plane.
-        arm = point.unsqueeze(-2) - first
-        turned = torch.linalg.cross(arm, ray.unsqueeze(-2).expand_as(arm))
-        u, v = -(turned * two).sum(-1) / slope, (turned * one).sum(-1) / slope
-        x = -(arm * across).sum(-1) / slope
-        x = torch.where(none | (u < 0) | (v < 0) | (u + v > 1) | (x < 0), torch.inf, x)
-        nearest, which = x.min(-1)
-        normal = torch.where((nearest < best).unsqueeze(-1), across[which], normal)
-        best = torch.minimum(best, nearest)
+def _leaves(corner: np.ndarray) -> np.ndarray:
+    """Triangles (n, 3, 3), each with its neighbours: numbers of the triangles of each leaf, (leaves, _LEAF)."""
+    middle = corner.mean(1)
+    waiting, leaves = [np.arange(len(corner))], []
+    while waiting:
+        part = waiting.pop()
+        if len(part) <= _LEAF:
+            leaves.append(np.resize(part, _LEAF))  # the first ones again, where there are fewer
+            continue
+        axis = np.ptp(middle[part], axis=0).argmax()
+        part = part[np.argsort(middle[part, axis])]
+        waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+    return np.array(leaves)
+
+
+def _triangle_met(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest triangle along rays (N, k, 3), from either side: how far, and its normal."""
+    points, rays = point.reshape(-1, 3), ray.reshape(-1, 3)
+    at_once = max(1, _BOXES_AT_ONCE // len(surface.low))
+    parts = [_nearest(surface, *part) for part in zip(points.split(at_once), rays.split(at_once), strict=True)]
+    best, normal = (torch.cat(values) for values in zip(*parts, strict=True))
+    return best.reshape(point.shape[:-1]), normal.reshape(point.shape)
+
+
+def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of rays (R, 3): triangles are looked at where the ray passes the box around their leaf."""
+    slope = torch.where(ray.abs() < TINY, TINY, ray).unsqueeze(1)
+    one, two = ((bound - point.unsqueeze(1)) / slope for bound in (surface.low, surface.high))
+    enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
+    which, leaf = torch.nonzero(leaves >= enters.clamp(min=0.0), as_tuple=True)
+    best, normal = point.new_full(point.shape[:-1], torch.inf), torch.zeros_like(point)
+    for r, corner in zip(which.split(_LEAVES_AT_ONCE), leaf.split(_LEAVES_AT_ONCE), strict=True):
+        x, across = _meet_triangles(surface.corner[corner], point[r], ray[r])
+        best = best.scatter_reduce(0, r, x, "amin")
+        nearest = x == best[r]
+        normal[r[nearest]] = across[nearest]
     return best, normal
+
+
+def _meet_triangles(corner: torch.Tensor, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest of n triangles, (P, n, 3, 3), along each ray, (P, 3): how far (P,), and its normal."""
+    first, ray = corner[:, :, 0], ray.unsqueeze(1).expand((*corner.shape[:2], 3))
+    one, two = corner[:, :, 1] - first, corner[:, :, 2] - first
+    across = torch.linalg.cross(one, two)
+    slope = (ray * across).sum(-1)
+    none = slope.abs() < TINY
+    slope = torch.where(none, 1.0, slope)
+    # Moeller and Trumbore: barycentric coordinates u, v of where the ray passes the plane.
+    arm = point.unsqueeze(1) - first
+    turned = torch.linalg.cross(arm, ray)
+    u, v = -(turned * two).sum(-1) / slope, (turned * one).sum(-1) / slope
+    x = -(arm * across).sum(-1) / slope
+    x = torch.where(none | (u < 0) | (v < 0) | (u + v > 1) | (x < 0), torch.inf, x)
+    nearest, which = x.min(-1)
+    return nearest, across[torch.arange(len(which), device=which.device), which]
