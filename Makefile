@@ -46,6 +46,7 @@ test: $(INSTALLED)
 thorough: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --thorough tests/test_gradient.py tests/rigid/test_pair_gradients.py $(ARGS)
 	$(BIN)/python -m tests.sweeps.shapes
+	$(BIN)/python -m tests.sweeps.sensors
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.fuzz_calls $(ARGS)

@@ -36,7 +36,10 @@ from genesis.world.checkpoint import load_checkpoint, save_checkpoint
 if TYPE_CHECKING:
     import mujoco
 
+    from genesis.entities.base import EntityBase
     from genesis.grad.tensor import Tensor
+    from genesis.sensors.reading import Sensors
+    from genesis.world.arguments import Selection
     from genesis.world.world import World
 
 _uids = itertools.count(1)
@@ -90,6 +93,7 @@ class Scene:
         self._entities: list[RigidEntity] = []
         self._rigid_solver = RigidSolver(self)
         self._world: World | None = None
+        self._sensors: Sensors | None = None
 
     def __copy__(self):
         raise GenesisException(
@@ -368,6 +372,45 @@ class Scene:
         """The velocity of the fluid [m/s], world frame, ([n_envs,] 3)."""
         return read_scene_parameter(self._built("get_wind"), WIND, envs_idx, "scene.get_wind")
 
+    # -- sensors ------------------------------------------------------------------------------------------------------
+
+    @property
+    def sensor_names(self) -> tuple[str, ...]:
+        """Names of the sensors that the model files define, "entity/sensor"; a nameless one is called by its number."""
+        return self._sensors_of(self._built("sensor_names")).names
+
+    def get_sensor_data(
+        self, name: str | None = None, entity: EntityBase | None = None, envs_idx: Any = None
+    ) -> Tensor | dict[str, Tensor]:
+        """What the sensors of the model files measure: a dictionary by `sensor_names`, ([n_envs,] dim) each, or the
+        values of the one called `name`. With an `entity`, of its sensors only, by their names in its file.
+
+        The values are those of the present state under the present commands: MuJoCo's `sensordata` after `mj_forward`
+        with this state and these controls. (After `mj_step`, MuJoCo's are those of the state before the step.) An
+        actuator that was never commanded is off; forces of `control_dofs_*` are no actuators'. Noise is not added. They
+        are differentiable with respect to everything that led to the state, parameters and commands; which contacts
+        there are and what a ray meets is discrete.
+
+        Sensors that are not measured (see the page on sensors) are left out, with a warning once per scene. Raises
+        GenesisException for a `name` that there is not, or that is one of those, and an `entity` of another scene.
+        """
+        owner = "scene.get_sensor_data" if entity is None else f"{getattr(entity, 'name', entity)}.get_sensor_data"
+        world = self._built("get_sensor_data")
+        if entity is not None and getattr(entity, "scene", None) is not self:
+            raise GenesisException(f"{owner}: `entity` is {entity!r}; give one of this scene.")
+        envs = select_envs(world, envs_idx, owner, unique=False)
+        sensors, of = self._sensors_of(world), None if entity is None else entity.name
+        if name is not None:
+            return _of_envs(world, sensors.read_one(name, of, owner), envs)
+        return {one: _of_envs(world, value, envs) for one, value in sensors.read(of).items()}
+
+    def _sensors_of(self, world: World) -> Sensors:
+        if self._sensors is None:
+            from genesis.sensors.reading import Sensors  # only here: MuJoCo comes along
+
+            self._sensors = Sensors(world)
+        return self._sensors
+
     def to_mjcf(self) -> str:
         """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""
         world = self._built("to_mjcf")
@@ -477,6 +520,11 @@ def _path(method: str, path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise GenesisException(f"scene.{method}: `path` is {path!r}; expected the path of a file.")
     return os.fspath(path)
+
+
+def _of_envs(world: World, values: torch.Tensor, envs: Selection | None) -> Tensor:
+    """A copy of what a getter read, of the chosen envs."""
+    return world.wrap(values.clone() if envs is None else values.index_select(0, envs.tensor()))
 
 
 def _spacing(value: Any) -> tuple[float, float]:

@@ -23,6 +23,7 @@ LAYERS = (
     ("genesis.rigid",),
     ("genesis.grad",),
     ("genesis.world",),
+    ("genesis.sensors",),
     ("genesis.entities", "genesis.states"),
     ("genesis.trajectory",),
     ("genesis.scene", "genesis.parameters"),

@@ -169,6 +169,21 @@ class StateReader(EntityBase):
             self._built("get_tendons_velocity"), "get_tendons_velocity", "ten_velocity", tendons_idx_local, envs_idx
         )
 
+    # -- sensors ------------------------------------------------------------------------------------------------------
+
+    @property
+    def sensor_names(self) -> tuple[str, ...]:
+        """Names of the sensors that its model file defines; a nameless one is called by its number, "sensor3"."""
+        prefix = f"{self._name}/"
+        every = self._scene.sensor_names
+        return tuple(name.removeprefix(prefix) for name in every if name.startswith(prefix))
+
+    def get_sensor_data(self, name: str | None = None, envs_idx: Any = None) -> Tensor | dict[str, Tensor]:
+        """What the sensors of its model file measure: a dictionary by `sensor_names`, ([n_envs,] dim) each, or the
+        values of the one called `name`. See `Scene.get_sensor_data`."""
+        self._built("get_sensor_data")
+        return self._scene.get_sensor_data(name, entity=self, envs_idx=envs_idx)
+
     # -- whole entity -------------------------------------------------------------------------------------------------
 
     def get_mass_mat(self, envs_idx: Any = None) -> Tensor:

@@ -114,9 +114,9 @@ class _Observe(torch.autograd.Function):
 
 def _of_all_rows(dynamics: Dynamics, name: str, grad: torch.Tensor | None) -> torch.Tensor | None:
     """The gradient of a field, zero for rows that the table of constraints had not yet when it was observed."""
-    if grad is None or name != "efc_force":
-        return grad
-    return torch.nn.functional.pad(grad, (0, dynamics.model.rows.nefc - grad.shape[-1]))
+    rows = dynamics.model.rows
+    width = {"efc_force": rows.nefc, "efc_pos": rows.nefc, "efc_J": rows.nJ}.get(name)
+    return grad if grad is None or width is None else torch.nn.functional.pad(grad, (0, width - grad.shape[-1]))
 
 
 def fitting(dynamics: Dynamics, guess: torch.Tensor | None) -> torch.Tensor:
@@ -322,8 +322,8 @@ def observe(
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
     (N, nconmax, 9), con_force (N, nconmax, maxcondim), and without gradient ncon (N,), con_pair (N, nconmax); see
-    :mod:`genesis.rigid.pipeline.step` for what each is, ten_energy (N, ntendon, 2) among them. ``spent`` is called when
-    a backward pass goes through the node, which frees what the node has saved.
+    :mod:`genesis.rigid.pipeline.step` for what each is, and for those of tendons, actuators and rows of constraints.
+    ``spent`` is called when a backward pass goes through the node, which frees what the node has saved.
     """
     refuse_transforms("a state getter")
     fields = tuple(_FIELD_OF.get(name, name) for name in names)

@@ -447,6 +447,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
         (spec.equalities, "equality"),
         (spec.pairs, "pair"),
         (spec.keys, "key"),
+        (spec.sensors, "sensor"),
     ):
         taken = {part.name for part in parts if part.name}
         for index, part in enumerate(parts):
@@ -483,6 +484,26 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
         parent.attach(child, frame=frame, prefix=entity.name + SEPARATOR)
     except ValueError as error:
         raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
+    _keep_sensors_of_world(parent, child, entity.name + SEPARATOR)
+
+
+def _keep_sensors_of_world(parent: mujoco.MjSpec, child: mujoco.MjSpec, prefix: str) -> None:
+    """Adds the sensors that are of the world alone, as the centre of mass of everything, which `attach` leaves out."""
+    for sensor in child.sensors:
+        if (
+            sensor.objname == robot_files.WORLD_LINK
+            and not sensor.refname
+            and parent.sensor(prefix + sensor.name) is None
+        ):
+            parent.add_sensor(
+                name=prefix + sensor.name, **{attribute: getattr(sensor, attribute) for attribute in _SENSOR_ATTRIBUTES}
+            )
+
+
+_SENSOR_ATTRIBUTES = (
+    *("type", "objtype", "objname", "intprm", "datatype", "needstage", "dim", "cutoff", "noise"),
+    *("delay", "interval", "nsample", "interp", "userdata"),
+)
 
 
 # What of a file must be in the scene once it is attached. Assets are left out: those that are equal may be one.

@@ -28,7 +28,8 @@ class Contacts:
         link: (N, n, 2) int64, numbers of their links in the scene (-1: the world)
         distance: (N, n) [m], negative where they penetrate
         position: (N, n, 3) [m], world frame
-        normal: (N, n, 3), unit, from the first geom to the second
+        frame: (N, n, 3, 3), rows: normal and tangents
+        wrench: (N, n, 6) [N, N m], force and torque on the second geom along the frame's rows
         force: (N, n, 3) [N], world frame, on the second geom; that on the first is opposite
     """
 
@@ -37,8 +38,14 @@ class Contacts:
     link: torch.Tensor
     distance: torch.Tensor
     position: torch.Tensor
-    normal: torch.Tensor
+    frame: torch.Tensor
+    wrench: torch.Tensor
     force: torch.Tensor
+
+    @property
+    def normal(self) -> torch.Tensor:
+        """(N, n, 3), unit, from the first geom to the second."""
+        return self.frame[..., 0, :]
 
     def between(self, start: int, end: int) -> torch.Tensor:
         """(N, n, 2) bool: which of the two geoms have a number from `start` to `end - 1`."""
@@ -94,19 +101,19 @@ def contacts_of(world: World) -> Contacts:
         return world.observer.get(name)[:, :n]
 
     frame = field("con_frame").unflatten(-1, (3, 3))
-    force = field("con_force")[..., :3]  # normal and tangents; torques about them follow
-    rows = force.shape[-1]
     # A slot without a contact holds what was there before, NaN perhaps: it is replaced before anything is computed.
     frame = torch.where(valid[..., None, None], frame, 0.0)
-    force = torch.where(valid[..., None], force, 0.0)
+    wrench = torch.where(valid[..., None], field("con_force"), 0.0)
+    wrench = torch.nn.functional.pad(wrench, (0, 6 - wrench.shape[-1]))
     return Contacts(
         valid,
         _masked(geom, valid),
         _masked(link, valid),
         torch.where(valid, field("con_dist"), 0.0),
         torch.where(valid[..., None], field("con_pos"), 0.0),
-        frame[..., 0, :],
-        (force[..., :, None] * frame[..., :rows, :]).sum(-2),
+        frame,
+        wrench,
+        (wrench[..., :3, None] * frame).sum(-2),
     )
 
 
@@ -127,4 +134,4 @@ def _none(n_worlds: int) -> Contacts:
 
     numbers = torch.zeros((n_worlds, 0, 2), dtype=torch.int64, device=runtime.device)
     valid = torch.zeros((n_worlds, 0), dtype=torch.bool, device=runtime.device)
-    return Contacts(valid, numbers, numbers.clone(), floats(), floats(3), floats(3), floats(3))
+    return Contacts(valid, numbers, numbers.clone(), floats(), floats(3), floats(3, 3), floats(6), floats(3))

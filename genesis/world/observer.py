@@ -26,8 +26,12 @@ FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")
 ROWS = ("efc_force",)
 TENDON = ("ten_length", "ten_velocity")
+ACTUATOR = ("actuator_length", "actuator_velocity", "actuator_force", "qfrc_actuator_raw", "qfrc_gravcomp")
+# The last without gradient: which rows are active (N, nefc).
+ROW_GEOMETRY = ("efc_pos", "efc_J", "efc_active")
+_GROUPS = (POSE, ENERGY, FORCE, CONTACT, ROWS, TENDON, ACTUATOR, ROW_GEOMETRY)
 GROUP_OF: dict[str, tuple[str, ...]] = {
-    **{name: group for group in (POSE, ENERGY, FORCE, CONTACT, ROWS, TENDON) for name in group},
+    **{name: group for group in _GROUPS for name in group},
     "qM": ("qM",),
     "xjac": ("xjac",),
 }
@@ -76,7 +80,7 @@ class Observer:
         world = self._world
         group = GROUP_OF[name]
         # Only forces and accelerations depend on the command; the others shall not be computed anew after each one.
-        command = world.commands.command if group in (FORCE, CONTACT, ROWS) else world.commands.idle
+        command = world.commands.command if group in (FORCE, CONTACT, ROWS, ACTUATOR) else world.commands.idle
         record = world.requires_grad and torch.is_grad_enabled()
         kept = self._kept.get(group)
         if kept is None or kept.command is not command or kept.record is not record:

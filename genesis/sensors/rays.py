@@ -1,0 +1,259 @@
+"""Range finders: how far along the z axis of a site the next surface is.
+
+Which surface a ray meets is discrete, and found without a graph. Where it meets the surface is then evaluated anew as a
+function of the ray and of the surface: with c the point that was met, fixed to its geom, and n the normal there,
+
+    distance = (c - origin) . n / (direction . n)
+
+whose derivative is that of the true intersection, however the surface is curved (implicit function theorem).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+import torch
+
+from genesis.sensors.group import Group, Measure
+from genesis.sensors.objects import Objects
+from genesis.sensors.present import Present, indices, numbers, turn, turn_back
+from genesis.sensors.shapes import SHAPES, TINY
+
+_GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
+_MESH, _HFIELD = int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD)
+# What a range finder can report, in this order, and how many numbers each is (MuJoCo: mjtRayDataField).
+_FIELDS = (("dist", 1), ("dir", 3), ("origin", 3), ("point", 3), ("normal", 3), ("depth", 1))
+# Triangles of a leaf, which has one box around it.
+_LEAF = 32
+# What is looked at in one go takes some tens of megabytes: rays times boxes, and leaves.
+_BOXES_AT_ONCE, _LEAVES_AT_ONCE = 2**20, 2**13
+
+
+def can_be_met(m: mujoco.MjModel) -> np.ndarray:
+    """Geoms that a ray can meet: those that are not wholly transparent (MuJoCo: ray_eliminate), (ngeom,) bool."""
+    material = np.asarray(m.geom_matid)
+    alpha = np.array(m.geom_rgba[:, 3])
+    if m.nmat:
+        alpha = np.where(material >= 0, m.mat_rgba[np.maximum(material, 0), 3], alpha)
+    return alpha != 0
+
+
+def rangefinder(group: Group) -> Measure:
+    """Distance [m], or -1 where nothing is met, and what else is asked for."""
+    site = Objects(group.model, group.objtype, group.objid)
+    targets = _Targets(group, site)
+    wanted = [name for bit, (name, _) in enumerate(_FIELDS) if group.settings[0] >> bit & 1]
+
+    def measure(now: Present) -> torch.Tensor:
+        origin, mat = site.frames(now)
+        ray = mat[..., 2]
+        hit, distance, normal = targets.meet(now, origin, ray)
+        distance = torch.where(hit, distance, -1.0).unsqueeze(-1)
+        hit = hit.unsqueeze(-1)
+        values = {
+            "dist": distance,
+            "dir": torch.where(hit, ray, 0.0),
+            "origin": origin,
+            "point": torch.where(hit, origin + distance * ray, 0.0),
+            "normal": torch.where(hit, normal, 0.0),
+            "depth": distance,
+        }
+        return torch.cat([values[name] for name in wanted], -1)
+
+    return measure
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """Triangles of a mesh or height field in the geom's frame, at the size that the model was compiled with.
+
+    Attributes:
+        geom: its place among the targets
+        corner: (leaves, _LEAF, 3, 3) [m]
+        low, high: (leaves, 3) [m], corners of the box around each leaf, a little larger than it
+    """
+
+    geom: int
+    corner: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+
+def _surface(m: mujoco.MjModel, geom: int, place: int) -> _Surface:
+    corner = _triangles(m, geom)
+    corner = corner[_leaves(corner)]
+    low, high = corner.min((1, 2)), corner.max((1, 2))
+    room = _ROOM * np.abs(corner).max()
+    return _Surface(place, numbers(corner), numbers(low - room), numbers(high + room))
+
+
+_ROOM = 1e-6  # by which boxes are larger, relative to the whole surface: rounding shall not lose a triangle
+
+
+class _Targets:
+    """The geoms that the rays of some sites can meet."""
+
+    def __init__(self, group: Group, site: Objects) -> None:
+        m = group.model.mj_model
+        geoms = np.flatnonzero(can_be_met(m))
+        self.n = len(geoms)
+        self._objects = Objects(group.model, np.full(self.n, _GEOM), geoms)
+        # A ray passes through the geoms of its own link.
+        self._others = self._objects.body != site.body[:, None]
+        kind = np.asarray(m.geom_type)[geoms]
+        self._of_kind = [
+            (int(k), indices(np.flatnonzero(kind == k))) for k in np.unique(kind) if k not in (_MESH, _HFIELD)
+        ]
+        self._kind = indices(kind)
+        self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
+        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
+        row = group.model.cgeom_of_geom[geoms]
+        self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
+        self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)
+
+    def meet(self, now: Present, origin: torch.Tensor, ray: torch.Tensor):
+        """Whether rays (N, k, 3) of unit length meet anything, how far away [m], (N, k), and the unit normal there."""
+        if not self.n:
+            return torch.zeros_like(ray[..., 0], dtype=torch.bool), torch.zeros_like(ray[..., 0]), torch.zeros_like(ray)
+        pos, mat = self._objects.frames(now)
+        size = self._sizes(now)
+        with torch.no_grad():
+            geom, far, flat = self._first_met(origin, ray, pos, mat, size)
+        hit = far.isfinite()
+        env = torch.arange(now.n, device=geom.device)[:, None]
+        pos, mat, size = pos[env, geom], mat[env, geom], size[env, geom]
+        with torch.no_grad():
+            met = turn_back(mat, origin + torch.where(hit, far, 0.0).unsqueeze(-1) * ray - pos)
+        kind = self._kind[geom]
+        anchor, normal = met / torch.where(size == 0, 1.0, size).detach() * size, flat
+        for one, _ in self._of_kind:
+            is_one, shape = (kind == one).unsqueeze(-1), SHAPES[one]
+            anchor = torch.where(is_one, shape.anchor(size, met), anchor)
+            normal = torch.where(is_one, shape.normal(size, met), normal)
+        world_normal = turn(mat, normal)
+        slope = (ray * world_normal).sum(-1)
+        ahead = pos + turn(mat, anchor) - origin
+        distance = (ahead * world_normal).sum(-1) / torch.where(slope == 0, 1.0, slope)
+        # Where a ray grazes, the distance has no derivative.
+        distance = torch.where(slope.abs() < TINY, far, distance)
+        moved = turn_back(mat, origin + torch.where(hit, distance, 0.0).unsqueeze(-1) * ray - pos)
+        for one, _ in self._of_kind:
+            normal = torch.where((kind == one).unsqueeze(-1), SHAPES[one].normal(size, moved), normal)
+        return hit, distance, turn(mat, torch.nn.functional.normalize(normal, dim=-1))
+
+    def _sizes(self, now: Present) -> torch.Tensor:
+        """Sizes of the targets, (N, n, 3); of meshes and height fields how much larger than compiled."""
+        size = self._size0.expand(now.n, -1, -1)
+        if len(self._sized):
+            size = size.index_copy(1, self._sized, now.parameter("geom_size")[:, self._rows])
+        return torch.where(self._scaled[:, None], size / self._size0, size)
+
+    def _first_met(self, origin, ray, pos, mat, size):
+        """The nearest target along each ray, how far it is (infinity: nothing), and the normal of the triangle met."""
+        shape = (*origin.shape[:-1], self.n)
+        far = origin.new_full(shape, torch.inf)
+        flat = torch.zeros_like(origin)
+        nearest = origin.new_full(origin.shape[:-1], torch.inf)
+        local = turn_back(mat.unsqueeze(1), origin.unsqueeze(2) - pos.unsqueeze(1))
+        along = turn_back(mat.unsqueeze(1), ray.unsqueeze(2).expand(*shape, 3))
+        for kind, place in self._of_kind:
+            each = size[:, None, place].expand(-1, shape[1], -1, -1)
+            far[..., place] = SHAPES[kind].distance(each, local[:, :, place], along[:, :, place])
+        for surface in self._surfaces:
+            g = surface.geom
+            scale = size[:, None, g]
+            x, normal = _triangle_met(surface, local[:, :, g] / scale, along[:, :, g] / scale)
+            x = torch.where(self._others[:, g], x, torch.inf)
+            far[..., g] = x
+            closer = x < nearest
+            flat = torch.where(closer.unsqueeze(-1), normal / scale, flat)
+            nearest = torch.where(closer, x, nearest)
+        far = torch.where(self._others, far, torch.inf)
+        first, geom = far.min(-1)
+        return geom, first, torch.nn.functional.normalize(flat, dim=-1)
+
+
+def _triangles(m: mujoco.MjModel, geom: int) -> np.ndarray:
+    """Triangles of a mesh or height field in the geom's frame [m], (n, 3, 3)."""
+    data = int(m.geom_dataid[geom])
+    if m.geom_type[geom] == _MESH:
+        first, count = m.mesh_faceadr[data], m.mesh_facenum[data]
+        return m.mesh_vert[m.mesh_vertadr[data] + m.mesh_face[first : first + count]].astype(float)
+    return _field_triangles(m, data)
+
+
+def _field_triangles(m: mujoco.MjModel, field: int) -> np.ndarray:
+    """Surface of a height field, its sides, and the box below it, (n, 3, 3) [m]."""
+    nrow, ncol, adr = int(m.hfield_nrow[field]), int(m.hfield_ncol[field]), int(m.hfield_adr[field])
+    half_x, half_y, high, deep = m.hfield_size[field]
+    x, y = np.meshgrid(np.linspace(-half_x, half_x, ncol), np.linspace(-half_y, half_y, nrow))
+    top = np.stack([x, y, high * m.hfield_data[adr : adr + nrow * ncol].reshape(nrow, ncol).astype(float)], -1)
+    a, b, c, d = top[:-1, :-1], top[:-1, 1:], top[1:, 1:], top[1:, :-1]
+    parts = [np.stack([a, b, c], -2).reshape(-1, 3, 3), np.stack([a, c, d], -2).reshape(-1, 3, 3)]
+    for edge in (top[0], top[-1], top[:, 0], top[:, -1]):
+        low = edge.copy()
+        low[:, 2] = -deep
+        parts += [np.stack([edge[:-1], edge[1:], low[1:]], 1), np.stack([edge[:-1], low[1:], low[:-1]], 1)]
+    for level in (0.0, -deep):
+        corner = np.array([[s * half_x, t * half_y, level] for s, t in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+        parts.append(corner[[[0, 1, 2], [0, 2, 3]]])
+    return np.concatenate(parts)
+
+
+def _leaves(corner: np.ndarray) -> np.ndarray:
+    """Triangles (n, 3, 3), each with its neighbours: numbers of the triangles of each leaf, (leaves, _LEAF)."""
+    middle = corner.mean(1)
+    waiting, leaves = [np.arange(len(corner))], []
+    while waiting:
+        part = waiting.pop()
+        if len(part) <= _LEAF:
+            leaves.append(np.resize(part, _LEAF))  # the first ones again, where there are fewer
+            continue
+        axis = np.ptp(middle[part], axis=0).argmax()
+        part = part[np.argsort(middle[part, axis])]
+        waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+    return np.array(leaves)
+
+
+def _triangle_met(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest triangle along rays (N, k, 3), from either side: how far, and its normal."""
+    points, rays = point.reshape(-1, 3), ray.reshape(-1, 3)
+    at_once = max(1, _BOXES_AT_ONCE // len(surface.low))
+    parts = [_nearest(surface, *part) for part in zip(points.split(at_once), rays.split(at_once), strict=True)]
+    best, normal = (torch.cat(values) for values in zip(*parts, strict=True))
+    return best.reshape(point.shape[:-1]), normal.reshape(point.shape)
+
+
+def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of rays (R, 3): triangles are looked at where the ray passes the box around their leaf."""
+    slope = torch.where(ray.abs() < TINY, TINY, ray).unsqueeze(1)
+    one, two = ((bound - point.unsqueeze(1)) / slope for bound in (surface.low, surface.high))
+    enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
+    which, leaf = torch.nonzero(leaves >= enters.clamp(min=0.0), as_tuple=True)
+    best, normal = point.new_full(point.shape[:-1], torch.inf), torch.zeros_like(point)
+    for r, corner in zip(which.split(_LEAVES_AT_ONCE), leaf.split(_LEAVES_AT_ONCE), strict=True):
+        x, across = _meet_triangles(surface.corner[corner], point[r], ray[r])
+        best = best.scatter_reduce(0, r, x, "amin")
+        nearest = x == best[r]
+        normal[r[nearest]] = across[nearest]
+    return best, normal
+
+
+def _meet_triangles(corner: torch.Tensor, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest of n triangles, (P, n, 3, 3), along each ray, (P, 3): how far (P,), and its normal."""
+    first, ray = corner[:, :, 0], ray.unsqueeze(1).expand((*corner.shape[:2], 3))
+    one, two = corner[:, :, 1] - first, corner[:, :, 2] - first
+    across = torch.linalg.cross(one, two)
+    slope = (ray * across).sum(-1)
+    none = slope.abs() < TINY
+    slope = torch.where(none, 1.0, slope)
+    # Moeller and Trumbore: barycentric coordinates u, v of where the ray passes the plane.
+    arm = point.unsqueeze(1) - first
+    turned = torch.linalg.cross(arm, ray)
+    u, v = -(turned * two).sum(-1) / slope, (turned * one).sum(-1) / slope
+    x = -(arm * across).sum(-1) / slope
+    x = torch.where(none | (u < 0) | (v < 0) | (u + v > 1) | (x < 0), torch.inf, x)
+    nearest, which = x.min(-1)
+    return nearest, across[torch.arange(len(which), device=which.device), which]

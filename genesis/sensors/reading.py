@@ -1,0 +1,131 @@
+"""The sensors of a scene by name: which there are, and their values at present."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+import torch
+
+from genesis import runtime
+from genesis.errors import GenesisException
+from genesis.sensors.group import Group, Measure
+from genesis.sensors.kinds import KINDS, kind_of, refusal
+from genesis.sensors.present import Present, numbers
+from genesis.world.arguments import plain_tensors
+
+if TYPE_CHECKING:
+    from genesis.world.world import World
+
+_SHOWN = 8  # how many sensors a message names
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A group with what measures it, and what its values are clipped to, (k, 1); None: nothing."""
+
+    group: Group
+    measure: Measure
+    bounds: tuple[torch.Tensor, torch.Tensor] | None
+
+    def values(self, now: Present) -> torch.Tensor:
+        """(N, k, dim)."""
+        value = self.measure(now).expand(now.n, len(self.group.number), -1)
+        return value if self.bounds is None else torch.clamp(value, *self.bounds)
+
+
+class Sensors:
+    """The sensors of a built scene.
+
+    Attributes:
+        names: of all of them, "entity/sensor"
+        refused: name -> why it is not measured
+    """
+
+    def __init__(self, world: World) -> None:
+        m = world.composed.mj_model
+        self._world = world
+        self.names = tuple(m.sensor(k).name for k in range(m.nsensor))
+        why = {name: refusal(m, k) for k, name in enumerate(self.names)}
+        self.refused = {name: reason for name, reason in why.items() if reason is not None}
+        self._number = {name: k for k, name in enumerate(self.names)}
+        self._warned = False
+        self._parts: dict[tuple[int, ...], list[_Part]] = {}
+
+    def names_of(self, entity: str | None) -> list[str]:
+        """Names of an entity's sensors, without the entity's; None: of all."""
+        if entity is None:
+            return list(self.names)
+        prefix = f"{entity}/"
+        return [name.removeprefix(prefix) for name in self.names if name.startswith(prefix)]
+
+    def read(self, entity: str | None) -> dict[str, torch.Tensor]:
+        """Values of an entity's sensors (None: of all), (N, dim) each; those that are not measured are left out."""
+        names, prefix = self.names_of(entity), "" if entity is None else f"{entity}/"
+        left_out = {name: self.refused[prefix + name] for name in names if prefix + name in self.refused}
+        if left_out and not self._warned:
+            self._warned = True
+            shown = [f"'{name}' ({why})" for name, why in list(left_out.items())[:_SHOWN]]
+            more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+            runtime.logger.warning(
+                f"get_sensor_data leaves out {len(left_out)} sensor(s) that are not measured: "
+                f"{', '.join(shown)}{more}. This is said once per scene."
+            )
+        names = [name for name in names if name not in left_out]
+        return dict(zip(names, self._values([prefix + name for name in names]), strict=True))
+
+    def read_one(self, name: str, entity: str | None, owner: str) -> torch.Tensor:
+        """Values of one sensor, (N, dim).
+
+        Raises GenesisException for a name that there is not, and a sensor that is not measured.
+        """
+        known = self.names_of(entity)
+        if not isinstance(name, str) or name not in known:
+            near = difflib.get_close_matches(name, known, n=_SHOWN) if isinstance(name, str) else []
+            shown = ", ".join(repr(one) for one in (near or known[:_SHOWN])) or "none"
+            word = "The nearest" if near else "There are"
+            raise GenesisException(f"{owner}: there is no sensor {name!r}. {word}: {shown}.")
+        full = name if entity is None else f"{entity}/{name}"
+        if full in self.refused:
+            raise GenesisException(f"{owner}: sensor '{name}' is not measured: {self.refused[full]}.")
+        return self._values([full])[0]
+
+    def _values(self, names: list[str]) -> list[torch.Tensor]:
+        chosen = tuple(self._number[name] for name in names)
+        if not chosen:
+            return []
+        if chosen not in self._parts:
+            self._parts[chosen] = list(self._made(chosen))
+        record = self._world.requires_grad and torch.is_grad_enabled()
+        found: dict[int, torch.Tensor] = {}
+        with plain_tensors(), torch.set_grad_enabled(record):
+            now = Present(self._world)
+            for part in self._parts[chosen]:
+                for number, value in zip(part.group.number.tolist(), part.values(now).unbind(1), strict=True):
+                    found[number] = value
+            return [found[number] for number in chosen]
+
+    def _made(self, chosen: tuple[int, ...]):
+        """Sensors of one type, size and layout together."""
+        m = self._world.composed.mj_model
+        groups: dict[tuple, list[int]] = {}
+        for number in chosen:
+            key = (kind_of(m, number), int(m.sensor_dim[number]), *m.sensor_intprm[number].tolist())
+            groups.setdefault(key, []).append(number)
+        for (kind, *_), members in groups.items():
+            group = Group(self._world.model, np.array(members))
+            yield _Part(group, KINDS[kind](group), _bounds(m, kind, members))
+
+
+def _bounds(m: mujoco.MjModel, kind: str, members: list[int]) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Least and largest values, (k, 1), by the sensors' `cutoff` (MuJoCo: apply_cutoff)."""
+    cutoff, kinds = m.sensor_cutoff[members], m.sensor_datatype[members]
+    real, positive = (int(getattr(mujoco.mjtDataType, f"mjDATATYPE_{name}")) for name in ("REAL", "POSITIVE"))
+    high = np.where((cutoff > 0) & np.isin(kinds, (real, positive)), cutoff, np.inf)
+    low = np.where((cutoff > 0) & (kinds == real), -cutoff, -np.inf)
+    if kind == "contact" or np.isinf(high).all():
+        return None
+    return numbers(low)[:, None], numbers(high)[:, None]

@@ -1,0 +1,85 @@
+"""Every type of sensor against mjData.sensordata after mj_forward."""
+
+import numpy as np
+import pytest
+
+from genesis.sensors.kinds import KINDS
+from tests.sensors import rig as rigs
+
+# Of a sensor's size: both solvers iterate to the end, to the rounding of forces of hundreds of newtons on links of grams.
+TOLERANCE = 1e-9
+STATES = 16
+
+
+def test_every_type_is_among_those_that_are_compared():
+    assert {rigs.kind(element) for element in rigs.elements()} == set(KINDS)
+
+
+@pytest.mark.parametrize("cone", ["pyramidal", "elliptic"])
+def test_values_are_those_of_mujoco(cone):
+    scene, rig = rigs.build(cone)
+    m, elements = scene.mj_model, rigs.elements()
+    wrong, seen = [], dict.fromkeys(KINDS, False)
+    for seed in range(STATES):
+        inputs = rigs.random_inputs(m, seed)
+        data = rigs.reference(m, inputs)
+        scene.reset()
+        rigs.put(rig, inputs)
+        values = rig.get_sensor_data()
+        assert len(values) == m.nsensor == len(elements)
+        for k, element in enumerate(elements):
+            expected, value = rigs.of(m, data, f"rig/sensor{k}"), values[f"sensor{k}"].detach().numpy()
+            seen[rigs.kind(element)] |= bool(np.any(expected))
+            if not np.abs(value - expected).max() <= TOLERANCE * (1.0 + np.abs(expected).max()):
+                wrong.append((element, seed, value, expected))
+    assert not wrong, wrong[:3]
+    assert [kind for kind, any_value in seen.items() if not any_value] == ["clock"]
+
+
+def test_values_belong_to_their_env():
+    scene, rig = rigs.build("elliptic", 3)
+    m = scene.mj_model
+    cases = [rigs.random_inputs(m, seed) for seed in (1, 2, 5)]
+    scene.reset()
+    rigs.put(rig, {name: np.stack([case[name] for case in cases]) for name in cases[0]})
+    values = rig.get_sensor_data()
+    for env, case in enumerate(cases):
+        data = rigs.reference(m, case)
+        for name, value in values.items():
+            expected = rigs.of(m, data, f"rig/{name}")
+            size = 1.0 + np.abs(expected).max()
+            np.testing.assert_allclose(value[env].detach().numpy(), expected, atol=TOLERANCE * size)
+
+
+def test_the_clock_goes_with_the_steps():
+    scene, _ = rigs.with_sensors('<clock name="clock"/>')
+    for _ in range(3):
+        scene.step()
+    assert scene.get_sensor_data("rig/clock").item() == pytest.approx(0.012, abs=1e-15)
+    scene.reset()
+    assert scene.get_sensor_data("rig/clock").item() == 0.0
+
+
+def test_a_ray_that_can_meet_nothing():
+    body = '<body><freejoint/><inertial mass="1" pos="0 0 0" diaginertia="1 1 1"/><site name="s"/></body>'
+    _, rig = rigs.load(f'<mujoco><worldbody>{body}</worldbody><sensor><rangefinder site="s"/></sensor></mujoco>')
+    assert rig.get_sensor_data("sensor0").tolist() == [-1.0]
+
+
+def test_a_weld_made_at_run_time_is_felt_as_one_of_the_file():
+    """The force between hand and forearm does not change when a weld carries a part of it away as MuJoCo's would."""
+    text = """<mujoco><option timestep=".004" tolerance="0" iterations="100"/><worldbody>
+      <body name="a" pos="0 0 1"><joint name="j" axis="0 1 0"/><geom type="box" size=".1 .2 .05" pos=".1 0 0"/>
+        <site name="s" pos=".1 .05 .02" euler="10 20 30"/></body>
+      <body name="b" pos=".3 0 1"><freejoint/><geom type="box" size=".1 .1 .1" contype="0" conaffinity="0"/></body>
+    </worldbody>{}<sensor><force name="f" site="s"/><torque name="t" site="s"/></sensor></mujoco>"""
+    values = []
+    for weld in ('<equality><weld body1="a" body2="b"/></equality>', ""):
+        scene, rig = rigs.load(text.format(weld))
+        if not weld:
+            scene.rigid_solver.add_weld_constraint(rig.get_link("a"), rig.get_link("b"))
+        rig.set_dofs_velocity([0.3, 0.1, 0.2, -0.3, 0.5, 0.1, -0.2])
+        values.append(rig.get_sensor_data())
+    for name, value in values[0].items():
+        assert value.abs().max() > 0.1
+        np.testing.assert_allclose(values[1][name].detach(), value.detach(), atol=1e-9)
