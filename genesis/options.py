@@ -147,7 +147,9 @@ class RigidOptions(Options):
     disable_constraint
         ``True``: no contact, joint limit or friction loss at all (MuJoCo's flag ``constraint``).
     integrator
-        A ``gs.integrator``. Two model files that say different things must be overruled here.
+        A ``gs.integrator``. Two model files that say different things must be overruled here. ``None``: what an MJCF
+        file says, else ``Euler``, as in MuJoCo; in a scene without an MJCF file ``implicitfast``, which holds stiff
+        position control.
         ``approximate_implicitfast`` runs as ``implicitfast``, which it approximates.
     constraint_solver
         A ``gs.constraint_solver``. Newton's method is the only one here. ``CG``, and a model file's ``CG`` or ``PGS``,

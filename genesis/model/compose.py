@@ -86,9 +86,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     the left to what its file says; `mj_model.qpos0` is the scene in these poses. `morph.scale` resizes everything about
     the entity's origin at constant density: lengths s, masses s^3, inertias s^5; forces, gains, stiffness and damping
     stay as they are. `mj_model.opt` takes each value from `rigid_options` where it says something, else from the files,
-    else from MuJoCo's defaults; its timestep is `dt / substeps` and its gravity that of `sim_options`, whatever the
-    files say. `enable_self_collision=False` excludes every pair of links of one entity, but for what its file puts into
-    the world.
+    else from MuJoCo's defaults (but see `settings.resolve_options` of the integrator); its timestep is `dt / substeps`
+    and its gravity that of `sim_options`, whatever the files say. `enable_self_collision=False` excludes every pair of
+    links of one entity, but for what its file puts into the world.
 
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
     file: they are world coordinates, which the entity's pose does not move.
@@ -103,7 +103,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     parent.compiler.degree = False
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
     children = [(entity, _load(entity, self_collision)) for entity in entities]
-    sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
+    sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
     for entity, child in children:
@@ -154,7 +154,7 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 
 def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
-    kind = type(entity.morph).__name__
+    kind = _kind(entity)
     loader = _LOADERS.get(kind)
     if loader is None:
         raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
@@ -455,7 +455,7 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
     frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = morph.scale if type(morph).__name__ in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
+    scale = morph.scale if _kind(entity) in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
@@ -475,6 +475,10 @@ def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjMo
         except ValueError as error:
             raise GenesisException(_compiler_message(str(error), entities)) from None
     return mj_model
+
+
+def _kind(entity: EntitySpec) -> str:
+    return type(entity.morph).__name__
 
 
 def _file(entity: EntitySpec) -> str:

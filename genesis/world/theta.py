@@ -30,6 +30,7 @@ from genesis.world.catalogue import Entry
 if TYPE_CHECKING:
     from genesis.model.arrays import Model
 
+GAINS = ("dof_kp", "dof_kv")  # fields that commands of position and velocity read
 # So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
 _MOST_SUPERSEDED = 64
 
@@ -254,6 +255,7 @@ class Theta:
 
     Attributes:
         follows: whether there are such numbers
+        has_new_gains: whether gains of commands were set; whoever looks at them makes it False
     """
 
     def __init__(
@@ -268,6 +270,7 @@ class Theta:
         self._when_changed = when_changed
         self._follow = follow
         self.follows = follow is not None
+        self.has_new_gains = False
         self._n_worlds = max(world.n_envs, 1)
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
@@ -384,6 +387,7 @@ class Theta:
             )
             self.validate(parameter, part.plain().unflatten(-1, (chosen.count, *parameter.item)), owner, element)
             self._write(part)
+        self.has_new_gains |= parameter.field in GAINS
 
     def _origin(self, owner: str, given: Any) -> _Origin:
         """Of a part whose numbers are those of `given`, the caller's own tensor, or tensors."""
