@@ -18,7 +18,17 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import collision_shapes, diagnostics, meshes, mjcf, robot_files, settings, support, urdf
+from genesis.model import (
+    collision_shapes,
+    diagnostics,
+    meshes,
+    mjcf,
+    neutral_pose,
+    robot_files,
+    settings,
+    support,
+    urdf,
+)
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
 GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
@@ -88,7 +98,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     stay as they are. `mj_model.opt` takes each value from `rigid_options` where it says something, else from the files,
     else from MuJoCo's defaults (but see `settings.resolve_options` of the integrator); its timestep is `dt / substeps`
     and its gravity that of `sim_options`, whatever the files say. `enable_self_collision=False` excludes every pair of
-    links of one entity, but for what its file puts into the world.
+    links of one entity, but for what its file puts into the world. Links of a URDF that overlap at `qpos0` are excluded
+    as well, unless `enable_neutral_collision` says otherwise.
 
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
     file: they are world coordinates, which the entity's pose does not move.
@@ -109,6 +120,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     for entity, child in children:
         _attach(parent, entity, child)
     mj_model = _compile(parent, entities)
+    mj_model = _without_neutral_collisions(parent, mj_model, entities, rigid_options)
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
@@ -475,6 +487,26 @@ def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjMo
         except ValueError as error:
             raise GenesisException(_compiler_message(str(error), entities)) from None
     return mj_model
+
+
+def _without_neutral_collisions(
+    spec: mujoco.MjSpec, mj_model: mujoco.MjModel, entities: Sequence[EntitySpec], rigid_options: Any
+) -> mujoco.MjModel:
+    """The model without contact between links of one entity that overlap at qpos0: of URDF files, unless the option
+    says which."""
+    wanted = getattr(rigid_options, "enable_neutral_collision", None)
+    filtered = [_kind(entity) == "URDF" if wanted is None else not wanted for entity in entities]
+    if not any(filtered):
+        return mj_model
+    owner = np.full(mj_model.nbody, -1)
+    for number, place in enumerate(_ranges(mj_model, [entity.name for entity in entities])):
+        if filtered[number]:
+            owner[place.link_start : place.link_end] = number
+    found = neutral_pose.overlapping(mj_model, owner)
+    if not found:
+        return mj_model
+    neutral_pose.exclude(spec, mj_model, [entity.name for entity in entities], found)
+    return _compile(spec, entities)
 
 
 def _kind(entity: EntitySpec) -> str:

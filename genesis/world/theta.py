@@ -100,6 +100,7 @@ class _Part:
         n_masses: int = 0,
         picked: np.ndarray | None = None,
         factor: torch.Tensor | None = None,
+        added: torch.Tensor | None = None,
     ) -> None:
         self.columns = columns
         self.envs = envs
@@ -110,6 +111,7 @@ class _Part:
         self.picked = picked
         self.picked_rows: np.ndarray | None = None
         self.factor = factor
+        self.added = added
         self.superseded = False
 
     @property
@@ -151,7 +153,11 @@ class _Part:
                 value = normalize(value.unflatten(-1, (-1, self.item))).flatten(-2)
             if self.picked is not None:
                 value = value.index_select(-1, _index(self.picked))
-        return value if self.factor is None else value * self.factor
+        return self._moved(value)
+
+    def _moved(self, value: torch.Tensor) -> torch.Tensor:
+        value = value if self.factor is None else value * self.factor
+        return value if self.added is None else value + self.added
 
     def ratio(self, theta: torch.Tensor) -> torch.Tensor:
         """By what a scale multiplies the masses and inertias in `theta`, (rows,)."""
@@ -160,8 +166,7 @@ class _Part:
     def plain(self) -> torch.Tensor:
         """The numbers that it was given, (m,) or (rows, m), not yet normalised."""
         value = self.value.detach()
-        value = value if self.picked is None else value.index_select(-1, _index(self.picked))
-        return value if self.factor is None else value * self.factor
+        return self._moved(value if self.picked is None else value.index_select(-1, _index(self.picked)))
 
     def _of_rows(self) -> torch.Tensor:
         return self.value if self.picked_rows is None else self.value.index_select(0, _index(self.picked_rows))
@@ -174,6 +179,7 @@ class _Part:
         factor = factor[0] if len(factor) == 1 else factor
         result = copy.copy(self)
         result.factor = factor if self.factor is None else self.factor * factor
+        result.added = None if self.added is None else self.added * factor
         return result
 
     def frozen(self) -> _Part:
@@ -189,16 +195,19 @@ class _Part:
         if not columns.all():
             result.columns = self.columns[columns]
             result.picked = np.flatnonzero(columns) if self.picked is None else self.picked[columns]
-            if self.factor is not None:
-                result.factor = self.factor.index_select(-1, _index(np.flatnonzero(columns)))
+            left = _index(np.flatnonzero(columns))
+            result.factor = None if self.factor is None else self.factor.index_select(-1, left)
+            result.added = None if self.added is None else self.added.index_select(-1, left)
         if not rows.all():
-            left = np.flatnonzero(rows)
-            chosen = self.rows(len(rows))[left]
+            kept = np.flatnonzero(rows)
+            chosen = self.rows(len(rows))[kept]
             result.envs = Selection(len(rows) if self.envs is None else self.envs.n, 0, len(chosen), chosen)
             if self.has_rows:
-                result.picked_rows = left if self.picked_rows is None else self.picked_rows[left]
+                result.picked_rows = kept if self.picked_rows is None else self.picked_rows[kept]
             if result.factor is not None and result.factor.ndim == 2:
-                result.factor = result.factor.index_select(0, _index(left))
+                result.factor = result.factor.index_select(0, _index(kept))
+            if result.added is not None and result.added.ndim == 2:
+                result.added = result.added.index_select(0, _index(kept))
         return result
 
 
@@ -355,13 +364,15 @@ class Theta:
         source: Any = None,
         picked: np.ndarray | None = None,
         factor: np.ndarray | None = None,
+        added: np.ndarray | None = None,
     ) -> None:
         """Set the chosen elements to `given`, ``(count, *item)`` or ``(envs, count, *item)``, or a number for all.
 
         `element(k)`: how an error calls the k-th chosen element. `source`: the caller's own tensor, or a
         tuple of them, where it is not `given`. `picked`, (count,): `given` has other elements than those chosen, and
-        these of them are meant, multiplied with `factor`, (count,). Callers must not select or multiply by themselves:
-        the values stay in use for many backward passes, of which the first frees what such nodes save.
+        these of them are meant. They are multiplied with `factor`, and `added` is added, (count,) or (count, *item).
+        Callers must not select or multiply by themselves: the values stay in use for many backward passes, of which the
+        first frees what such nodes save.
 
         Raises GenesisException, and changes nothing, for a wrong shape, NaN or infinite values, impossible values.
         """
@@ -383,7 +394,8 @@ class Theta:
                 self._origin(owner, given if source is None else source),
                 parameter.item[0] if parameter.normalized else 0,
                 picked=None if picked is None else (picked[:, None] * size + np.arange(size)).ravel(),
-                factor=None if factor is None else torch.as_tensor(factor.repeat(size)).to(flat),
+                factor=None if factor is None else _of_each(factor, size).to(flat),
+                added=None if added is None else _of_each(added, size).to(flat),
             )
             self.validate(parameter, part.plain().unflatten(-1, (chosen.count, *parameter.item)), owner, element)
             self._write(part)
@@ -571,6 +583,11 @@ def _forget(
     alive = theta()
     if alive is not None and alive._packed is not None and alive._packed is packed():
         alive._changed()
+
+
+def _of_each(numbers: np.ndarray, size: int) -> torch.Tensor:
+    """(count,) or (count, *item) as one number for each column, (count * size,)."""
+    return torch.as_tensor(np.broadcast_to(numbers.reshape(len(numbers), -1), (len(numbers), size)).ravel().copy())
 
 
 def _six_numbers(inertia: torch.Tensor) -> torch.Tensor:
