@@ -349,12 +349,22 @@ class Scene:
         envs = select_envs(world, envs_idx, "scene.get_gravity", unique=False)
         return world.label(world.theta.get(GRAVITY, 0, select_range(1, 0, 1), envs).squeeze(-2))
 
-    def to_mjcf(self) -> str:
-        """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""
-        world = self._built("to_mjcf")
-        from genesis.model.compose import to_mjcf
+    def to_mjcf(self, env: int | None = None) -> str:
+        """The scene as one MJCF text, with the physical parameters in force: `mujoco` steps it as this scene.
 
-        return to_mjcf(world.composed)
+        `env`: whose parameters, where those of the envs differ. Gains of `control_dofs_*`, welds made at run time and
+        the state are no part of it. The inverse inertias that scale the softness of constraints are MuJoCo's own, of
+        the masses in force, as with `RigidOptions(inverse_weights="follow")`; a warning says where the scene's differ.
+
+        Raises GenesisException for an env that there is not, parameters that differ without `env`, and what MJCF cannot
+        say: a size of a mesh or height field that was set, or different dampings of the dofs of one joint.
+        """
+        world = self._built("to_mjcf")
+        from genesis.model import compose, export
+
+        values = world.theta.values_of_env(env, "scene.to_mjcf")
+        text = compose.to_mjcf(world.composed)
+        return text if values is None else export.with_parameters(text, world.model, values)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 

@@ -350,6 +350,26 @@ class Theta:
             )
         return values.expand(self._n_worlds, -1).index_select(0, envs.tensor())
 
+    def values_of_env(self, env: int | None, owner: str) -> dict[str, np.ndarray] | None:
+        """Every field of an env, float64 in the model's shape; numbers that were not set are the model's to the last
+        bit. None: nothing was set. Raises GenesisException where `env` is not one, or is None and envs differ."""
+        theta = self.packed().detach().cpu().double().numpy()
+        n_envs = self._world.n_envs
+        if env is not None and (isinstance(env, bool) or not isinstance(env, int) or not 0 <= env < max(n_envs, 1)):
+            raise GenesisException(
+                f"{owner}: `env` is {env!r}; expected a number of an env, from 0 to {max(n_envs, 1) - 1}."
+            )
+        if env is None and (theta != theta[0]).any():
+            raise GenesisException(f"{owner}: parameters differ between envs; say whose are meant, as env=0.")
+        row = theta[0 if env is None or len(theta) == 1 else env]
+        default = self._model.theta_default()
+        known = torch.as_tensor(default, dtype=runtime.tc_float).double().numpy()
+        row = np.where(row == known, default, row)
+        if np.array_equal(row, default):
+            return None
+        fields = self._model.theta_fields
+        return {name: row[f.offset : f.offset + f.size].reshape(f.shape) for name, f in fields.items()}
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def set(
