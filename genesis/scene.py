@@ -14,6 +14,7 @@ import torch
 
 from genesis import runtime
 from genesis.eager import keep_eager
+from genesis.entities import keyframes
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import mujoco
 
     from genesis.grad.tensor import Tensor
+    from genesis.world.arguments import Selection
     from genesis.world.world import World
 
 _uids = itertools.count(1)
@@ -272,24 +274,45 @@ class Scene:
         by_state, by_control = world.linearize(field)
         return world.wrap(by_state), world.wrap(by_control)
 
-    def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
+    def reset(self, state: SimState | None = None, envs_idx: Any = None, *, keyframe: str | None = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.
+
+        `keyframe`: the name of a keyframe of model files, as "home": every entity that has one of this name goes there,
+        with its controls (`ctrl`) in force, as in MuJoCo; the others, and mocap bodies, are as at build. See
+        `entity.get_keyframe`.
 
         Commands are cleared. Mocap bodies, welds made at run time and the switches of equality constraints belong to
         the state: they are as they were at `state`, or as the files have them. Physical parameters stay as they were
         set. With `envs_idx`, only these envs; the step counter is put to zero when all are.
 
-        Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, and a bad
-        index.
+        Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, a keyframe
+        that no entity has, both at once, and a bad index.
         """
         world = self._built("reset")
         refuse_transforms("scene.reset()")
         envs = select_envs(world, envs_idx, "scene.reset", unique=True)
-        if state is None:
+        if keyframe is not None:
+            if state is not None:
+                raise GenesisException("scene.reset: `state` and `keyframe` are given; pass one of them.")
+            self._reset_to_keyframe(world, keyframe, envs, envs_idx)
+        elif state is None:
             world.reset(world.start, envs)
         else:
             target, placement = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
+
+    def _reset_to_keyframe(self, world: World, name: str, envs: Selection | None, envs_idx: Any) -> None:
+        found = keyframes.find(world, self._entities, name, "scene.reset")
+        target = world.start.clone()
+        for entity, keyframe in found:
+            place = world.composed.entities[entity.idx]
+            acts = world.nq + world.nv + place.act_start, world.nq + world.nv + place.act_end
+            target[:, place.q_start : place.q_end] = keyframe.qpos
+            target[:, world.nq + place.dof_start : world.nq + place.dof_end] = keyframe.qvel
+            target[:, acts[0] : acts[1]] = keyframe.act
+        world.reset(target, envs)
+        for entity, keyframe in found:
+            entity.control_actuators(keyframe.ctrl, envs_idx=envs_idx)
 
     def detach(self) -> None:
         """Cut the graph here (truncated backpropagation): later losses do not reach earlier steps and commands.

@@ -24,6 +24,7 @@ from genesis.model import (
     meshes,
     mjcf,
     neutral_pose,
+    restitution,
     robot_files,
     settings,
     support,
@@ -101,8 +102,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     links of one entity, but for what its file puts into the world. Links of a URDF that overlap at `qpos0` are excluded
     as well, unless `enable_neutral_collision` says otherwise.
 
-    Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
-    file: they are world coordinates, which the entity's pose does not move.
+    Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates in `mj_model` stay
+    those of the file: to MuJoCo they are world coordinates. `entity.get_keyframe` moves them with the entity.
 
     Raises `GenesisException` for bad files (see `urdf` and `mjcf`), for a link without mass that moves, for files that
     contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
@@ -113,7 +114,8 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     parent.modelname = "scene"
     parent.compiler.degree = False
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
-    children = [(entity, _load(entity, self_collision)) for entity in entities]
+    timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
+    children = [(entity, _load(entity, self_collision, timestep)) for entity in entities]
     sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
@@ -164,7 +166,7 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 # ------------------------------------------------------------------ one entity
 
 
-def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
+def _load(entity: EntitySpec, self_collision: bool, timestep: float) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
     kind = _kind(entity)
     loader = _LOADERS.get(kind)
@@ -174,7 +176,7 @@ def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
         spec = loader(entity)
     except GenesisException as error:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
-    _apply_material(entity, spec)
+    _apply_material(entity, spec, timestep)
     _apply_surface(entity, spec)
     if hasattr(entity.morph, "decomposition_threshold"):
         try:
@@ -326,9 +328,9 @@ _LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
 }
 
 
-def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
-    """What the material says replaces what the file says: friction of shapes, gravity compensation of links, and, with
-    `rho`, every mass and inertia, which then follow from the link's shapes at this density."""
+def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec, timestep: float) -> None:
+    """What the material says replaces what the file says: friction and bounce of shapes, gravity compensation of links,
+    and, with `rho`, every mass and inertia, which then follow from the link's shapes at this density."""
     material = entity.material
     if material is None:
         return
@@ -337,6 +339,8 @@ def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
     for geom in spec.geoms:
         if material.friction is not None:
             geom.friction = [material.friction, *geom.friction[1:]]
+        if material.coup_restitution:
+            geom.solref = restitution.solref(material.coup_restitution, timestep)
     if "gravity_compensation" in material.model_fields_set:
         for body in spec.bodies[1:]:
             body.gravcomp = material.gravity_compensation
