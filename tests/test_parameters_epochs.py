@@ -234,7 +234,7 @@ CASES |= {
     "mass_shift, whole": simple(
         smooth,
         ((0.1, 0.2, 0.3, 0.4, 0.5), (6.0,)),
-        lambda e, x: e[0].set_mass_shift(x),
+        lambda e, x: (e[0].set_links_scaled_mass(1.0), e[0].set_mass_shift(x)),  # with the inertias of the build anew
         lambda e, y: e[0].set_mass(y, envs_idx=[1]),
         both_of_arm,
     ),

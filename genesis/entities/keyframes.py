@@ -28,8 +28,8 @@ class Keyframe:
 
     Attributes:
         name: of the file; "key0", ... where it gives none
-        qpos: (n_qs,) [m, rad], quaternions of length 1; a free joint's pose is moved by the pose that the entity's morph has, as everything in
-            its file is
+        qpos: (n_qs,) [m, rad], quaternions of length 1; a free joint's pose is moved by the pose that the entity's
+            morph has, as everything in its file is
         qvel: (n_dofs,) [m/s, rad/s]
         act: (n,) activations of those actuators that have one
         ctrl: (n_actuators,) for `control_actuators`
