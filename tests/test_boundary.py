@@ -267,8 +267,7 @@ CONSTRAINED |= {
         lambda w, given: w.robot.set_mass_shift(given), lambda w: 0.2 + at(w, w.robot.n_links, 0.1)
     ),
     "set_COM_shift": then_steps(
-        lambda w, given: w.robot.set_COM_shift(given),
-        lambda w: 0.01 + torch.zeros_like(w.robot.get_links_COM()).detach(),
+        lambda w, given: w.robot.set_COM_shift(given), lambda w: 0.01 + plain(w.robot.get_links_COM())
     ),
     "rigid_solver.set_sol_params of joints": then_steps(
         lambda w, given: w.scene.rigid_solver.set_sol_params(given, joints_idx=[1, 2]),
