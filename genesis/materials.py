@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from genesis.options import NonNegative, Number, Options, Positive
+from genesis.options import NonNegative, Number, Options, Positive, UnitInterval
 
 _NO_COUPLING = "there is no other solver to couple with"
 _NO_SDF = "collision shapes are convex, there is no signed distance field"
@@ -20,6 +20,12 @@ class Rigid(Options):
         inertias: those that follow from the geometry and this density are used.
     friction
         Coefficient of sliding friction. Default 1.0.
+    coup_restitution
+        Bounce, 0 to 1, under Genesis's name: the part of the speed of approach at which bodies part again. 0 (the
+        default): contact as the model file or MuJoCo has it, which does not bounce. Otherwise the shapes' softness of
+        contact (``sol_params``) is a spring and a damper that last about eight steps, so that a smaller ``dt`` makes a
+        harder contact. Of two bodies with a bounce the smaller one counts, of one with and one without that of the
+        first.
     gravity_compensation
         Part of each link's weight that is balanced by an upward force at its centre of mass; 1 cancels gravity.
     """
@@ -28,7 +34,6 @@ class Rigid(Options):
         "needs_coup": _NO_COUPLING,
         "coup_friction": _NO_COUPLING,
         "coup_softness": _NO_COUPLING,
-        "coup_restitution": _NO_COUPLING,
         "sdf_cell_size": _NO_SDF,
         "sdf_min_res": _NO_SDF,
         "sdf_max_res": _NO_SDF,
@@ -38,4 +43,5 @@ class Rigid(Options):
 
     rho: Positive | None = None
     friction: NonNegative | None = None
+    coup_restitution: UnitInterval = 0.0
     gravity_compensation: Number = 0.0

@@ -141,13 +141,19 @@ class RigidOptions(Options):
         ``False``: no two links of one entity touch, whatever its file says of them; what the file puts into the world
         itself is not the entity's own body. ``scene.mj_model`` excludes them too. ``None`` and ``True``: the links
         touch that the file lets touch.
+    enable_neutral_collision
+        Whether two links of one entity touch whose shapes overlap in the pose of its file. ``None``: of an MJCF file
+        they do, as in MuJoCo; of a URDF file they do not, as in Genesis: its shapes are rough, and would push for
+        ever. ``scene.mj_model`` excludes them too, and a warning names them.
     enable_adjacent_collision
         Whether a link and its parent touch. ``False`` is MuJoCo's rule (flag ``filterparent``): they do not, unless the
         parent is the world or fixed to it.
     disable_constraint
         ``True``: no contact, joint limit or friction loss at all (MuJoCo's flag ``constraint``).
     integrator
-        A ``gs.integrator``. Two model files that say different things must be overruled here.
+        A ``gs.integrator``. Two model files that say different things must be overruled here. ``None``: what an MJCF
+        file says, else ``Euler``, as in MuJoCo; in a scene without an MJCF file ``implicitfast``, which holds stiff
+        position control.
         ``approximate_implicitfast`` runs as ``implicitfast``, which it approximates.
     constraint_solver
         A ``gs.constraint_solver``. Newton's method is the only one here. ``CG``, and a model file's ``CG`` or ``PGS``,
@@ -184,6 +190,7 @@ class RigidOptions(Options):
     enable_collision: StrictBool | None = None
     enable_joint_limit: StrictBool | None = None
     enable_self_collision: StrictBool | None = None
+    enable_neutral_collision: StrictBool | None = None
     enable_adjacent_collision: StrictBool | None = None
     disable_constraint: StrictBool | None = None
     integrator: _integrator | None = None

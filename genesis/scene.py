@@ -14,6 +14,7 @@ import torch
 
 from genesis import runtime
 from genesis.eager import keep_eager
+from genesis.entities import keyframes
 from genesis.entities.access import read_scene_parameter, write_scene_parameter
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
@@ -277,24 +278,45 @@ class Scene:
         by_state, by_control = world.linearize(field)
         return world.wrap(by_state), world.wrap(by_control)
 
-    def reset(self, state: SimState | None = None, envs_idx: Any = None) -> None:
+    def reset(self, state: SimState | None = None, envs_idx: Any = None, *, keyframe: str | None = None) -> None:
         """Back to the state at build, or to `state` with its gradient; the graph of what was is dropped.
+
+        `keyframe`: the name of a keyframe of model files, as "home": every entity that has one of this name goes there,
+        with its controls (`ctrl`) in force, as in MuJoCo; the others, and mocap bodies, are as at build. See
+        `entity.get_keyframe`.
 
         Commands are cleared. Mocap bodies, welds made at run time and the switches of equality constraints belong to
         the state: they are as they were at `state`, or as the files have them. Physical parameters stay as they were
         set. With `envs_idx`, only these envs; the step counter is put to zero when all are.
 
-        Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, and a bad
-        index.
+        Raises GenesisException, and changes nothing, for a `state` that is none or does not fit this scene, a keyframe
+        that no entity has, both at once, and a bad index.
         """
         world = self._built("reset")
         refuse_transforms("scene.reset()")
         envs = select_envs(world, envs_idx, "scene.reset", unique=True)
-        if state is None:
+        if keyframe is not None:
+            if state is not None:
+                raise GenesisException("scene.reset: `state` and `keyframe` are given; pass one of them.")
+            self._reset_to_keyframe(world, keyframe, envs, envs_idx)
+        elif state is None:
             world.reset(world.start, envs)
         else:
             target, placement = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
+
+    def _reset_to_keyframe(self, world: World, name: str, envs: Selection | None, envs_idx: Any) -> None:
+        found = keyframes.find(world, self._entities, name, "scene.reset")
+        target = world.start.clone()
+        for entity, keyframe in found:
+            place = world.composed.entities[entity.idx]
+            acts = world.nq + world.nv + place.act_start, world.nq + world.nv + place.act_end
+            target[:, place.q_start : place.q_end] = keyframe.qpos
+            target[:, world.nq + place.dof_start : world.nq + place.dof_end] = keyframe.qvel
+            target[:, acts[0] : acts[1]] = keyframe.act
+        world.reset(target, envs)
+        for entity, keyframe in found:
+            entity.control_actuators(keyframe.ctrl, envs_idx=envs_idx)
 
     def detach(self) -> None:
         """Cut the graph here (truncated backpropagation): later losses do not reach earlier steps and commands.
@@ -411,12 +433,22 @@ class Scene:
             self._sensors = Sensors(world)
         return self._sensors
 
-    def to_mjcf(self) -> str:
-        """The scene as one MJCF text, which MuJoCo compiles to the same model. Parameters are those of the build."""
-        world = self._built("to_mjcf")
-        from genesis.model.compose import to_mjcf
+    def to_mjcf(self, env: int | None = None) -> str:
+        """The scene as one MJCF text, with the physical parameters in force: `mujoco` steps it as this scene.
 
-        return to_mjcf(world.composed)
+        `env`: whose parameters, where those of the envs differ. Gains of `control_dofs_*`, welds made at run time and
+        the state are no part of it. The inverse inertias that scale the softness of constraints are MuJoCo's own, of
+        the masses in force, as with `RigidOptions(inverse_weights="follow")`; a warning says where the scene's differ.
+
+        Raises GenesisException for an env that there is not, parameters that differ without `env`, and what MJCF cannot
+        say: a size of a mesh or height field that was set, or different dampings of the dofs of one joint.
+        """
+        world = self._built("to_mjcf")
+        from genesis.model import compose, export
+
+        values = world.theta.values_of_env(env, "scene.to_mjcf")
+        text = compose.to_mjcf(world.composed)
+        return text if values is None else export.with_parameters(text, world.model, values)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 

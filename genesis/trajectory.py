@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from genesis import files
 from genesis.errors import GenesisException
 from genesis.world.arguments import plain_tensors
 
@@ -93,6 +96,26 @@ class Trajectory:
         start, count = self._range("links_acc", entity, "link")
         values = self._observe_acceleration()
         return self._wrap(values[:, :, start + 1 : start + 1 + count, :3].clone())
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the states to an .npz file, which appears whole or not at all: numbers without gradient.
+
+        Arrays: `time` (T + 1,) [s], and of each entity that moves, by its name, `arm.qpos` and `arm.dofs_velocity`,
+        (T + 1, [n_envs,] n). Without envs, `gs.tools.Log.read` takes it for a recording.
+
+        Raises GenesisException for another ending, a file that cannot be written, and states that were not kept.
+        """
+        if not isinstance(path, (str, PathLike)) or not str(fspath(path)).endswith(".npz"):
+            raise GenesisException(f"trajectory.save: `path` is {path!r:.80}; expected a name that ends in .npz.")
+        arrays: dict[str, Any] = {"time": self.dt * np.arange(self.n_steps + 1)}
+        for entity in self._entities:
+            if entity.n_qs:
+                arrays[f"{entity.name}.qpos"] = self.qpos(entity).detach().cpu().numpy()
+                arrays[f"{entity.name}.dofs_velocity"] = self.dofs_velocity(entity).detach().cpu().numpy()
+        try:
+            files.write_atomically(path, files.to_npz(arrays))
+        except OSError as error:
+            raise GenesisException(f"trajectory.save: {path} cannot be written ({error.strerror}).") from None
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

@@ -259,6 +259,16 @@ CONSTRAINED |= {
     "set_friction_ratio": then_steps(
         lambda w, given: w.robot.set_friction_ratio(given), lambda w: 1 + at(w, w.robot.n_links, 0.1)
     ),
+    "set_links_scaled_mass": then_steps(
+        lambda w, given: w.robot.set_links_scaled_mass(given), lambda w: 1 + at(w, w.robot.n_links, 0.1)
+    ),
+    "link.set_scaled_mass": then_steps(lambda w, given: w.robot.links[1].set_scaled_mass(given), lambda w: w.rows(1.5)),
+    "set_mass_shift": then_steps(
+        lambda w, given: w.robot.set_mass_shift(given), lambda w: 0.2 + at(w, w.robot.n_links, 0.1)
+    ),
+    "set_COM_shift": then_steps(
+        lambda w, given: w.robot.set_COM_shift(given), lambda w: 0.01 + plain(w.robot.get_links_COM())
+    ),
     "rigid_solver.set_sol_params of joints": then_steps(
         lambda w, given: w.scene.rigid_solver.set_sol_params(given, joints_idx=[1, 2]),
         lambda w: w.rows(((0.02, 1.0, 0.9, 0.95, 0.001, 0.5, 2.0), (0.03, 1.0, 0.8, 0.95, 0.001, 0.5, 2.0))),

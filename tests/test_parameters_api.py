@@ -15,9 +15,11 @@ import genesis as gs
 from genesis.world.catalogue import PARAMETERS
 from tests.entities.worlds import scatter_state, world
 from tests.helpers import check_gradient
+from tests.scenes import build
 
 # Rounding of a few steps on numbers of order ten, 64 bits.
 TOLERANCE = 1e-10
+MASSLESS = '<mujoco><worldbody><body name="frame"><body><geom size=".1"/></body></body></worldbody></mujoco>'
 
 
 def values(entity, name):
@@ -187,6 +189,46 @@ def test_one_link():
     torch.testing.assert_close(link.get_COM(), torch.tensor([0.1, 0.2, 0.3]).expand(2, 3))
 
 
+def test_masses_in_proportion_to_the_model_s():
+    _, arm, _, _ = world(2)
+    mass, inertia, com = (values(arm, f"links_{name}") for name in ("mass", "inertia", "COM"))
+    arm.set_links_mass(9.0)
+    arm.set_links_inertia(2 * inertia)
+    arm.set_links_scaled_mass(3 * mass[0])
+    torch.testing.assert_close(values(arm, "links_mass"), 3 * mass)
+    torch.testing.assert_close(values(arm, "links_inertia"), 3 * inertia)
+    torch.testing.assert_close(values(arm, "links_scaled_mass"), 3 * mass)
+    arm.links[2].set_scaled_mass(torch.tensor([1.0, 2.0]))
+    assert arm.links[2].get_mass().tolist() == [1, 2]
+    torch.testing.assert_close(
+        values(arm, "links_inertia")[:, 2], inertia[:, 2] * torch.tensor([[1.0], [2.0]]) / mass[0, 2]
+    )
+    arm.set_mass_shift([0.5, -0.1], links_idx_local=[1, 3], envs_idx=[1])
+    torch.testing.assert_close(
+        values(arm, "links_mass")[:, 1], mass[:, 1] * torch.tensor([3.0, 1.0]) + torch.tensor([0, 0.5])
+    )
+    torch.testing.assert_close(values(arm, "links_inertia")[:, 1], 3 * inertia[:, 1])
+    shift = torch.tensor([0.1, 0.2, -0.3])
+    arm.set_COM_shift(shift.expand(5, 3))
+    arm.set_COM_shift(shift.expand(5, 3))
+    torch.testing.assert_close(values(arm, "links_COM"), com + shift)
+    before = values(arm, "links_mass"), values(arm, "links_inertia")
+    with pytest.raises(gs.GenesisException, match=r"arm.set_links_scaled_mass: `links_mass` of link 'tip' is -1"):
+        arm.set_links_scaled_mass(-1.0, [3])
+    with pytest.raises(gs.GenesisException, match=r"arm.set_mass_shift: `links_mass` of link 'tip' .*is -"):
+        arm.set_mass_shift(-100.0, [3])
+    with pytest.raises(gs.GenesisException, match=r"`com_shift` has shape"):
+        arm.set_COM_shift([0.0, 1.0])
+    for value, expected in zip((values(arm, "links_mass"), values(arm, "links_inertia")), before, strict=True):
+        assert torch.equal(value, expected)
+
+
+def test_a_link_without_mass_has_no_inertia_in_proportion():
+    _, robot = build(MASSLESS)
+    with pytest.raises(gs.GenesisException, match="link 'frame' has no mass in the model"):
+        robot.set_links_scaled_mass(1.0)
+
+
 # -- against MuJoCo -------------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +324,31 @@ def test_gradient(name, layout):
     if name == "links_inertia":  # so far from the triangle inequality that the differences do not violate it
         inputs = [x + torch.tensor([0.1, 0.1, 0.1, 0, 0, 0]) for x in inputs]
     check_gradient(run, *inputs, names=[e.name for e in robots])
+
+
+def test_gradient_of_masses_in_proportion():
+    scene, arm, floater, _ = world(2)
+    scatter_state(scene, seed=7)
+    start = scene.get_state().detach()
+
+    def run(scaled, one, shift, com):
+        scene.reset(start)
+        arm.set_links_scaled_mass(scaled)
+        arm.links[2].set_scaled_mass(one)
+        floater.set_mass_shift(shift)
+        floater.set_COM_shift(com, [1], envs_idx=[0])
+        arm.control_dofs_force(0.5)
+        for _ in range(3):
+            scene.step()
+        return [*(e.get_dofs_velocity() for e in (arm, floater)), arm.get_links_inertia(), floater.get_links_mass()]
+
+    check_gradient(
+        run,
+        torch.linspace(1.0, 2.0, 5),
+        torch.tensor([0.8, 1.2]),
+        torch.tensor([[0.1, 0.2, 0.3], [-0.1, 0.05, 0.1]]),
+        torch.tensor([[[0.01, 0.02, -0.03]]]),
+    )
 
 
 @pytest.mark.parametrize("n_envs", [0, 2])

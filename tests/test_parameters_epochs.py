@@ -212,6 +212,48 @@ CASES |= {
     "mass, link of env": simple(
         smooth, (5.0, (1.0,)), scaled, lambda e, y: e[0].links[1].set_mass(y, envs_idx=[1]), both_of_arm
     ),
+    "scaled mass": simple(
+        smooth,
+        ((1.0, 1.5, 2.0, 0.5, 0.7), (0.9,)),
+        lambda e, x: e[0].set_links_scaled_mass(x),
+        lambda e, y: e[0].set_links_scaled_mass(y, [1], envs_idx=[1]),
+        both_of_arm,
+    ),
+    "link.set_scaled_mass": simple(
+        smooth,
+        ((1.0, 1.5, 2.0, 0.5, 0.7), 0.9),
+        lambda e, x: e[0].set_links_scaled_mass(x),
+        lambda e, y: e[0].links[1].set_scaled_mass(y),
+        both_of_arm,
+    ),
+    "scaled mass, whole": simple(
+        smooth,
+        ((1.0, 1.5, 2.0, 0.5, 0.7), (6.0,)),
+        lambda e, x: e[0].set_links_scaled_mass(x),
+        lambda e, y: e[0].set_mass(y, envs_idx=[1]),
+        both_of_arm,
+    ),
+    "mass_shift": simple(
+        smooth,
+        ((0.1, 0.2, 0.3, 0.4, 0.5), (0.15,)),
+        lambda e, x: e[0].set_mass_shift(x),
+        lambda e, y: e[0].set_mass_shift(y, [2], envs_idx=[1]),
+        both_of_arm,
+    ),
+    "mass_shift, whole": simple(
+        smooth,
+        ((0.1, 0.2, 0.3, 0.4, 0.5), (6.0,)),
+        lambda e, x: (e[0].set_links_scaled_mass(1.0), e[0].set_mass_shift(x)),  # with the inertias of the build anew
+        lambda e, y: e[0].set_mass(y, envs_idx=[1]),
+        both_of_arm,
+    ),
+    "COM_shift": simple(
+        smooth,
+        (0.01 * np.ones((5, 3)), ((0.02, 0.01, 0.03),)),
+        lambda e, x: e[0].set_COM_shift(x),
+        lambda e, y: e[0].set_COM_shift(y, [2], envs_idx=[1]),
+        lambda e: e[0].get_links_COM(),
+    ),
     "link.set_COM": simple(
         smooth,
         (0.01 * np.ones((5, 3)), (0.02, 0.01, 0.03)),

@@ -84,7 +84,10 @@ class EntityAccessors(EntityBase):
         """(lower, upper) force range [N m, N], ([n_envs,] n_dofs) each; infinite: no limit."""
 
     def set_links_mass(self, mass: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """Masses of the links [kg], ([n_envs,] n_links), not negative. The inertias stay; `set_mass` scales both.
+        """Masses of the links [kg], ([n_envs,] n_links), not negative. THE INERTIAS STAY AS THEY ARE.
+
+        A link that becomes heavier as a body of the same shape does has a larger inertia too: `set_links_scaled_mass`,
+        and `set_mass` for the whole entity, scale both.
 
         Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
         """
@@ -510,7 +513,10 @@ class LinkAccessors(EntityPart):
     """Physical parameters of one link; see `EntityAccessors`."""
 
     def set_mass(self, mass: Any, envs_idx: Any = None) -> None:
-        """Set its mass [kg], a number or ([n_envs],); its inertia stays. See `RigidEntity.set_links_mass`."""
+        """Set its mass [kg], a number or ([n_envs],). ITS INERTIA STAYS AS IT IS; `set_scaled_mass` scales both.
+
+        See `RigidEntity.set_links_mass`.
+        """
 
     def get_mass(self, envs_idx: Any = None) -> Tensor:
         """Its mass [kg], ([n_envs])."""

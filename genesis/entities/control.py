@@ -42,7 +42,9 @@ class Controller(EntityBase):
         """Pull dofs to positions [m, rad], ([n_envs,] n_dofs): force kp (target - position) - kv velocity, clipped.
 
         The targets of the rotational dofs of a free or ball joint are extrinsic x-y-z Euler angles; the error is the
-        rotation vector from the present orientation to the target, in the body frame.
+        rotation vector from the present orientation to the target, in the body frame. The gains of a free joint are 0
+        unless they are set: nothing holds a free base in the air. Gains that cannot be stable at this time step are
+        warned of, once per scene.
         """
         _control(
             self._built("control_dofs_position"),

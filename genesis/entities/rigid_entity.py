@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genesis.entities.control import Controller
+from genesis.entities.keyframes import Keyframe, keyframe_of, names_of
 from genesis.entities.place import Place
 from genesis.entities.reading import StateReader
 from genesis.entities.rigid_geom import RigidGeom
@@ -74,6 +75,20 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
     def is_built(self) -> bool:
         """Whether the scene has been built."""
         return self._scene.is_built
+
+    @property
+    def keyframe_names(self) -> list[str]:
+        """The keyframes of its file; those without a name are "key0", ..."""
+        return names_of(self._built("keyframe_names").world, self)
+
+    def get_keyframe(self, name: str) -> Keyframe:
+        """A keyframe of its file: `qpos`, `qvel`, `act` and `ctrl` in its own order; see `Keyframe`.
+
+        `scene.reset(keyframe=name)` goes there. Raises GenesisException, listing those that there are, if there is none
+        of that name.
+        """
+        place = self._built("get_keyframe")
+        return keyframe_of(place.world, self, name, place.owner("get_keyframe"))
 
     @property
     def is_free(self) -> bool:

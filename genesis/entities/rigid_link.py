@@ -8,6 +8,7 @@ import numpy as np
 
 from genesis.entities.access import write_geoms
 from genesis.entities.accessors import LinkAccessors
+from genesis.entities.masses import write_scaled_mass
 from genesis.entities.reading import read_body
 from genesis.entities.writing import place_mocap
 from genesis.errors import GenesisException
@@ -109,6 +110,18 @@ class RigidLink(LinkAccessors):
         place_mocap(place, self.idx + 1, called, argument, value, envs)
 
     # -- parameters ---------------------------------------------------------------------------------------------------
+
+    def set_scaled_mass(self, mass: Any, envs_idx: Any = None) -> None:
+        """Set its mass [kg], a number or ([n_envs],), and its inertia in proportion.
+
+        As Genesis's `link.set_mass` does. See `RigidEntity.set_links_scaled_mass`.
+        """
+        place = self._built()
+        method = f"{self._name}.set_scaled_mass"
+        envs = place.select_envs(method, envs_idx, unique=True)
+        owner = place.owner(method)
+        value = fit(place.world, read_tensor(place.world, mass, "mass", owner), envs, (), "mass", owner)
+        write_scaled_mass(place, method, value.unsqueeze(-1), self._idx_local, envs_idx, source=mass)
 
     def set_friction(self, friction: Any, envs_idx: Any = None) -> None:
         """Set the sliding friction of all of its geoms that can touch something, a number or ([n_envs],).

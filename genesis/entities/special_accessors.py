@@ -9,6 +9,7 @@ import numpy as np
 from genesis.entities.access import can_set, count_of, write_geoms
 from genesis.entities.accessors import EntityAccessors
 from genesis.entities.limits import read_dofs_limit, write_dofs_limit
+from genesis.entities.masses import write_scaled_mass, write_shift
 from genesis.errors import GenesisException
 from genesis.world.arguments import fit, read_tensor, require_finite, select_range
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, ENTITY_PARAMETERS, PARAMETERS
@@ -101,6 +102,37 @@ class SpecialAccessors(EntityAccessors):
         """Mass of the whole entity [kg], ([n_envs])."""
         place = self._built("get_links_mass")
         return place.world.label(self.get_links_mass(envs_idx=envs_idx).sum(-1))
+
+    def set_links_scaled_mass(self, mass: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Masses of the links [kg], ([n_envs,] n_links), not negative, and inertias in proportion: another density.
+
+        The inertia about the centre of mass is the model's own as it was built, times the mass over the model's own; it
+        replaces what `set_links_inertia` gave. Raises GenesisException, too, for a link without mass in the model.
+        """
+        method = "set_links_scaled_mass"
+        write_scaled_mass(self._built(method), method, mass, links_idx_local, envs_idx)
+
+    def get_links_scaled_mass(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Masses of the links [kg], ([n_envs,] n_links), as `get_links_mass`."""
+        return self.get_links_mass(links_idx_local, envs_idx)
+
+    def set_mass_shift(self, mass_shift: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Masses of the links as the model's own plus so much [kg], ([n_envs,] n_links). THE INERTIAS STAY AS THEY ARE.
+
+        As in Genesis: what is added is a point at the centre of mass. The model's own mass is that of the build: the
+        shift replaces what `set_links_mass` gave, and is replaced by it.
+        """
+        method = "set_mass_shift"
+        write_shift(self._built(method), "links_mass", "mass_shift", mass_shift, links_idx_local, envs_idx, method)
+
+    def set_COM_shift(self, com_shift: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Centres of mass as the model's own plus so much [m], in the links' frames, ([n_envs,] n_links, 3).
+
+        The inertias about the centres of mass stay. The model's own are those of the build: the shift replaces what
+        `set_links_COM` gave, and is replaced by it.
+        """
+        method = "set_COM_shift"
+        write_shift(self._built(method), "links_COM", "com_shift", com_shift, links_idx_local, envs_idx, method)
 
     # -- geoms --------------------------------------------------------------------------------------------------------
 

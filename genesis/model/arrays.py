@@ -23,7 +23,7 @@ JNT_BALL = int(mujoco.mjtJoint.mjJNT_BALL)
 JNT_SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 JNT_HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 
-# Gains of a joint that no actuator of the model file speaks of, as in Genesis.
+# Gains of a joint, other than a free one, that no actuator of the model file speaks of, as in Genesis.
 DEFAULT_KP = 100.0  # [N m / rad] or [N / m]
 DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
 
@@ -625,10 +625,12 @@ class Model:
         """PD gains and force range of each dof: kp (nv,), kv (nv,), force range (nv, 2).
 
         An actuator on a joint with affine bias b0 + b1 * length + b2 * velocity and gear g pulls the joint like
-        kp = -b1 g^2, kv = -b2 g^2. The force range is the narrowest of the joint's and its actuators' own.
+        kp = -b1 g^2, kv = -b2 g^2. Nothing holds a free joint. The force range is the narrowest of the joint's and its
+        actuators' own.
         """
         m = self.mj_model
-        kp, kv = np.full(self.nv, DEFAULT_KP), np.full(self.nv, DEFAULT_KV)
+        free = m.jnt_type[m.dof_jntid] == JNT_FREE
+        kp, kv = np.where(free, 0.0, DEFAULT_KP), np.where(free, 0.0, DEFAULT_KV)
         force_range = np.tile([-np.inf, np.inf], (self.nv, 1))
         limited = self.indices["dof_actfrclimited"].astype(bool)
         force_range[limited] = self.constants["dof_actfrcrange"][limited]

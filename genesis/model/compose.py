@@ -18,7 +18,18 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import collision_shapes, diagnostics, meshes, mjcf, robot_files, settings, support, urdf
+from genesis.model import (
+    collision_shapes,
+    diagnostics,
+    meshes,
+    mjcf,
+    neutral_pose,
+    restitution,
+    robot_files,
+    settings,
+    support,
+    urdf,
+)
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
 GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
@@ -86,12 +97,13 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     the left to what its file says; `mj_model.qpos0` is the scene in these poses. `morph.scale` resizes everything about
     the entity's origin at constant density: lengths s, masses s^3, inertias s^5; forces, gains, stiffness and damping
     stay as they are. `mj_model.opt` takes each value from `rigid_options` where it says something, else from the files,
-    else from MuJoCo's defaults; its timestep is `dt / substeps` and its gravity that of `sim_options`, whatever the
-    files say. `enable_self_collision=False` excludes every pair of links of one entity, but for what its file puts into
-    the world.
+    else from MuJoCo's defaults (but see `settings.resolve_options` of the integrator); its timestep is `dt / substeps`
+    and its gravity that of `sim_options`, whatever the files say. `enable_self_collision=False` excludes every pair of
+    links of one entity, but for what its file puts into the world. Links of a URDF that overlap at `qpos0` are excluded
+    as well, unless `enable_neutral_collision` says otherwise.
 
-    Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
-    file: they are world coordinates, which the entity's pose does not move.
+    Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates in `mj_model` stay
+    those of the file: to MuJoCo they are world coordinates. `entity.get_keyframe` moves them with the entity.
 
     Raises `GenesisException` for bad files (see `urdf` and `mjcf`), for a link without mass that moves, for files that
     contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
@@ -102,8 +114,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     parent.modelname = "scene"
     parent.compiler.degree = False
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
-    children = [(entity, _load(entity, self_collision)) for entity in entities]
-    sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
+    timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
+    children = [(entity, _load(entity, self_collision, timestep)) for entity in entities]
+    sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
     written = [{kind: len(getattr(child, kind)) for kind in _ATTACHED} for _, child in children]
@@ -111,6 +124,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
         _attach(parent, entity, child)
     _check_all_attached(parent, written)
     mj_model = _compile(parent, entities)
+    mj_model = _without_neutral_collisions(parent, mj_model, entities, rigid_options)
     composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
     support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
     support.refuse_unsupported(mj_model, [entity.name for entity in entities])
@@ -159,9 +173,9 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 # ------------------------------------------------------------------ one entity
 
 
-def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
+def _load(entity: EntitySpec, self_collision: bool, timestep: float) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
-    kind = type(entity.morph).__name__
+    kind = _kind(entity)
     loader = _LOADERS.get(kind)
     if loader is None:
         raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
@@ -169,7 +183,7 @@ def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
         spec = loader(entity)
     except GenesisException as error:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
-    _apply_material(entity, spec)
+    _apply_material(entity, spec, timestep)
     _apply_surface(entity, spec)
     if hasattr(entity.morph, "decomposition_threshold"):
         try:
@@ -322,9 +336,9 @@ _LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
 }
 
 
-def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
-    """What the material says replaces what the file says: friction of shapes, gravity compensation of links, and, with
-    `rho`, every mass and inertia, which then follow from the link's shapes at this density."""
+def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec, timestep: float) -> None:
+    """What the material says replaces what the file says: friction and bounce of shapes, gravity compensation of links,
+    and, with `rho`, every mass and inertia, which then follow from the link's shapes at this density."""
     material = entity.material
     if material is None:
         return
@@ -333,6 +347,8 @@ def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
     for geom in spec.geoms:
         if material.friction is not None:
             geom.friction = [material.friction, *geom.friction[1:]]
+        if material.coup_restitution:
+            geom.solref = restitution.solref(material.coup_restitution, timestep)
     if "gravity_compensation" in material.model_fields_set:
         for body in spec.bodies[1:]:
             body.gravcomp = material.gravity_compensation
@@ -476,7 +492,7 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
     frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = morph.scale if type(morph).__name__ in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
+    scale = morph.scale if _kind(entity) in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
@@ -534,6 +550,30 @@ def _compile(spec: mujoco.MjSpec, entities: Sequence[EntitySpec]) -> mujoco.MjMo
         except (ValueError, RuntimeError, mujoco.FatalError) as error:
             raise GenesisException(_compiler_message(str(error), entities)) from None
     return mj_model
+
+
+def _without_neutral_collisions(
+    spec: mujoco.MjSpec, mj_model: mujoco.MjModel, entities: Sequence[EntitySpec], rigid_options: Any
+) -> mujoco.MjModel:
+    """The model without contact between links of one entity that overlap at qpos0: of URDF files, unless the option
+    says which."""
+    wanted = getattr(rigid_options, "enable_neutral_collision", None)
+    filtered = [_kind(entity) == "URDF" if wanted is None else not wanted for entity in entities]
+    if not any(filtered):
+        return mj_model
+    owner = np.full(mj_model.nbody, -1)
+    for number, place in enumerate(_ranges(mj_model, [entity.name for entity in entities])):
+        if filtered[number]:
+            owner[place.link_start : place.link_end] = number
+    found = neutral_pose.overlapping(mj_model, owner)
+    if not found:
+        return mj_model
+    neutral_pose.exclude(spec, mj_model, [entity.name for entity in entities], found)
+    return _compile(spec, entities)
+
+
+def _kind(entity: EntitySpec) -> str:
+    return type(entity.morph).__name__
 
 
 def _file(entity: EntitySpec) -> str:

@@ -15,11 +15,12 @@ from genesis.errors import GenesisException
 
 @dataclass(frozen=True)
 class Source:
-    """Where settings come from: an entity's name, its file ("" for a primitive) and its spec."""
+    """Where settings come from: an entity's name, its file ("" for a primitive), its spec, and whether it is MJCF."""
 
     entity: str
     file: str
     spec: mujoco.MjSpec
+    is_mjcf: bool = False
 
 
 # The fields of mjOption whose value a file may state: the field, its bit in `MjSpec.authored.option` (the field's place
@@ -88,10 +89,14 @@ def resolve_options(parent: mujoco.MjSpec, sources: Sequence[Source], sim_option
     MuJoCo's.
 
     The timestep [s] is `dt / substeps`, and gravity [m/s^2] that of `sim_options`, whatever the files say. The solver
-    is Newton's, which is the only one here: the others minimise the same convex function. Raises `GenesisException`
-    where two files state different values and no option decides.
+    is Newton's, which is the only one here: the others minimise the same convex function. Where nothing states an
+    integrator and no file is MJCF, whose meaning is MuJoCo's, it is implicitfast: it holds the gains of position
+    control that Euler, MuJoCo's default, does not. Raises `GenesisException` where two files state different values
+    and no option decides.
     """
     option = parent.option
+    if not any(source.is_mjcf for source in sources):
+        option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     if sim_options is not None:
         option.timestep = sim_options.dt / sim_options.substeps
         option.gravity = sim_options.gravity

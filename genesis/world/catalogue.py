@@ -194,7 +194,10 @@ PARAMETERS = _by_name(
         "mass of the link",
         check_not_negative,
         setter="""
-        Masses of the links [kg], ([n_envs,] n_links), not negative. The inertias stay; `set_mass` scales both.
+        Masses of the links [kg], ([n_envs,] n_links), not negative. THE INERTIAS STAY AS THEY ARE.
+
+        A link that becomes heavier as a body of the same shape does has a larger inertia too: `set_links_scaled_mass`,
+        and `set_mass` for the whole entity, scale both.
 
         Gains that the compiler chose for the inertia (actuator `dampratio`, joint `springdamper`) stay as compiled.
         """,
@@ -202,7 +205,10 @@ PARAMETERS = _by_name(
         of_one=Face(
             "mass",
             "mass",
-            "Set its mass [kg], a number or ([n_envs],); its inertia stays. See `RigidEntity.set_links_mass`.",
+            (
+                "Set its mass [kg], a number or ([n_envs],). ITS INERTIA STAYS AS IT IS; `set_scaled_mass` scales both."
+                "\n\nSee `RigidEntity.set_links_mass`."
+            ),
             "Its mass [kg], ([n_envs]).",
         ),
     ),

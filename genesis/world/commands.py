@@ -25,6 +25,8 @@ MODE_FIELDS: dict[int, tuple[str, ...]] = {
     POSITION_VELOCITY: ("dof_position", "dof_velocity"),
 }
 DOF_FIELDS = ("dof_force", "dof_position", "dof_velocity")
+# Modes that read gains.
+PD_MODES = (POSITION, VELOCITY, POSITION_VELOCITY)
 
 # A scattered set of dofs becomes one block per contiguous run up to this many, and one wide block beyond: each
 # block costs a copy per step, while a wide block drags the graph of what it covers along.
@@ -34,7 +36,12 @@ Blocks = dict[tuple[str, int], torch.Tensor]
 
 
 class CommandBuffer:
-    """Builds the scene's ``Command`` from the parts that entities give."""
+    """Builds the scene's ``Command`` from the parts that entities give.
+
+    Attributes:
+        asks_for_gains: whether a dof was put into a mode that reads gains in which it has not been before; whoever
+            looks at the gains makes it False
+    """
 
     def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
         """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32; `mocap`: the
@@ -46,6 +53,8 @@ class CommandBuffer:
             torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device),
             eq_active.expand(n_worlds, -1).contiguous(),
         )
+        self.asks_for_gains = False
+        self._in_pd = {mode: np.zeros(nv, dtype=bool) for mode in PD_MODES}
         self.clear()
 
     def clear(self) -> None:
@@ -96,6 +105,7 @@ class CommandBuffer:
         """Take over a whole command: of a checkpoint, or what is placed (`idle`) in a state."""
         self.clear()
         self.command = command
+        self.asks_for_gains = True
         self._has_wrench = any(field == "xfrc" for field, _ in command.blocks)
 
     def saved(self) -> tuple[Any, ...]:
@@ -183,6 +193,7 @@ class CommandBuffer:
         modes = torch.full((1,), mode, dtype=torch.int32, device=runtime.device)
         switches = self.command.switches
         mode_now = scatter(switches.mode, envs, chosen, modes, start)
+        self._note_gains(mode, start + chosen.positions())
         self.command = Command(switches._replace(mode=mode_now), blocks)
         self._forget_uniform(start, chosen.n)
 
@@ -201,7 +212,13 @@ class CommandBuffer:
         changed[:, start : start + count] = mode
         self._forget_uniform(start, count)
         self._uniform[start, count] = mode
+        self._note_gains(mode, np.arange(start, start + count))
         return changed
+
+    def _note_gains(self, mode: int, dofs: np.ndarray) -> None:
+        if mode in PD_MODES and not self._in_pd[mode][dofs].all():
+            self._in_pd[mode][dofs] = True
+            self.asks_for_gains = True
 
     def _forget_uniform(self, start: int, count: int) -> None:
         self._uniform = {(s, n): mode for (s, n), mode in self._uniform.items() if s >= start + count or start >= s + n}

@@ -31,6 +31,7 @@ from genesis.world.catalogue import Entry
 if TYPE_CHECKING:
     from genesis.model.arrays import Model
 
+GAINS = ("dof_kp", "dof_kv")  # fields that commands of position and velocity read
 # So many superseded values are kept at least, before one more is refused: each makes setting and packing slower.
 _MOST_SUPERSEDED = 64
 
@@ -100,6 +101,7 @@ class _Part:
         n_masses: int = 0,
         picked: np.ndarray | None = None,
         factor: torch.Tensor | None = None,
+        added: torch.Tensor | None = None,
     ) -> None:
         self.columns = columns
         self.envs = envs
@@ -110,6 +112,7 @@ class _Part:
         self.picked = picked
         self.picked_rows: np.ndarray | None = None
         self.factor = factor
+        self.added = added
         self.superseded = False
 
     @property
@@ -151,7 +154,11 @@ class _Part:
                 value = normalize(value.unflatten(-1, (-1, self.item))).flatten(-2)
             if self.picked is not None:
                 value = value.index_select(-1, _index(self.picked))
-        return value if self.factor is None else value * self.factor
+        return self._moved(value)
+
+    def _moved(self, value: torch.Tensor) -> torch.Tensor:
+        value = value if self.factor is None else value * self.factor
+        return value if self.added is None else value + self.added
 
     def ratio(self, theta: torch.Tensor) -> torch.Tensor:
         """By what a scale multiplies the masses and inertias in `theta`, (rows,)."""
@@ -160,8 +167,7 @@ class _Part:
     def plain(self) -> torch.Tensor:
         """The numbers that it was given, (m,) or (rows, m), not yet normalised."""
         value = self.value.detach()
-        value = value if self.picked is None else value.index_select(-1, _index(self.picked))
-        return value if self.factor is None else value * self.factor
+        return self._moved(value if self.picked is None else value.index_select(-1, _index(self.picked)))
 
     def _of_rows(self) -> torch.Tensor:
         return self.value if self.picked_rows is None else self.value.index_select(0, _index(self.picked_rows))
@@ -174,6 +180,7 @@ class _Part:
         factor = factor[0] if len(factor) == 1 else factor
         result = copy.copy(self)
         result.factor = factor if self.factor is None else self.factor * factor
+        result.added = None if self.added is None else self.added * factor
         return result
 
     def frozen(self) -> _Part:
@@ -189,16 +196,19 @@ class _Part:
         if not columns.all():
             result.columns = self.columns[columns]
             result.picked = np.flatnonzero(columns) if self.picked is None else self.picked[columns]
-            if self.factor is not None:
-                result.factor = self.factor.index_select(-1, _index(np.flatnonzero(columns)))
+            left = _index(np.flatnonzero(columns))
+            result.factor = None if self.factor is None else self.factor.index_select(-1, left)
+            result.added = None if self.added is None else self.added.index_select(-1, left)
         if not rows.all():
-            left = np.flatnonzero(rows)
-            chosen = self.rows(len(rows))[left]
+            kept = np.flatnonzero(rows)
+            chosen = self.rows(len(rows))[kept]
             result.envs = Selection(len(rows) if self.envs is None else self.envs.n, 0, len(chosen), chosen)
             if self.has_rows:
-                result.picked_rows = left if self.picked_rows is None else self.picked_rows[left]
+                result.picked_rows = kept if self.picked_rows is None else self.picked_rows[kept]
             if result.factor is not None and result.factor.ndim == 2:
-                result.factor = result.factor.index_select(0, _index(left))
+                result.factor = result.factor.index_select(0, _index(kept))
+            if result.added is not None and result.added.ndim == 2:
+                result.added = result.added.index_select(0, _index(kept))
         return result
 
 
@@ -255,6 +265,7 @@ class Theta:
 
     Attributes:
         follows: whether there are such numbers
+        has_new_gains: whether gains of commands were set; whoever looks at them makes it False
     """
 
     def __init__(
@@ -269,6 +280,7 @@ class Theta:
         self._when_changed = when_changed
         self._follow = follow
         self.follows = follow is not None
+        self.has_new_gains = False
         self._n_worlds = max(world.n_envs, 1)
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
@@ -339,6 +351,26 @@ class Theta:
             )
         return values.expand(self._n_worlds, -1).index_select(0, envs.tensor())
 
+    def values_of_env(self, env: int | None, owner: str) -> dict[str, np.ndarray] | None:
+        """Every field of an env, float64 in the model's shape; numbers that were not set are the model's to the last
+        bit. None: nothing was set. Raises GenesisException where `env` is not one, or is None and envs differ."""
+        theta = self.packed().detach().cpu().double().numpy()
+        n_envs = self._world.n_envs
+        if env is not None and (isinstance(env, bool) or not isinstance(env, int) or not 0 <= env < max(n_envs, 1)):
+            raise GenesisException(
+                f"{owner}: `env` is {env!r}; expected a number of an env, from 0 to {max(n_envs, 1) - 1}."
+            )
+        if env is None and (theta != theta[0]).any():
+            raise GenesisException(f"{owner}: parameters differ between envs; say whose are meant, as env=0.")
+        row = theta[0 if env is None or len(theta) == 1 else env]
+        default = self._model.theta_default()
+        known = torch.as_tensor(default, dtype=runtime.tc_float).double().numpy()
+        row = np.where(row == known, default, row)
+        if np.array_equal(row, default):
+            return None
+        fields = self._model.theta_fields
+        return {name: row[f.offset : f.offset + f.size].reshape(f.shape) for name, f in fields.items()}
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def set(
@@ -353,13 +385,15 @@ class Theta:
         source: Any = None,
         picked: np.ndarray | None = None,
         factor: np.ndarray | None = None,
+        added: np.ndarray | None = None,
     ) -> None:
         """Set the chosen elements to `given`, ``(count, *item)`` or ``(envs, count, *item)``, or a number for all.
 
         `element(k)`: how an error calls the k-th chosen element. `source`: the caller's own tensor, or a
         tuple of them, where it is not `given`. `picked`, (count,): `given` has other elements than those chosen, and
-        these of them are meant, multiplied with `factor`, (count,). Callers must not select or multiply by themselves:
-        the values stay in use for many backward passes, of which the first frees what such nodes save.
+        these of them are meant. They are multiplied with `factor`, and `added` is added, (count,) or (count, *item).
+        Callers must not select or multiply by themselves: the values stay in use for many backward passes, of which the
+        first frees what such nodes save.
 
         Raises GenesisException, and changes nothing, for a wrong shape, NaN or infinite values, impossible values.
         """
@@ -381,10 +415,12 @@ class Theta:
                 self._origin(owner, given if source is None else source),
                 parameter.item[0] if parameter.normalized else 0,
                 picked=None if picked is None else (picked[:, None] * size + np.arange(size)).ravel(),
-                factor=None if factor is None else torch.as_tensor(factor.repeat(size)).to(flat),
+                factor=None if factor is None else _of_each(factor, size).to(flat),
+                added=None if added is None else _of_each(added, size).to(flat),
             )
             self.validate(parameter, part.plain().unflatten(-1, (chosen.count, *parameter.item)), owner, element)
             self._write(part)
+        self.has_new_gains |= parameter.field in GAINS
 
     def _origin(self, owner: str, given: Any) -> _Origin:
         """Of a part whose numbers are those of `given`, the caller's own tensor, or tensors."""
@@ -577,6 +613,11 @@ def _forget(
     alive = theta()
     if alive is not None and alive._packed is not None and alive._packed is packed():
         alive._changed()
+
+
+def _of_each(numbers: np.ndarray, size: int) -> torch.Tensor:
+    """(count,) or (count, *item) as one number for each column, (count * size,)."""
+    return torch.as_tensor(np.broadcast_to(numbers.reshape(len(numbers), -1), (len(numbers), size)).ravel().copy())
 
 
 def _six_numbers(inertia: torch.Tensor) -> torch.Tensor:

@@ -29,8 +29,9 @@ from genesis.rigid.executors.cpu import CpuDynamics
 from genesis.rigid.executors.graph import GraphDynamics
 from genesis.rigid.kernels.constraint import kinds
 from genesis.rigid.pipeline.workspace import switch_sizes
+from genesis.world import gains
 from genesis.world.arguments import Selection, kept, plain_tensors, scatter, select_range
-from genesis.world.commands import CommandBuffer
+from genesis.world.commands import PD_MODES, CommandBuffer
 from genesis.world.layout import dof_layout
 from genesis.world.observer import Observer
 from genesis.world.theta import Theta
@@ -104,7 +105,7 @@ class World:
         self.observer = Observer(self)
         self.theta = Theta(self, model, self.observer.clear, self._follow if follows else None)
         self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
-        self._warned_of_dropped_graph = False
+        self._warned_of_dropped_graph = self._warned_of_gains = False
         self._at_start: Dynamics | None = None  # what observes the model at its start, for the inverse weights
 
     def _follow(self, theta: torch.Tensor) -> torch.Tensor:
@@ -126,6 +127,8 @@ class World:
     def step(self) -> None:
         """One step under the commands in force; where it raises GenesisException, as `bridge.step`, nothing changes."""
         commands = self.commands
+        if commands.asks_for_gains or self.theta.has_new_gains:
+            self._look_at_gains("scene.step()")
         record = self.requires_grad and torch.is_grad_enabled()
         theta = self.theta.packed_of_envs()
         if torch.is_inference_mode_enabled():
@@ -148,6 +151,8 @@ class World:
 
         Nothing of the world changes; `arrive` puts it there.
         """
+        if self.commands.asks_for_gains or self.theta.has_new_gains:
+            self._look_at_gains("scene.rollout()")
         record = self.requires_grad and torch.is_grad_enabled()
         theta = self.theta.packed_of_envs()
         state, guess, index = self.state, self.solution, self.cur_step
@@ -170,6 +175,22 @@ class World:
         self.cur_step += n_steps
         self.observer.clear()
         self.commands.end_step()
+
+    def _look_at_gains(self, owner: str) -> None:
+        """Warns, once per scene, of commands whose gains cannot be stable at this time step, in the present pose."""
+        refuse_transforms(owner)
+        commands, theta = self.commands, self.theta
+        commands.asks_for_gains = theta.has_new_gains = False
+        mode = commands.command.switches.mode
+        if self._warned_of_gains or not any(bool((mode == one).any()) for one in PD_MODES):
+            return
+        with torch.no_grad(), plain_tensors():
+            values = theta.packed().detach()
+            (mass,) = bridge.observe(self.dynamics, ("qM",), self.state, values, commands.idle, None, False)
+            dofs = gains.unstable_dofs(self.model, mode, mass, values)
+        if dofs:
+            self._warned_of_gains = True
+            runtime.logger.warning(gains.warning(self.model, dofs))
 
     def linearize(self, field: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Derivatives of the next step in its tangent space, by the state and by a control field.

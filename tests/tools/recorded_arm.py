@@ -28,7 +28,7 @@ MODEL = """
 TRUE_MASS, TRUE_DAMPING = (1.3, 0.48), (0.5, 0.12)
 
 
-def build(requires_grad: bool = True, n_envs: int = 0):
+def build(requires_grad: bool = True, n_envs: int = 0, name: str = "arm"):
     """(scene, arm)."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "arm.xml"
@@ -36,15 +36,20 @@ def build(requires_grad: bool = True, n_envs: int = 0):
         scene = gs.Scene(
             gs.options.SimOptions(dt=DT, requires_grad=requires_grad), gs.options.RigidOptions(enable_collision=False)
         )
-        arm = scene.add_entity(gs.morphs.MJCF(file=str(path)), name="arm")
+        arm = scene.add_entity(gs.morphs.MJCF(file=str(path)), name=name)
         scene.build(n_envs=n_envs)
     return scene, arm
 
 
-def record(scene, seconds: float = 1.0, noise=(1e-4, 1e-3), seed: int = 0):
-    """times (K,), positions and velocities with noise, forces, (K, 2) each, of the arm with the true parameters."""
+def record(scene, seconds: float = 1.0, noise=(1e-4, 1e-3), seed: int = 0, solid: bool = False):
+    """times (K,), positions and velocities with noise, forces, (K, 2) each, of the arm with the true parameters.
+
+    `solid`: the inertias are in proportion to the masses, else those of the model.
+    """
     rng = np.random.default_rng(seed)
     model = copy.copy(scene.mj_model)
+    if solid:
+        model.body_inertia[1:] *= (np.array(TRUE_MASS) / model.body_mass[1:])[:, None]
     model.body_mass[1:], model.dof_damping[:] = TRUE_MASS, TRUE_DAMPING
     data = mujoco.MjData(model)
     mujoco.mj_setConst(model, data)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import genesis as gs
+from tests.tools import recorded_arm
 from tests.tools.recorded_arm import DT, TRUE_DAMPING, TRUE_MASS, build, log, record
 
 # Estimates from noisy data are right within this many standard errors: a wrong one of five numbers in 60,000 runs.
@@ -240,6 +241,46 @@ def test_callback_is_told_and_stops(scene):
     assert result.reason == "callback"
     assert [i.number for i in seen] == [1, 2]
     assert seen[0].stage > 0
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3])
+def test_a_start_that_is_small_by_decades_is_no_obstacle(size):
+    scene, arm = recorded_arm.build()
+    arm.set_dofs_damping(size)
+    arm.set_links_mass(size, [0])
+    found = log(scene)
+    result = gs.tools.identify(scene, found, ["arm.links_mass", "arm.dofs_damping"])
+    assert_right(result)
+    assert size > 1e-4 or any("some begin larger" in note for note in result.notes)
+    torch.testing.assert_close(arm.get_dofs_damping().detach(), torch.full((2,), size), check_dtype=False)
+
+
+def test_mass_with_its_inertia(scene):
+    """Masses of solid links: with the inertia they are found, without it the result says that something is wrong, also
+    where the noise is estimated from the residuals and explains them by itself."""
+    record = log(scene, with_noise_level=False, solid=True)
+    right = gs.tools.identify(scene, record, ["arm.links_scaled_mass", "arm.dofs_damping"])
+    assert [e.name for e in right.estimates][:2] == ["arm.links_scaled_mass[upper]", "arm.links_scaled_mass[fore]"]
+    for estimate, true in zip(right.estimates, (*recorded_arm.TRUE_MASS, *recorded_arm.TRUE_DAMPING), strict=True):
+        assert abs(estimate.value - true) < 4 * estimate.error
+    assert not any("lacks something" in note for note in right.notes)
+    assert all(0.6 < channel.excess < 1.5 for channel in right.channels)
+    wrong = gs.tools.identify(scene, record, ["arm.links_mass", "arm.dofs_damping"], window=1.0)
+    assert any("follow one another" in note and "lacks something" in note for note in wrong.notes)
+    assert max(channel.excess for channel in wrong.channels) > 3.0
+    assert all(channel.reduced_chi2 == pytest.approx(1.0, abs=0.05) for channel in wrong.channels)
+
+
+def test_the_same_robot_of_another_name(result):
+    other, arm = recorded_arm.build(name="left")
+    with pytest.raises(gs.GenesisException, match=r"'arm\.links_mass' is no parameter"):
+        result.apply(other)
+    for entities in ({"left": "arm"}, ["arm", "left"], {"arm": 3}):
+        with pytest.raises(gs.GenesisException, match=r"Identification\.apply: `entities` is"):
+            result.apply(other, entities)
+    result.apply(other, {"arm": "left"})
+    values = [*arm.get_links_mass().tolist(), *arm.get_dofs_damping().tolist()]
+    assert values == [estimate.value for estimate in result.estimates]
 
 
 def test_misfit_is_said(scene):

@@ -73,7 +73,7 @@ class Coordinates:
                 "identify: two parameters share a module; give each its own, or set both in one setter."
             )
         self.count = sum(leaf.numel() for leaf in self._leaves)
-        self.start = self._read()
+        self._given = self.start = self._read()
         self.names = [name for one in unknowns for name in one.names()]
         self.typical = torch.cat([one.typical() for one in unknowns])
         values, jacobian = self._values_and_jacobian()
@@ -99,6 +99,26 @@ class Coordinates:
 
     def _read(self) -> torch.Tensor:
         return torch.cat([leaf.detach().double().flatten() for leaf in self._leaves])
+
+    def are_logarithms(self) -> torch.Tensor:
+        """(p,) which coordinates are the logarithm of a number above zero."""
+        from genesis.parameters import positive
+
+        flags = [
+            torch.full((leaf.numel(),), isinstance(one.module, positive) and not bool(one.module.lower.any()))
+            for one in self.unknowns
+            for leaf in one.coordinates()
+        ]
+        return torch.cat(flags)
+
+    def begin_at(self, z: torch.Tensor) -> None:
+        """From now on the start is there."""
+        self.start = self.start + self.unit * z
+
+    def put_back(self) -> None:
+        """Put the coordinates with which they came into the modules."""
+        self.start = self._given
+        self.put(torch.zeros_like(self.start))
 
     def put(self, z: torch.Tensor) -> None:
         """Put coordinates into the modules."""

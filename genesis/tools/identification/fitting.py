@@ -24,10 +24,10 @@ from genesis.tools.identification.estimation import (
     StatePrior,
 )
 from genesis.tools.identification.first_states import Channels, first_states
-from genesis.tools.identification.identifiability import Analysis, analyse, is_determined
+from genesis.tools.identification.identifiability import Analysis, analyse, is_determined, is_determined_alone
 from genesis.tools.identification.least_squares import Outcome, Watch
 from genesis.tools.identification.result import Channel, Estimate, Identification, misfit
-from genesis.tools.identification.shooting import Piece, Windows
+from genesis.tools.identification.shooting import Piece, Samples, Windows
 
 if TYPE_CHECKING:
     from genesis.tools.identification.recording import Recording
@@ -58,6 +58,8 @@ _MOST_HOLDS = 3
 _LEFT_OUT = 0.25
 # Least standard deviation of a channel that is estimated, of its largest value.
 _LEAST_NOISE = 1e-9
+# A start that is too small is looked for over so many decades, and is better where it lowers the cost by this part.
+_MOST_DECADES, _BETTER = 12, 1e-3
 
 
 @dataclass
@@ -160,6 +162,40 @@ class Fit:
             self.watch.stage = windows.n_steps * self.dt
             few = Watch(5, None)
             self.point = least_squares.levenberg_marquardt(self.estimation, point, few, 1e-3, fixed=True).point
+        self._begin_larger()
+
+    def _begin_larger(self) -> None:
+        """Numbers above zero that are so small where they begin that the data tell nothing of them, nor where they
+        would be better, begin at that many times ten at which the windows fit best."""
+        if self.coordinates.count > MOST_FOR_JACOBIAN:
+            return
+        told = is_determined_alone(self.estimation.data(self.point).of_parameters.diagonal())
+        small = torch.nonzero(self.coordinates.are_logarithms().to(told.device) & ~told)[:, 0].tolist()
+        z, best = self.point.z.clone(), float(self.estimation.window_costs(self.point).sum())
+        before = self.start_values
+        for k in small:
+            here = z[k].clone()
+            for decades in range(1, _MOST_DECADES + 1):
+                other = z.clone()
+                other[k] = here + decades * math.log(10.0)
+                try:
+                    cost = float(self.estimation.window_costs(Point(other, self.point.x0)).sum())
+                except GenesisException:
+                    break
+                if cost < (1.0 - _BETTER) * best:
+                    z, best = other, cost
+        if not bool(z.any()):
+            return
+        self.coordinates.begin_at(z)
+        self.point = Point(torch.zeros_like(z), self.point.x0)
+        self.coordinates.put(self.point.z)
+        self.start_values = self.coordinates.values()[0]
+        moved = [
+            f"{name} at {float(now):.3g} instead of {float(was):.3g}"
+            for name, now, was in zip(self.coordinates.names, self.start_values, before, strict=True)
+            if now != was
+        ]
+        self.notes.append(f"so small that the log does not feel them, some begin larger: {', '.join(moved)}.")
 
     def _reseed(self) -> None:
         """Windows that the states of the log fit better than their own begin with those: an impact makes local
@@ -326,17 +362,23 @@ class Fit:
         for k, (sigma, unknown, samples) in enumerate(zip(self.sigma, self.unknown, windows.samples, strict=True)):
             with torch.no_grad():
                 values = samples.output.residual(samples.measured.nan_to_num(), samples.measured[:1].nan_to_num())
-            segment = torch.as_tensor(windows.starts[:, 0], device=samples.row.device)[samples.row]
+            segment = self._segment_of(samples)
             for i in torch.nonzero(unknown)[:, 0].tolist():
                 there = samples.present[:, i]
-                series = [
-                    (
-                        samples.time[there & (segment == n)].cpu().numpy(),
-                        values[there & (segment == n), i].cpu().numpy(),
-                    )
-                    for n in range(len(self.pieces))
-                ]
+                series = self._series(samples.time[there], values[there, i], segment[there])
                 sigma[i] = max(roughness(series), self._least_noise(k))
+
+    def _segment_of(self, samples: Samples) -> torch.Tensor:
+        """Of each sample, the number of its recording."""
+        starts = torch.as_tensor(self.estimation.windows.starts[:, 0], device=samples.row.device)
+        return starts[samples.row]
+
+    def _series(
+        self, times: torch.Tensor, values: torch.Tensor, segment: torch.Tensor
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(times, values) of each recording."""
+        chosen = [segment == n for n in range(len(self.pieces))]
+        return [(times[here].cpu().numpy(), values[here].cpu().numpy()) for here in chosen]
 
     def _least_noise(self, k: int) -> float:
         samples = self.estimation.windows.samples[k]
@@ -452,6 +494,7 @@ class Fit:
             residuals = windows.residuals(self.estimation.states(self.point), theta)
         found = []
         for k, (samples, r) in enumerate(zip(windows.samples, residuals, strict=True)):
+            segment = self._segment_of(samples)
             for i, label in enumerate(samples.output.residual_labels):
                 present = samples.present[:, i]
                 values = r.value[present, i].double()
@@ -470,6 +513,7 @@ class Fit:
                         freedom=weight - float(found_by_fit[k][2][i]),
                         times=samples.time[present].cpu().numpy(),
                         residuals=values.cpu().numpy(),
+                        roughness=roughness(self._series(samples.time[present], values, segment[present])),
                     )
                 )
         return found

@@ -71,6 +71,11 @@ def is_determined(values: torch.Tensor) -> torch.Tensor:
     return (values > 1.0 / LARGEST_ERROR**2) & (values > RANK_TOLERANCE * values.max())
 
 
+def is_determined_alone(information: torch.Tensor) -> torch.Tensor:
+    """Which coordinates would be determined if all others were known: of the information's diagonal, (p,)."""
+    return information > 1.0 / LARGEST_ERROR**2
+
+
 def analyse(information: torch.Tensor, jacobian: torch.Tensor, names: list[str]) -> Analysis:
     """Of the information on z (p, p), and values whose derivative by z is ``jacobian`` (n_v, p)."""
     values, vectors = torch.linalg.eigh(information)

@@ -99,7 +99,7 @@ def identify(
             fit.run(None if window is None else float(window))
             result = fit.result()
         except BaseException:
-            coordinates.put(torch.zeros_like(coordinates.start))
+            coordinates.put_back()
             raise
     result.notes += magnitudes.noted
     for note in result.notes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from os import PathLike, fsdecode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 _FORMAT = "genesis identification"
 _VERSION = 1
-# Reduced chi^2 above which the given noise does not explain the residuals.
+# Reduced chi^2 above which noise does not explain the residuals: the given noise, or of noise that was estimated, that
+# part of it which jumps from sample to sample. The latter is itself uncertain where there are few samples.
 _MISFIT = 1.5
+_FEW_SAMPLES = 30
 _MOST_COMBINATIONS = 20
 
 
@@ -63,6 +65,7 @@ class Channel:
         chi2: sum of squared residuals over sigma^2
         freedom: samples less what the fit spent on them
         times, residuals: per sample [s] and in the channel's unit, for plots
+        roughness: standard deviation of what of the residuals jumps from sample to sample; NaN where it is not known
     """
 
     name: str
@@ -75,11 +78,18 @@ class Channel:
     freedom: float
     times: np.ndarray
     residuals: np.ndarray
+    roughness: float = math.nan
 
     @property
     def reduced_chi2(self) -> float:
         """chi2 / freedom: 1 if sigma explains the residuals."""
         return self.chi2 / self.freedom if self.freedom > 0 else math.nan
+
+    @property
+    def excess(self) -> float:
+        """How many times larger the squares of the residuals are than of what of them jumps from sample to sample: 1
+        for independent noise, more if they follow one another."""
+        return (self.rms / self.roughness) ** 2 if self.roughness > 0 else math.nan
 
 
 @dataclass
@@ -211,9 +221,12 @@ class Identification:
 
     # -- using --------------------------------------------------------------------------------------------------------
 
-    def apply(self, scene: Scene) -> None:
+    def apply(self, scene: Scene, entities: Mapping[str, str] | None = None) -> None:
         """Set what was found in ``scene``, as numbers without gradient: in the scene of the fit, or in another that has
-        entities of the same names. What is not determined is set to where it was held.
+        the same parts. What is not determined is set to where it was held.
+
+        `entities`: of entities that are called otherwise in ``scene``, their name in the fit -> their name there, as
+        {"arm": "left_arm"}.
 
         Raises GenesisException, and changes no parameter of the scene, for a parameter that the scene has not, for
         values that it refuses, and for a parameter that was given by a setter of its own when the result comes from a
@@ -228,16 +241,17 @@ class Identification:
             raise GenesisException(f"Identification.apply: `scene` is {scene!r:.80}; expected a built gs.Scene.")
         world_of(scene, "Identification.apply")
         numbers = {e.name: e.value for e in self.estimates}
+        renamed = self._renaming(entities)
         own = {one.name: one for one in self._unknowns}
         ready = []
         for name, labels in self.groups.items():
             one = own.get(name)
-            if one is None or (one.scene is not None and one.scene is not scene):
-                one = by_name(scene, name, Magnitudes())
-            if one.names() != labels:
+            if one is None or (one.scene is not None and (one.scene is not scene or renamed(name) != name)):
+                one = by_name(scene, renamed(name), Magnitudes())
+            if one.names() != [renamed(label) if one.scene is not None else label for label in labels]:
                 raise GenesisException(
                     f"Identification.apply: {name!r} has other parts in this scene than in the one of the fit: "
-                    f"{', '.join(one.names()[:6])}; expected {', '.join(labels[:6])}."
+                    f"{', '.join(one.names()[:6])}; expected {', '.join(map(renamed, labels[:6]))}."
                 )
             if missing := [label for label in labels if label not in numbers]:
                 raise GenesisException(
@@ -250,6 +264,25 @@ class Identification:
         with _all_or_nothing(scene):
             for one, value in ready:
                 one.setter(value)
+
+    def _renaming(self, entities: Any) -> Callable[[str], str]:
+        """What a parameter or estimate of the fit is called where entities have these names."""
+        if entities is None:
+            return str
+        good = isinstance(entities, Mapping) and all(
+            isinstance(text, str) for pair in entities.items() for text in pair
+        )
+        if not good or not all(any(name.startswith(f"{old}.") for name in self.groups) for old in entities):
+            raise GenesisException(
+                f"Identification.apply: `entities` is {entities!r:.80}; expected a dict from names of entities in the "
+                f"fit to those in the scene. What was found: {', '.join(list(self.groups)[:6])}."
+            )
+
+        def renamed(name: str) -> str:
+            old = next((old for old in entities if name.startswith(f"{old}.")), "")
+            return entities[old] + name[len(old) :] if old else name
+
+        return renamed
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -318,16 +351,26 @@ class Identification:
 
 
 def misfit(channels: Sequence[Channel]) -> list[str]:
-    """Notes on channels whose given noise does not explain their residuals."""
+    """Notes on channels whose noise, given or estimated, does not explain their residuals."""
+    notes = []
     bad = [c for c in channels if not c.estimated and c.reduced_chi2 > _MISFIT]
-    if not bad:
-        return []
-    worst = max(bad, key=lambda c: c.reduced_chi2)
-    return [
-        f"the residuals of {len(bad)} of {len(channels)} channels are larger than their given noise explains (most of "
-        f"{worst.name!r}: chi^2 / freedom {worst.reduced_chi2:.3g}): the model lacks something, or there is "
-        "more noise. The standard errors are too small."
-    ]
+    if bad:
+        worst = max(bad, key=lambda c: c.reduced_chi2)
+        notes.append(
+            f"the residuals of {len(bad)} of {len(channels)} channels are larger than their given noise explains (most "
+            f"of {worst.name!r}: chi^2 / freedom {worst.reduced_chi2:.3g}): the model lacks something, or there is "
+            "more noise. The standard errors are too small."
+        )
+    # The noise that is estimated from residuals explains them always: it is noise if they do not follow one another.
+    smooth = [c for c in channels if c.estimated and c.count >= _FEW_SAMPLES and c.excess > _MISFIT]
+    if smooth:
+        worst = max(smooth, key=lambda c: c.excess)
+        notes.append(
+            f"the residuals of {len(smooth)} of {len(channels)} channels whose noise was estimated follow one another "
+            f"(most of {worst.name!r}: their squares are {worst.excess:.3g} times those of what jumps from sample to "
+            "sample): the model lacks something, or the noise is not independent. The standard errors are too small."
+        )
+    return notes
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -435,10 +478,12 @@ def _rows(data: dict[str, Any], name: str, kind: type[Any]) -> list[Any]:
     for k, row in enumerate(given):
         place = f"{name}[{k}]"
         known = {f.name: str(f.type) for f in fields(kind)}
-        if not isinstance(row, dict) or row.keys() != known.keys():
+        # Files of an earlier version lack what has a default.
+        needed = {f.name for f in fields(kind) if f.default is MISSING}
+        if not isinstance(row, dict) or not needed <= row.keys() <= known.keys():
             shown = sorted(row) if isinstance(row, dict) else row
             raise _Damaged(f"{place} is {shown!r:.80}; expected {', '.join(known)}.")
-        found.append(kind(**{what: _value(row, what, of, f"{place}.") for what, of in known.items()}))
+        found.append(kind(**{what: _value(row, what, of, f"{place}.") for what, of in known.items() if what in row}))
     return found
 
 

@@ -213,7 +213,8 @@ KINDS: dict[str, Kind] = {
     "dofs_damping": Kind("dofs", "positive", meaning="viscous damping", scale="force per velocity"),
     "dofs_armature": Kind("dofs", "positive", meaning="inertia of the rotors"),
     "dofs_frictionloss": Kind("dofs", "positive", meaning="dry friction of the joints", scale="force"),
-    "links_mass": Kind("links", "positive", meaning="masses"),
+    "links_mass": Kind("links", "positive", meaning="masses; the inertias stay"),
+    "links_scaled_mass": Kind("links", "positive", meaning="masses, inertias in proportion"),
     "links_COM": Kind("links", "free", _XYZ, "centres of mass"),
     "links_inertia": Kind("links", "inertia", SIX, "inertias about the centres of mass"),
     "links_inertial": Kind(
@@ -253,7 +254,11 @@ KINDS: dict[str, Kind] = {
 # Parameters of the scene that can be looked for by name, and how each is varied.
 _OF_SCENE = {"gravity": "free", "wind": "free", "fluid_density": "positive", "fluid_viscosity": "positive"}
 # Kinds that set others.
-_SETS = {"mass": ("links_mass", "links_inertia"), "links_inertial": ("links_mass", "links_COM", "links_inertia")}
+_SETS = {
+    "mass": ("links_mass", "links_inertia"),
+    "links_scaled_mass": ("links_mass", "links_inertia"),
+    "links_inertial": ("links_mass", "links_COM", "links_inertia"),
+}
 _PART = {axis: axis.removesuffix("s") for axis in ("joints", "links", "actuators", "geoms", "tendons")} | {
     "dofs": "joint"
 }
