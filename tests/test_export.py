@@ -180,8 +180,8 @@ def test_each_parameter_alone(name, alone):
     for field in ENTITY_PARAMETERS[name].fields:
         spec = world.model.theta_fields[field]
         found = theta[spec.offset : spec.offset + spec.size].reshape(spec.shape)
-        if field == "dof_stiffness":
-            expected = model.jnt_stiffness[model.dof_jntid]
+        if field in ("dof_stiffness", "dof_stiffnesspoly"):
+            expected = getattr(model, field.replace("dof_", "jnt_"))[model.dof_jntid]
         elif field == "body_inertia":
             expected, found = (
                 np.sort(model.body_inertia, -1),

@@ -458,6 +458,7 @@ def _name_parts(spec: mujoco.MjSpec) -> None:
         (spec.bodies[1:], "link"),
         (spec.joints, "joint"),
         (spec.geoms, "geom"),
+        (spec.sites, "site"),
         (spec.actuators, "actuator"),
         (spec.tendons, "tendon"),
         (spec.equalities, "equality"),

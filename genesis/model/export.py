@@ -44,13 +44,20 @@ _TENDON = {
     "tendon_solimp_lim": "solimp_limit",
     "tendon_range": "range",
 }
-_ACTUATOR = {f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm")}
+# The coefficients behind the first, of springs and dampers that are not linear.
+_DOF_POLYNOMIALS = {"dof_stiffnesspoly": "stiffness", "dof_dampingpoly": "damping"}
+_TENDON_POLYNOMIALS = {"tendon_stiffnesspoly": "stiffness", "tendon_dampingpoly": "damping"}
+_ACTUATOR = {
+    f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength")
+}
 _PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp")}
 _GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "size")}
 _INERTIAL = ("body_mass", "body_ipos", "body_inertia")
 _TURNING = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL)
 # No number of an MJCF: gains of commands, welds made at run time. The inverse weights are the compiler's own.
-_UNSAID = ("dof_kp", "dof_kv", "dof_force_range", "weld_solref", "weld_solimp")
+_UNSAID = ("dof_kp", "dof_kv", "dof_force_range", "weld_solref", "weld_solimp", "wrap_radius")
+_OPTIONS = ("gravity", "density", "viscosity", "wind")
+_FLUID_COEFFICIENTS = slice(1, 6)  # of a row of geom_fluid; what follows is of the shape
 _DERIVED = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
 _WELD = int(mujoco.mjtEq.mjEQ_WELD)
 _BETWEEN_BODIES = (int(mujoco.mjtEq.mjEQ_CONNECT), _WELD)
@@ -60,14 +67,15 @@ _EXACT = 1e-12
 
 
 class _Written(NamedTuple):
-    """An attribute of an element that was set, the field and row (of a site its name) of the model that it becomes, and
-    what these shall be."""
+    """An attribute of an element that was set, the field and row (of a site its name) of the model that it becomes,
+    what these shall be, and the first of the attribute's numbers that is meant."""
 
     element: Any
     attribute: str
     field: str
     row: int | str
     target: np.ndarray
+    start: int = 0
 
 
 def with_parameters(text: str, model: Model, values: Mapping[str, np.ndarray]) -> str:
@@ -78,11 +86,12 @@ def with_parameters(text: str, model: Model, values: Mapping[str, np.ndarray]) -
     changed = {
         name: (values[name] != field.default).any(axis=tuple(range(1, field.default.ndim)))
         for name, field in model.theta_fields.items()
-        if name not in (*_UNSAID, "gravity")
+        if name not in (*_UNSAID, *_OPTIONS)
     }
     spec = mujoco.MjSpec.from_string(text)
-    if np.any(values["gravity"] != model.theta_fields["gravity"].default):
-        spec.option.gravity = values["gravity"]
+    for name in _OPTIONS:
+        if np.any(values[name] != model.theta_fields[name].default):
+            setattr(spec.option, name, np.squeeze(values[name]))
     export = _Export(spec, model, values, changed)
     export.write()
     compiled = export.compiled()
@@ -100,6 +109,8 @@ class _Export:
     ) -> None:
         self.spec, self.model, self.m, self.values, self.changed = spec, model, model.mj_model, values, changed
         self.written: list[_Written] = []
+        placed = np.flatnonzero(model.row_of_geom >= 0)
+        self.numbers = placed[np.argsort(model.row_of_geom[placed])]  # of the geoms that have rows among the parameters
 
     def compiled(self) -> mujoco.MjModel:
         with diagnostics.log_mujoco_warnings("the scene with its parameters in force"):
@@ -114,14 +125,16 @@ class _Export:
         """Rows of which any of the fields has changed."""
         return np.flatnonzero(np.logical_or.reduce([self.changed[name] for name in names])).tolist()
 
-    def _set(self, element: Any, attribute: str, field: str, row: int | str, target: np.ndarray) -> None:
-        """Set the first numbers of an attribute."""
+    def _set(
+        self, element: Any, attribute: str, field: str, row: int | str, target: np.ndarray, start: int = 0
+    ) -> None:
+        """Set numbers of an attribute, from `start` on."""
         present = getattr(element, attribute)
         if np.ndim(present) == 0:
             setattr(element, attribute, float(target))
         else:
-            present[: np.size(target)] = target
-        self.written.append(_Written(element, attribute, field, row, np.asarray(target, dtype=float)))
+            present[start : start + np.size(target)] = target
+        self.written.append(_Written(element, attribute, field, row, np.asarray(target, dtype=float), start))
 
     # -- what is written ----------------------------------------------------------------------------------------------
 
@@ -132,7 +145,7 @@ class _Export:
         self._placed({"jnt_pos": "pos", "jnt_axis": "axis"}, m.joint, spec.joints, without=free)
         self._plain(_JOINT, m.joint, spec.joints, without=free)
         joints = _by_name(spec.joints)
-        for field, attribute in _DOF.items():
+        for field, attribute in (_DOF | _DOF_POLYNOMIALS).items():
             for joint in dict.fromkeys(m.dof_jntid[self._rows(field)].tolist()):
                 first, name = int(m.jnt_dofadr[joint]), m.joint(joint).name
                 of_joint = self.values[field][first : first + int(self.model.indices["jnt_dofnum"][joint])]
@@ -145,9 +158,12 @@ class _Export:
                     joint in free
                 ):  # aligned or not, as the option of the whole model says, is all that there is room for
                     joints[name].align = mujoco.mjtAlignFree.mjALIGNFREE_AUTO
-                compiled, row = ("jnt_stiffness", joint) if field == "dof_stiffness" else (field, first)
-                self._set(joints[name], attribute, compiled, row, of_joint[0])
+                compiled, row = (field, first)
+                if field.startswith("dof_stiffness"):
+                    compiled, row = field.replace("dof_", "jnt_"), joint
+                self._set(joints[name], attribute, compiled, row, of_joint[0], int(field in _DOF_POLYNOMIALS))
         self._plain(_TENDON, m.tendon, spec.tendons)
+        self._plain(_TENDON_POLYNOMIALS, m.tendon, spec.tendons, start=1)
         self._plain(_ACTUATOR, m.actuator, spec.actuators)
         self._plain(_PAIR, m.pair, spec.pairs)
         self._plain({"eq_solref": "solref"}, m.equality, spec.equalities)
@@ -157,14 +173,17 @@ class _Export:
         self._plain({"body_gravcomp": "gravcomp"}, m.body, spec.bodies)
         # of a free body the pose at the start is its qpos0
         self._placed({"body_pos": "pos", "body_quat": "quat"}, m.body, spec.bodies, without=m.jnt_bodyid[free])
+        self._placed({"site_pos": "pos", "site_quat": "quat"}, m.site, spec.sites, without=())
         self._inertials()
 
-    def _plain(self, fields: Mapping[str, str], accessor: Callable, elements: Any, without: Any = ()) -> None:
+    def _plain(
+        self, fields: Mapping[str, str], accessor: Callable, elements: Any, without: Any = (), start: int = 0
+    ) -> None:
         named = _by_name(elements)
         for field, attribute in fields.items():
             for row in self._rows(field):
                 if row not in without:
-                    self._set(named[accessor(row).name], attribute, field, row, self.values[field][row])
+                    self._set(named[accessor(row).name], attribute, field, row, self.values[field][row], start)
 
     def _placed(self, fields: Mapping[str, str], accessor: Callable, elements: Any, without: Any) -> None:
         """The same of what says where something is, which frames turn, move and scale."""
@@ -196,10 +215,13 @@ class _Export:
         m, geoms = self.m, _by_name(self.spec.geoms)
         for field, attribute in _GEOM.items():
             for row in self._rows(field):
-                number = int(self.model.indices["cgeom_id"][row])
+                number = int(self.numbers[row])
                 self._set(geoms[m.geom(number).name], attribute, field, number, self.values[field][row])
+        for row in self._rows("geom_fluid"):
+            target = self.values["geom_fluid"][row][_FLUID_COEFFICIENTS]
+            geoms[m.geom(int(self.numbers[row])).name].fluid_coefs = target
         for row in self._rows("geom_pos", "geom_quat"):
-            number = int(self.model.indices["cgeom_id"][row])
+            number = int(self.numbers[row])
             before = self._origin(number, m.geom_pos[number], m.geom_quat[number])
             after = self._origin(number, self.values["geom_pos"][row], self.values["geom_quat"][row])
             for attribute, present, target in zip(("pos", "quat"), before, after, strict=True):
@@ -218,7 +240,7 @@ class _Export:
     def _inertials(self) -> None:
         """Of bodies whose own changed, and of those whose geoms did, which masses do not follow."""
         m, bodies = self.m, _by_name(self.spec.bodies)
-        geoms = self.model.indices["cgeom_id"][self._rows("geom_size", "geom_pos", "geom_quat")]
+        geoms = self.numbers[self._rows("geom_size", "geom_pos", "geom_quat")]
         moved = m.geom_bodyid[geoms].tolist()
         for body in sorted({*self._rows(*_INERTIAL), *moved} - {0}):
             element = bodies[m.body(body).name]
@@ -298,7 +320,8 @@ class _Export:
             if np.ndim(present) == 0:
                 setattr(one.element, one.attribute, float(present * ratio[0]))
             else:
-                present[: len(ratio)] = present[: len(ratio)] * ratio
+                chosen = slice(one.start, one.start + len(ratio))
+                present[chosen] = present[chosen] * ratio
 
     @staticmethod
     def _found(compiled: mujoco.MjModel, one: _Written) -> np.ndarray:
@@ -321,7 +344,7 @@ class _Export:
             "jnt_axis": free | ball,
         }
         for name, expected in self.values.items():
-            if name in (*_UNSAID, *_DERIVED, "gravity", "eq_data"):
+            if name in (*_UNSAID, *_DERIVED, *_OPTIONS, "eq_data"):
                 continue
             found = self._parameter(compiled, name)
             for row in np.flatnonzero(~idle[name] if name in idle else np.ones(len(expected), dtype=bool)):
@@ -336,13 +359,15 @@ class _Export:
 
     def _parameter(self, compiled: mujoco.MjModel, name: str) -> np.ndarray:
         """A field of theta, as the compiled model has it."""
-        if name == "dof_stiffness":
-            return compiled.jnt_stiffness[compiled.dof_jntid]
+        if name in ("dof_stiffness", "dof_stiffnesspoly"):
+            return getattr(compiled, name.replace("dof_", "jnt_"))[compiled.dof_jntid]
         if name == "body_inertia":
             pairs = zip(compiled.body_inertia, compiled.body_iquat, strict=True)
             return np.stack([principal_to_full(*pair) for pair in pairs])
         values = getattr(compiled, name)
-        return values[self.model.indices["cgeom_id"]] if name.startswith("geom_") else values
+        if name.startswith("site_"):  # those that stand for anchors may lie between
+            return values[[compiled.site(self.m.site(k).name).id for k in range(self.m.nsite)]]
+        return values[self.numbers] if name.startswith("geom_") else values
 
     def _tell_of_weights(self, compiled: mujoco.MjModel) -> None:
         if not self.model.constrained:
