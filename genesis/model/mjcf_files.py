@@ -8,7 +8,6 @@ an element, whose file and line are known. What MuJoCo's parser would not surviv
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import re
@@ -18,9 +17,9 @@ from pathlib import Path
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.model.robot_files import ROOT_ELEMENTS
+from genesis.model.xml_tree import read_text
 
 _DEEPEST = 500  # elements within each other: MuJoCo's XML reader takes no more
 _MOST_FILES_DEEP = 50  # files that include or attach each other, one within the other
@@ -58,14 +57,6 @@ _ASSETS = {
 _FOLDERS = ("assetdir", "meshdir", "texturedir")
 # MuJoCo's parser takes some names for formats of C's printf and reads memory that is not there.
 _FORMAT = re.compile(r"%[^%a-zA-Z]*(hh|h|ll|l|L|q|j|z|t)?[sn]")
-_DECLARED = re.compile(r"<\?xml[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)[\"']")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 @dataclass(eq=False, slots=True)
@@ -166,7 +157,7 @@ class _Reader:
         self._parse(path, kinds)
 
     def _parse(self, path: Path, kinds: tuple[str, ...]) -> None:
-        text = _decode(path, kinds[0])
+        text = _read(path, kinds[0])
         parser = expat.ParserCreate()
         prefix = ""
         depth = 0
@@ -258,34 +249,11 @@ class _Reader:
         self._parse(file, ("mujoco",))
 
 
-def _decode(path: Path, wanted: str) -> str:
-    """The text of an XML file in any encoding that Python knows; without a mark or a declaration, UTF-8."""
-    try:
-        data = path.read_bytes()
-        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-        if encoding is None:
-            declared = _DECLARED.match(data[:1000].decode("ascii", "replace"))
-            encoding = declared.group(1) if declared else "utf-8"
-            if not declared and not _is_utf8(data):
-                encoding = "latin-1"
-                runtime.logger.warning("'%s' is not in UTF-8 and names no encoding: read as ISO-8859-1.", path)
-        text = data.decode(encoding)
-    except (OSError, ValueError, LookupError) as error:
-        raise GenesisException(
-            f"cannot read '{path}' as text ({error}). Expected {ROOT_ELEMENTS[wanted][0]} in XML; its first line names "
-            'its encoding: <?xml version="1.0" encoding="..."?>.'
-        ) from None
+def _read(path: Path, wanted: str) -> str:
+    text = read_text(path)
     if not text.strip():
         raise GenesisException(f"'{path}' is empty. Expected {ROOT_ELEMENTS[wanted][0]}.")
     return text
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _check_kind(path: Path, tag: str, kinds: tuple[str, ...]) -> None:

@@ -104,11 +104,11 @@ def _package_candidates(rest: str, directory: Path) -> Iterable[Path]:
         yield folder / inside
 
 
-def parse(path: Path, text: str | None) -> mujoco.MjSpec:
-    """`MjSpec` of the file, or of `text` in its place, with MuJoCo's complaint turned into ours."""
+def parse(path: Path, text: str) -> mujoco.MjSpec:
+    """`MjSpec` of a file whose text is this, with MuJoCo's complaint turned into ours."""
     with diagnostics.log_mujoco_warnings(f"'{path}'"):
         try:
-            return mujoco.MjSpec.from_file(str(path)) if text is None else mujoco.MjSpec.from_string(text)
+            return mujoco.MjSpec.from_string(text)
         except ValueError as error:
             raise GenesisException(diagnostics.parser_message(path, str(error))) from None
 

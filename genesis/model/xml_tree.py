@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
+from genesis import runtime
 from genesis.errors import GenesisException
 
 # What a robot file can need: MuJoCo's own parser refuses deeper nesting, and the rest takes minutes.
@@ -28,7 +29,8 @@ class XmlElement(ElementTree.Element):
 
 
 def read_text(path: Path) -> str:
-    """The characters of an XML file, in the encoding that its byte order mark or declaration names, else UTF-8.
+    """The characters of an XML file, in the encoding that its byte order mark or declaration names, else UTF-8; text
+    that is not in it and names none is read as ISO-8859-1, with a warning.
 
     Raises `GenesisException` for a file that cannot be read, is too large, or is not text.
     """
@@ -40,9 +42,15 @@ def read_text(path: Path) -> str:
                 "their own."
             )
         data = path.read_bytes()
-        return data.decode(_encoding(data))
-    except (OSError, UnicodeError, LookupError) as error:
-        raise GenesisException(f"cannot read '{path}' as text ({error}).") from None
+        encoding = _encoding(data)
+        if encoding == "latin-1":
+            runtime.logger.warning("'%s' is not in UTF-8 and names no encoding: read as ISO-8859-1.", path)
+        return data.decode(encoding)
+    except (OSError, ValueError, LookupError) as error:
+        raise GenesisException(
+            f"cannot read '{path}' as text ({error}). The first line of an XML file names its encoding: "
+            '<?xml version="1.0" encoding="..."?>.'
+        ) from None
 
 
 _DECLARED = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)[\"']")
@@ -57,11 +65,21 @@ _MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
 )
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _encoding(data: bytes) -> str:
     marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     declared = _DECLARED.match(data)
-    if marked or not declared:
-        return marked or "utf-8"
+    if marked:
+        return marked
+    if not declared:
+        return "latin-1" if data.lstrip().startswith(b"<") and not _is_utf8(data) else "utf-8"
     name = declared.group(1).decode()
     # A declaration that can be read byte by byte is in no encoding of wider units, whatever it says.
     return "utf-8" if name.lower().startswith(("utf-16", "utf-32", "ucs")) else name

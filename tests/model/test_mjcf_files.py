@@ -159,7 +159,7 @@ def test_encodings(write, caplog):
             text = text.replace("grün", "腕").replace("°", "")
         data = f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
         if encoding == "cp500":  # not a superset of ASCII: its declaration cannot be read
-            with pytest.raises(gs.GenesisException, match=r"main\.xml', line 1, column 3: not well-formed"):
+            with pytest.raises(gs.GenesisException, match=r"cannot read '.*main\.xml' as text"):
                 load_mjcf(write(data))
             caplog.clear()
             continue
