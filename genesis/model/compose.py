@@ -104,9 +104,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates stay those of the
     file: they are world coordinates, which the entity's pose does not move.
 
-    Raises `GenesisException` for bad files (see `urdf`, `mjcf` and `usd`), for a link without mass that moves, for files that
-    contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
-    feature that the engine does not simulate (see `support`).
+    Raises `GenesisException` for bad files (see `urdf`, `mjcf`, `usd`), for a link without mass that moves, for files
+    that contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for
+    every feature that the engine does not simulate (see `support`).
     """
     _check_names(entities)
     parent = mujoco.MjSpec()

@@ -57,15 +57,15 @@ def load_usd(
     for hanging in hangings:
         _place(stage, hanging)
         link = hanging.link
-        link.moves = not link.is_static and (not fixed if hanging.joint is None else _frees(hanging.joint, hanging))
+        link.moves = not link.is_static and (_frees(hanging) if hanging.joints else not fixed)
         local = (IDENTITY if hanging.parent is None else hanging.parent.pose).inverse() @ link.pose
         bodies[link] = bodies[hanging.parent].add_body(name=link.name, pos=local.position, quat=local.quat)
     _add_shapes(stage, spec, links, bodies, visualization=visualization, collision=collision)
     for hanging in hangings:
         link = hanging.link
-        if hanging.joint is not None:
-            add_joints(stage, spec, bodies[link], hanging.joint, link, passive)
-        elif link.moves:
+        for joint in hanging.joints:
+            add_joints(stage, spec, bodies[link], joint, link, passive)
+        if link.moves and not hanging.joints:
             bodies[link].add_freejoint(name=unused_name(f"{link.name}_joint", {joint.name for joint in spec.joints}))
     for joint in loops:
         add_loop(stage, spec, joint, bodies)
@@ -138,7 +138,7 @@ def _read_joints(stage: Stage, links: dict[Any, Link], fixed: bool | None) -> li
         ties_to_world = any(link is None or link.is_static for link in ends)
         if fixed is False and ties_to_world and prim.IsA(UsdPhysics.FixedJoint):
             continue
-        if any(np.isfinite(stage.number(prim, f"physics:break{what}", np.inf, infinite=True)) for what in _BREAKS):
+        if any(stage.number(prim, f"physics:break{what}", np.inf, infinite=True) < _NEVER for what in _BREAKS):
             stage.note("forces at which joints break", prim)
         first, second = (
             _joint_frame(stage, prim, target, f"physics:localPos{end}", f"physics:localRot{end}")
@@ -149,6 +149,7 @@ def _read_joints(stage: Stage, links: dict[Any, Link], fixed: bool | None) -> li
 
 
 _BREAKS = ("Force", "Torque")
+_NEVER = 1e30  # files that do not say `inf` write the largest number of 32 bits
 
 
 def _is_moving(prim: Any) -> bool:
@@ -186,17 +187,19 @@ def _joint_frame(stage: Stage, prim: Any, target: Any | None, position: str, rot
 
 @dataclass(frozen=True)
 class _Hanging:
-    """A link and what it hangs on: `parent` (None: the world) by `joint` (None: by none, it is a base)."""
+    """A link and what it hangs on: `parent` (None: the world) by `joints` (none: it is a base), the parent's first."""
 
     link: Link
     parent: Link | None
-    joint: Joint | None
+    joints: tuple[Joint, ...] = ()
 
 
 def _tree(links: dict[Any, Link], joints: Sequence[Joint]) -> tuple[list[_Hanging], list[Joint]]:
     """How the links hang on each other, parents before children, and the joints that close loops.
 
     What is static stands for the world. Joints in the articulation come first, those excluded from it close loops.
+    Several joints between two bodies follow one another, as MuJoCo's do and its exporter means them: by UsdPhysics
+    they could not move, as each would hold what another frees.
     """
     group: dict[Link | None, Link | None] = {}
 
@@ -206,36 +209,42 @@ def _tree(links: dict[Any, Link], joints: Sequence[Joint]) -> tuple[list[_Hangin
             link = group[link]
         return link
 
-    loops, tied = [], []
+    loops: list[Joint] = []
+    tied: dict[frozenset[Link | None], list[Joint]] = {}
     for joint in sorted(joints, key=lambda joint: joint.is_excluded):
         first, second = map(representative, joint.ends)
         if first is not second:
             group[first if first is not None else second] = second if first is not None else None
-            tied.append(joint)
+            tied[frozenset(joint.ends)] = [joint]
+        elif joint.free and not joint.is_excluded and frozenset(joint.ends) in tied:
+            tied[frozenset(joint.ends)].append(joint)
         elif not all(link is None or link.is_static for link in joint.ends):
             loops.append(joint)
 
-    reached: dict[Link, _Hanging] = {link: _Hanging(link, None, None) for link in links.values() if link.is_static}
+    reached: dict[Link, _Hanging] = {link: _Hanging(link, None) for link in links.values() if link.is_static}
     _hang([None, *reached], tied, reached)
     for link in links.values():
         if link not in reached:
             members = [other for other in links.values() if representative(other) is representative(link)]
-            base = _base(members, tied)
-            reached[base] = _Hanging(base, None, None)
+            base = _base(members, [joints[0] for joints in tied.values()])
+            reached[base] = _Hanging(base, None)
             _hang([base], tied, reached)
     return list(reached.values()), loops
 
 
-def _hang(starts: Iterable[Link | None], joints: Sequence[Joint], reached: dict[Link, _Hanging]) -> None:
+def _hang(
+    starts: Iterable[Link | None], tied: dict[frozenset[Link | None], list[Joint]], reached: dict[Link, _Hanging]
+) -> None:
     """Adds to `reached` what hangs on the links `starts`, and on what hangs on these."""
     grown = list(starts)
     while grown:
         parent = grown.pop(0)
-        for joint in joints:
-            if parent in joint.ends:
-                child = joint.ends[1 - joint.ends.index(parent)]
+        for pair, joints in tied.items():
+            if parent in pair:
+                (child,) = pair - {parent}
                 if child is not None and child not in reached:
-                    reached[child] = _Hanging(child, parent, joint)
+                    order = joints if joints[0].ends[1] is child else joints[::-1]
+                    reached[child] = _Hanging(child, parent, tuple(order))
                     grown.append(child)
 
 
@@ -251,15 +260,15 @@ def _base(members: Sequence[Link], joints: Sequence[Joint]) -> Link:
 
 
 def _place(stage: Stage, hanging: _Hanging) -> None:
-    if hanging.joint is None:
-        hanging.link.pose = hanging.link.frame
+    if hanging.joints:
+        place(stage, hanging.joints[0], hanging.link)
     else:
-        place(stage, hanging.joint, hanging.link)
+        hanging.link.pose = hanging.link.frame
 
 
-def _frees(joint: Joint, hanging: _Hanging) -> bool:
-    """Whether a joint lets its link move, by itself or along with its parent."""
-    return bool(joint.free) or (hanging.parent is not None and hanging.parent.moves)
+def _frees(hanging: _Hanging) -> bool:
+    """Whether joints let their link move, by themselves or along with its parent."""
+    return any(joint.free for joint in hanging.joints) or (hanging.parent is not None and hanging.parent.moves)
 
 
 # ------------------------------------------------------------------ shapes and masses
@@ -278,7 +287,7 @@ def _add_shapes(
     shapes = Shapes(stage, spec)
     found: dict[Link | None, list[tuple[Any, bool]]] = {link: [] for link in bodies}
     for prim in stage.prims():
-        if prim.GetTypeName() in SHAPES:
+        if prim.GetTypeName() in SHAPES and not _deforms(prim):
             found[_link_above(links, prim)].append((prim, _collides(stage, prim, links)))
     if len(bodies) == 1 and not any(collides for _, collides in found[None]):
         raise stage.error(
@@ -303,6 +312,15 @@ def _add_shapes(
                 geom.contype = geom.conaffinity = 0
             _material(stage, prim, geom, None if link is None else link.prim, weighs=weighs)
     _write_masses(stage, spec, bodies, masses)
+
+
+def _deforms(prim: Any) -> bool:
+    """Whether a shape is, or is a part of, something that is not rigid."""
+    while prim:
+        if any("Deformable" in schema for schema in prim.GetPrimTypeInfo().GetAppliedAPISchemas()):
+            return True
+        prim = prim.GetParent()
+    return False
 
 
 def _collides(stage: Stage, prim: Any, links: dict[Any, Link]) -> bool:

@@ -165,6 +165,7 @@ def place(stage: Stage, joint: Joint, child: Link) -> None:
     parent = joint.ends[1 - end]
     authored, pose = (IDENTITY, IDENTITY) if parent is None else (parent.frame, parent.pose)
     if _meets(joint):
+        # Kept as it is written, not rounded by the joint's frames.
         child.pose = pose @ authored.inverse() @ child.frame
         return
     stage.note("joints whose two frames do not meet, of which the second body moves to the first", joint.prim)

@@ -76,7 +76,7 @@ class Stage:
         self._axes = _Y_UP if up == UsdGeom.Tokens.y else np.eye(3)
         self._transforms = UsdGeom.XformCache(self.time)
         self.root = self._find_root(prim_path)
-        self.notes: dict[str, list[str]] = {}
+        self.notes: dict[str, dict[str, None]] = {}
 
     def prims(self) -> Iterator[Any]:
         """Every active prim of the entity, those of instances included, parents before children."""
@@ -98,7 +98,7 @@ class Stage:
         return GenesisException(f"'{self.path}', <{prim.GetPath()}>: {what}")
 
     def note(self, what: str, prim: Any) -> None:
-        self.notes.setdefault(what, []).append(str(prim.GetPath()))
+        self.notes.setdefault(what, {})[str(prim.GetPath())] = None
 
     def tell(self) -> None:
         """One warning that names what was not taken over from the file, and where it stands."""
@@ -107,7 +107,7 @@ class Stage:
         lines = []
         for what, paths in self.notes.items():
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-            lines.append(f"{what}: {', '.join(paths[:_NAMED])}{more}")
+            lines.append(f"{what}: {', '.join(list(paths)[:_NAMED])}{more}")
         runtime.logger.warning("'%s': not taken over as the file says: %s.", self.path, "; ".join(lines))
 
     # ------------------------------------------------------------------ poses
