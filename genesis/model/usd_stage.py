@@ -218,7 +218,8 @@ def _open(path: Path) -> Any:
 def _reason(error: Exception) -> str:
     """The message inside a USD error, which also says where in USD's own source it arose."""
     lines = str(error).strip().splitlines()
-    return _one_line(lines[0].rpartition(" : ")[2].strip("'") if lines else "") or "unknown reason"
+    message = lines[0].rpartition(" : ")[2].strip("'") if lines else "unknown reason"
+    return _one_line(message.partition(" matching pxr")[0])  # the rest is the grammar of its parser
 
 
 def _one_line(text: str) -> str:
