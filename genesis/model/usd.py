@@ -6,7 +6,6 @@ this engine does not simulate is named in one warning.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,15 @@ import numpy as np
 from genesis.errors import GenesisException
 from genesis.model import diagnostics
 from genesis.model.robot_files import WORLD_LINK, unused_name
-from genesis.model.usd_joints import Joint, Link, Passive, add_joints, add_loop, place, read_joint
-from genesis.model.usd_shapes import DEFAULT_DENSITY, SHAPES, Shapes, is_drawn
+from genesis.model.usd_contacts import exclude_contacts
+from genesis.model.usd_joints import Joint, Link, Passive, add_joints, add_loop, link_above, place, read_joint
+from genesis.model.usd_shapes import DEFAULT_DENSITY, SHAPES, Shapes, collides_by_schema, is_drawn
 from genesis.model.usd_stage import IDENTITY, Frame, Stage
 
 # Prims that hold no physics, and those of it that are read here.
-_SILENT_TYPES = frozenset({"", "Xform", "Scope", "Material", "Shader", "NodeGraph", "GeomSubset", "PhysicsScene"})
+_SILENT_TYPES = frozenset(
+    {"", "Xform", "Scope", "Material", "Shader", "NodeGraph", "GeomSubset", "PhysicsScene", "PhysicsCollisionGroup"}
+)
 _UNREAD_SCHEMAS = re.compile(r"Deformable|Particle|Mimic|Tendon|ForceField|Vehicle|SurfaceVelocity|^Mjc|^Newton.*Mimic")
 
 
@@ -69,8 +71,8 @@ def load_usd(
             bodies[link].add_freejoint(name=unused_name(f"{link.name}_joint", {joint.name for joint in spec.joints}))
     for joint in loops:
         add_loop(stage, spec, joint, bodies)
-    _exclude_contacts(stage, spec, links, joints)
-    _note_rest(stage, links)
+    exclude_contacts(stage, spec, links, joints)
+    _note_rest(stage)
     stage.tell()
     return spec
 
@@ -100,22 +102,13 @@ def _read_links(stage: Stage, fixed: bool | None) -> dict[Any, Link]:
     return links
 
 
-def _link_above(links: dict[Any, Link], prim: Any) -> Link | None:
-    """The link that a prim belongs to: itself, or the nearest above it."""
-    while prim:
-        if prim.GetPath() in links:
-            return links[prim.GetPath()]
-        prim = prim.GetParent()
-    return None
-
-
 def _read_joints(stage: Stage, links: dict[Any, Link], fixed: bool | None) -> list[Joint]:
     from pxr import UsdPhysics
 
     joints = []
-    for prim in stage.joints():
+    for prim in stage.of_type(UsdPhysics.Joint):
         targets = [_target(stage, prim, f"physics:body{end}") for end in (0, 1)]
-        ends = [None if target is None else _link_above(links, target) for target in targets]
+        ends = [None if target is None else link_above(links, target) for target in targets]
         inside = prim.GetPath().HasPrefix(stage.root.GetPath())
         if not inside and ends == [None, None]:
             continue
@@ -288,7 +281,7 @@ def _add_shapes(
     found: dict[Link | None, list[tuple[Any, bool]]] = {link: [] for link in bodies}
     for prim in stage.prims():
         if prim.GetTypeName() in SHAPES and not _deforms(prim):
-            found[_link_above(links, prim)].append((prim, _collides(stage, prim, links)))
+            found[link_above(links, prim)].append((prim, collides_by_schema(stage, prim, links)))
     if len(bodies) == 1 and not any(collides for _, collides in found[None]):
         raise stage.error(
             stage.root,
@@ -319,19 +312,6 @@ def _deforms(prim: Any) -> bool:
     while prim:
         if any("Deformable" in schema for schema in prim.GetPrimTypeInfo().GetAppliedAPISchemas()):
             return True
-        prim = prim.GetParent()
-    return False
-
-
-def _collides(stage: Stage, prim: Any, links: dict[Any, Link]) -> bool:
-    """Whether a shape has PhysicsCollisionAPI, itself or by a prim between it and its body."""
-    from pxr import UsdPhysics
-
-    while prim:
-        if prim.HasAPI(UsdPhysics.CollisionAPI):
-            return bool(stage.value(prim, "physics:collisionEnabled", True))
-        if prim.GetPath() in links:
-            break
         prim = prim.GetParent()
     return False
 
@@ -442,54 +422,7 @@ def _write_masses(
             body.mass, body.ipos, body.iquat, body.inertia = total, centre, quat, moments
 
 
-# ------------------------------------------------------------------ what touches what, and what is left out
-
-
-def _exclude_contacts(stage: Stage, spec: mujoco.MjSpec, links: dict[Any, Link], joints: Sequence[Joint]) -> None:
-    """No contact of bodies that a joint ties, that are filtered, or of articulations that do not touch themselves."""
-    from pxr import UsdPhysics
-
-    excluded: dict[frozenset[str], None] = {}
-    for joint in joints:
-        first, second = joint.ends
-        if first is None or second is None:
-            continue
-        if stage.value(joint.prim, "physics:collisionEnabled", False):
-            stage.note("contact between bodies that a joint ties", joint.prim)
-        else:
-            excluded[frozenset((first.name, second.name))] = None
-    for prim in stage.prims():
-        if prim.HasAPI(UsdPhysics.FilteredPairsAPI):
-            link = _link_above(links, prim)
-            others = [_link_above(links, stage.prim_at(path)) for path in _filtered(prim)]
-            if link is None or prim != link.prim or None in others:
-                stage.note("filtered pairs of shapes that are no bodies", prim)
-                continue
-            excluded |= {frozenset((link.name, other.name)): None for other in others if other is not None}
-        if prim.HasAPI(UsdPhysics.ArticulationRootAPI) and not _touches_itself(stage, prim):
-            is_part = prim.GetPath() in links or prim.IsA(UsdPhysics.Joint)
-            above = (prim.GetParent() if is_part else prim).GetPath()
-            own = [link.name for path, link in links.items() if path.HasPrefix(above)]
-            excluded |= {frozenset(pair): None for pair in itertools.combinations(own, 2)}
-    for pair in excluded:
-        if len(pair) == 2:
-            first_name, second_name = sorted(pair)
-            spec.add_exclude(bodyname1=first_name, bodyname2=second_name)
-
-
-def _filtered(prim: Any) -> Sequence[Any]:
-    from pxr import UsdPhysics
-
-    return UsdPhysics.FilteredPairsAPI(prim).GetFilteredPairsRel().GetTargets()
-
-
-def _touches_itself(stage: Stage, prim: Any) -> bool:
-    """Of an articulation: by attributes of PhysX and Newton, as UsdPhysics has none."""
-    names = ("physxArticulation:enabledSelfCollisions", "newton:selfCollisionEnabled")
-    return all(bool(stage.value(prim, name, True)) for name in names)
-
-
-def _note_rest(stage: Stage, links: dict[Any, Link]) -> None:
+def _note_rest(stage: Stage) -> None:
     """Notes the prims that are not read at all."""
     from pxr import UsdPhysics
 

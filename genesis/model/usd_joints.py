@@ -38,6 +38,15 @@ class Link:
     moves: bool = False
 
 
+def link_above(links: dict[Any, Link], prim: Any) -> Link | None:
+    """The link that a prim belongs to: itself, or the nearest above it."""
+    while prim:
+        if prim.GetPath() in links:
+            return links[prim.GetPath()]
+        prim = prim.GetParent()
+    return None
+
+
 @dataclass(eq=False)
 class Joint:
     """A joint: the links at its two ends (None: the world), its frames in the stage, and its axes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import mujoco
@@ -188,6 +188,19 @@ PRIMITIVES: dict[str, Callable[[Shapes, Any, mujoco.MjsGeom, np.ndarray, bool], 
     "Plane": Shapes._plane,
 }
 SHAPES = frozenset({"Mesh", *PRIMITIVES})
+
+
+def collides_by_schema(stage: Stage, prim: Any, bodies: Container[Any]) -> bool:
+    """Whether a shape has PhysicsCollisionAPI, itself or by a prim between it and its body."""
+    from pxr import UsdPhysics
+
+    while prim:
+        if prim.HasAPI(UsdPhysics.CollisionAPI):
+            return bool(stage.value(prim, "physics:collisionEnabled", True))
+        if prim.GetPath() in bodies:
+            break
+        prim = prim.GetParent()
+    return False
 
 
 def is_drawn(stage: Stage, prim: Any) -> bool:

@@ -82,12 +82,10 @@ class Stage:
         """Every active prim of the entity, those of instances included, parents before children."""
         yield from self._range(self.root)
 
-    def joints(self) -> Iterator[Any]:
-        """Every joint of the stage, wherever it stands."""
-        from pxr import UsdPhysics
-
+    def of_type(self, schema: Any) -> Iterator[Any]:
+        """Every prim of a type, wherever it stands in the stage."""
         for prim in self._range(self._stage.GetPseudoRoot()):
-            if prim.IsA(UsdPhysics.Joint):
+            if prim.IsA(schema):
                 yield prim
 
     def prim_at(self, path: Any) -> Any:

@@ -208,7 +208,7 @@ def test_an_arm_in_centimetres_with_y_up_is_the_same_arm_in_mjcf(usd, caplog):
 def arm_scene(tmp_path_factory):
     path = tmp_path_factory.mktemp("usd") / "arm.usda"
     path.write_text(HEADER.format(length=0.01, mass=1, up="Y") + prim("Xform", "robot", "".join(ARM)))
-    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.002))
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.002, requires_grad=True))
     robot = scene.add_entity(gs.morphs.USD(file=path, pos=(0.1, 0.2, 0.3), default_armature=0.1))
     scene.build()
     return scene, robot
