@@ -541,6 +541,41 @@ def test_what_does_not_touch_is_excluded(usd):
     assert pairs(usd(bodies[0], bodies[1], bodies[3], hand, hinge)) == {"ab", "ad", "ce"}
 
 
+def test_collision_groups_are_excluded_where_they_part_whole_bodies(usd, caplog):
+    """Group `one` does not touch `two`: bodies a and b, and the ground and c, of which another shape is in no group."""
+    bodies = [
+        prim("Xform", "a", cube("a1"), (BODY,)),
+        prim("Xform", "b", cube("b1"), (BODY,)),
+        prim("Xform", "c", cube("c1") + cube("c2"), (BODY,)),
+        cube("ground"),
+    ]
+    groups = [
+        prim(
+            "PhysicsCollisionGroup", name,
+            f"rel collection:colliders:includes = [{members}]\nrel physics:filteredGroups = </robot/{other}>",
+            ("CollectionAPI:colliders",),
+        )
+        for name, other, members in (
+            ("one", "two", "</robot/a>, </robot/ground>"),
+            ("two", "nobody", "</robot/b/b1>, </robot/c/c1>"),
+        )
+    ]  # fmt: skip
+    model = model_of(usd(*bodies, *groups))
+    names = [model.body(i).name.removeprefix("r/") for i in range(model.nbody)]
+    pairs = {tuple(sorted(names[k] for k in divmod(int(sign), 1 << 16))) for sign in model.exclude_signature}
+    assert pairs == {("a", "b"), ("b", "worldbody")}
+    assert "filters between some shapes of two bodies, which touch by others: " in caplog.text
+
+
+def test_meshes_are_split_and_fitted_as_those_of_other_files(usd):
+    path = usd(prim("Xform", "body", box_mesh(), (BODY,)))
+    model = model_of(path, collision="box")
+    colliding = model.geom_contype != 0
+    assert list(model.geom_type[colliding]) == [mujoco.mjtGeom.mjGEOM_BOX]
+    np.testing.assert_allclose(sorted(model.geom_size[colliding][0]), [1, 2, 3], rtol=SINGLE)
+    assert model_of(path, decompose_robot_error_threshold=0.15).ngeom == 1  # a convex mesh is not split
+
+
 # ------------------------------------------------------------------ what is left out, and what is refused
 
 
