@@ -16,11 +16,12 @@ import numpy as np
 
 from genesis.errors import GenesisException
 from genesis.model import diagnostics
+from genesis.model.meshes import check_file
 from genesis.model.robot_files import WORLD_LINK, unused_name
 from genesis.model.usd_contacts import exclude_contacts
 from genesis.model.usd_joints import Joint, Link, Passive, add_joints, add_loop, link_above, place, read_joint
 from genesis.model.usd_shapes import DEFAULT_DENSITY, SHAPES, Shapes, collides_by_schema, is_drawn
-from genesis.model.usd_stage import IDENTITY, Frame, Stage
+from genesis.model.usd_stage import IDENTITY, Frame, Stage, open_stage, usd_errors
 
 # Prims that hold no physics, and those of it that are read here.
 _SILENT_TYPES = frozenset(
@@ -49,7 +50,14 @@ def load_usd(
     reference, numbers that mean nothing, joints that tie a body to none or to itself, bodies that move without mass,
     and loops that are closed by other joints than fixed, spherical and revolute ones.
     """
-    stage = Stage(file, prim_path)
+    path = check_file(file)
+    opened = open_stage(path)
+    with usd_errors(path):
+        stage = Stage(path, opened, prim_path)
+        return _read(stage, passive, fixed, visualization=visualization, collision=collision)
+
+
+def _read(stage: Stage, passive: Passive, fixed: bool | None, *, visualization: bool, collision: bool) -> mujoco.MjSpec:
     links = _read_links(stage, fixed)
     joints = _read_joints(stage, links, fixed)
     hangings, loops = _tree(links, joints)
@@ -372,7 +380,7 @@ class _Mass:
             raise stage.error(prim, f"physics:diagonalInertia = {tuple(moments)} kg m2: expected no negative numbers.")
         centre = None
         # The schema's default, -inf, means: where the shapes have it.
-        given = np.array(stage.value(prim, "physics:centerOfMass", (-np.inf,) * 3), dtype=float)
+        given = stage.array(prim, "physics:centerOfMass", (-np.inf,) * 3)
         if not np.isneginf(given).all():
             linear, _ = stage.matrix(prim)
             centre = link.frame.rotation.T @ linear @ stage.vector(prim, "physics:centerOfMass")

@@ -72,7 +72,7 @@ def read_joint(stage: Stage, prim: Any, ends: tuple[Link | None, Link | None], f
     from pxr import UsdPhysics
 
     joint = Joint(prim, ends, frames, is_excluded=bool(stage.value(prim, "physics:excludeFromArticulation", False)))
-    axis = str(stage.value(prim, "physics:axis", "X"))
+    axis = stage.axis(prim, "physics:axis", "X")
     if prim.IsA(UsdPhysics.RevoluteJoint):
         joint.free, joint.drives = [f"rot{axis}"], {f"rot{axis}": "angular"}
         _limit(stage, joint, f"rot{axis}", "physics:lowerLimit", "physics:upperLimit")

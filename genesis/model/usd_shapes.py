@@ -110,7 +110,7 @@ class Shapes:
         return size
 
     def _axis(self, prim: Any) -> np.ndarray:
-        return AXES[str(self._stage.value(prim, "axis", "Z"))]
+        return AXES[self._stage.axis(prim, "axis", "Z")]
 
     # ------------------------------------------------------------------ meshes
 
@@ -138,11 +138,13 @@ class Shapes:
     def _triangles(self, prim: Any) -> tuple[np.ndarray, np.ndarray]:
         """Points (n, 3), in the prim's own units, and triangles (m, 3), turning outwards as the file has it."""
         stage = self._stage
-        points = np.array(stage.value(prim, "points", ()), dtype=float).reshape(-1, 3)
-        counts = np.array(stage.value(prim, "faceVertexCounts", ()), dtype=int)
-        corners = np.array(stage.value(prim, "faceVertexIndices", ()), dtype=int)
-        if not len(points) or not len(counts):
+        points = stage.array(prim, "points", ())
+        counts = stage.array(prim, "faceVertexCounts", (), int)
+        corners = stage.array(prim, "faceVertexIndices", (), int)
+        if not len(points) or not len(counts) or not len(corners):
             raise stage.error(prim, "the mesh has no points or no faces. Export it again, or deactivate the prim.")
+        if points.ndim != 2 or points.shape[1] != 3 or counts.ndim != 1 or corners.ndim != 1:
+            raise stage.error(prim, "the points or faces of the mesh are not what the schema says. Export it again.")
         if not np.isfinite(points).all():
             raise stage.error(prim, "the mesh has points that are not finite numbers. Export it again.")
         if counts.min() < 3 or counts.sum() != len(corners) or corners.min() < 0 or corners.max() >= len(points):

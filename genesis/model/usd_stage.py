@@ -6,6 +6,7 @@ What every part of the USD importer shares: poses, attributes, units, and the li
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,6 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model.meshes import check_file
 
 _Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # a stage with y up, turned so that z is up
 # The letters of joint and shape axes, with the rotation that takes z to each.
@@ -24,6 +24,7 @@ AXES = {
     "Z": np.eye(3),
 }
 ROUNDING = 1e-5  # relative: USD keeps scales and joint frames in 32 bits
+_LARGEST_UNIT = 1e12  # [m, kg]: its powers stay numbers
 _SMALLEST_SCALE = 1e-9  # metres per unit of a prim; MuJoCo's smallest sizes are far above
 
 
@@ -58,17 +59,17 @@ def quat_matrix(quat: np.ndarray) -> np.ndarray:
 
 
 class Stage:
-    """An open file. `root` is the prim under which is read what belongs to the entity.
+    """A file, `opened` by `open_stage`. `root` is the prim under which is read what belongs to the entity.
 
     `length` and `mass` are metres and kilograms per unit of the file. `notes` collects, by what was left out or
     changed, the prims to which that happened; `tell()` says it all in one warning.
     """
 
-    def __init__(self, file: str, prim_path: str | None) -> None:
-        self.path = check_file(file)
-        self._stage = _open(self.path)
+    def __init__(self, path: Path, opened: Any, prim_path: str | None) -> None:
+        self.path, self._stage = path, opened
         from pxr import Usd, UsdGeom, UsdPhysics
 
+        self.notes: dict[str, dict[str, None]] = {}
         self.time = Usd.TimeCode.EarliestTime()
         self.length = self._unit("metersPerUnit", UsdGeom.GetStageMetersPerUnit(self._stage))
         self.mass = self._unit("kilogramsPerUnit", UsdPhysics.GetStageKilogramsPerUnit(self._stage))
@@ -76,7 +77,6 @@ class Stage:
         self._axes = _Y_UP if up == UsdGeom.Tokens.y else np.eye(3)
         self._transforms = UsdGeom.XformCache(self.time)
         self.root = self._find_root(prim_path)
-        self.notes: dict[str, dict[str, None]] = {}
 
     def prims(self) -> Iterator[Any]:
         """Every active prim of the entity, those of instances included, parents before children."""
@@ -150,16 +150,33 @@ class Stage:
             raise self.error(prim, f"{name} = {value}: expected a finite number.")
         return value
 
+    def array(self, prim: Any, name: str, default: Any, kind: type = float) -> np.ndarray:
+        """An array of numbers; what the file has, or `default`."""
+        given = self.value(prim, name, default)
+        try:
+            return np.atleast_1d(np.array(given, dtype=kind))
+        except (TypeError, ValueError):
+            raise self.error(prim, f"{name} = {str(given)[:40]}: expected an array of numbers.") from None
+
     def vector(self, prim: Any, name: str) -> np.ndarray:
         """Three finite numbers; zero where nothing is said."""
-        value = np.array(self.value(prim, name, (0.0, 0.0, 0.0)), dtype=float)
+        value = self.array(prim, name, (0.0, 0.0, 0.0))
         if value.shape != (3,) or not np.isfinite(value).all():
             raise self.error(prim, f"{name} = {value}: expected three finite numbers.")
         return value
 
+    def axis(self, prim: Any, name: str, default: str) -> str:
+        """The letter of an axis, a key of `AXES`."""
+        axis = str(self.value(prim, name, default))
+        if axis not in AXES:
+            raise self.error(prim, f'{name} = "{axis}": expected "X", "Y" or "Z".')
+        return axis
+
     def rotation(self, prim: Any, name: str) -> np.ndarray:
         """A quaternion as a matrix (3, 3); the identity where nothing is said, or the schema's zero."""
         given = self.value(prim, name)
+        if given is not None and not hasattr(given, "GetReal"):
+            raise self.error(prim, f"{name} = {given}: expected a quaternion.")
         quat = np.array([1.0, 0.0, 0.0, 0.0] if given is None else [given.GetReal(), *given.GetImaginary()])
         if not np.isfinite(quat).all():
             raise self.error(prim, f"{name} = {given}: expected a quaternion of finite numbers.")
@@ -173,8 +190,11 @@ class Stage:
         yield from Usd.PrimRange(prim, Usd.TraverseInstanceProxies())
 
     def _unit(self, name: str, value: float) -> float:
-        if not 0 < value < np.inf:
-            raise GenesisException(f"'{self.path}': {name} = {value}: expected a positive number.")
+        if not 1 / _LARGEST_UNIT <= value <= _LARGEST_UNIT:
+            raise GenesisException(
+                f"'{self.path}': {name} = {value:g}: expected a positive number, of {1 / _LARGEST_UNIT:g} to "
+                f"{_LARGEST_UNIT:g}."
+            )
         return float(value)
 
     def _find_root(self, prim_path: str | None) -> Any:
@@ -194,23 +214,33 @@ class Stage:
 _NAMED = 5  # so many prims of one kind are named in a warning
 
 
-def _open(path: Path) -> Any:
+def open_stage(path: Path) -> Any:
+    """USD's own stage of a file, complete: raises for a missing package, and for what it refers to and is not there."""
     try:
-        from pxr import Tf, Usd
+        from pxr import Usd
     except ImportError:
         raise GenesisException(
             f"reading '{path}' needs a package that is not installed: pip install usd-core (or genesis-grad[usd])."
         ) from None
-    try:
+    with usd_errors(path):
         stage = Usd.Stage.Open(str(path))
-    except Tf.ErrorException as error:
-        raise GenesisException(f"cannot read '{path}' as a USD file: {_reason(error)}") from None
     broken = stage.GetCompositionErrors()
     if broken:
         raise GenesisException(f"'{path}': what it refers to cannot be put together: {_one_line(str(broken[0]))}")
     if not stage.GetPseudoRoot().GetChildren():
         raise GenesisException(f"'{path}' has no prims. Expected a stage with rigid bodies.")
     return stage
+
+
+@contextmanager
+def usd_errors(path: Path) -> Iterator[None]:
+    """Turns what USD itself finds wrong with a file, on opening it or later, into a `GenesisException`."""
+    from pxr import Tf
+
+    try:
+        yield
+    except Tf.ErrorException as error:
+        raise GenesisException(f"cannot read '{path}' as a USD file: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
