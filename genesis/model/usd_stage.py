@@ -144,7 +144,7 @@ class Stage:
         given = self.value(prim, name, default)
         try:
             value = float(given)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.error(prim, f"{name} = {given}: expected a number.") from None
         if np.isnan(value) or (np.isinf(value) and not infinite):
             raise self.error(prim, f"{name} = {value}: expected a finite number.")
@@ -155,7 +155,7 @@ class Stage:
         given = self.value(prim, name, default)
         try:
             return np.atleast_1d(np.array(given, dtype=kind))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.error(prim, f"{name} = {str(given)[:40]}: expected an array of numbers.") from None
 
     def vector(self, prim: Any, name: str) -> np.ndarray:

@@ -601,6 +601,14 @@ def test_what_is_not_simulated_is_named_once(usd, caplog):
 FREE = prim("Xform", "body", cube(), (BODY,))
 OTHER = prim("Xform", "other", cube(), (BODY,))
 BAD = {
+    "text for a number": (
+        prim("Xform", "body", 'string physics:mass = "two"\n' + cube(), (BODY, MASS)),
+        r"</robot/body>: physics:mass = two: expected a number",
+    ),
+    "unknown axis": (
+        FREE + joint("Revolute", "j", None, "/robot/body", 'uniform token physics:axis = "W"'),
+        r'</robot/j>: physics:axis = "W": expected "X", "Y" or "Z"',
+    ),
     "nothing that moves": (cube(schemas=()), r"</robot>: there is no prim with PhysicsRigidBodyAPI"),
     "no mass": (prim("Xform", "body", "", (BODY,)), r"</robot/body>: the body moves and has no mass or no inertia"),
     "mass alone": (
@@ -702,6 +710,9 @@ def test_files_that_cannot_be_opened(usd, tmp_path, monkeypatch):
         gs.GenesisException, match=r"</robot/j>: the joint ties a body of </robot/body> to </robot/other>"
     ):
         model_of(path, prim_path="/robot/body")
+    content = 'string xformOp:translate = "a"\nuniform token[] xformOpOrder = ["xformOp:translate"]\n'
+    with pytest.raises(gs.GenesisException, match=r"cannot read '.*robot\.usda' as a USD file: "):
+        model_of(usd(prim("Xform", "body", content + cube(), (BODY,))))
     with pytest.raises(gs.GenesisException, match=r"metersPerUnit = 0: expected a positive number"):
         model_of(usd(FREE, length=0))
     monkeypatch.setitem(sys.modules, "pxr", None)
