@@ -420,6 +420,72 @@ class MJCF(FileMorph):
     default_armature: NonNegative | None = None
 
 
+def _attribute_names(value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ValueError("expected names of attributes, as a tuple of texts")
+
+
+AttributeNames = Annotated[tuple[str, ...], BeforeValidator(_attribute_names)]
+
+_COLLIDES_BY_SCHEMA = "what collides is what has PhysicsCollisionAPI in the file"
+
+
+class USD(FileMorph):
+    """A robot, or several bodies, from a USD file (``.usd``, ``.usda``, ``.usdc``, ``.usdz``): rigid bodies, joints,
+    masses and shapes as the schema UsdPhysics describes them. Takes the package usd-core.
+
+    Joints start where the file shows them, and their positions are what UsdPhysics calls so. A drive becomes an
+    actuator, whose gains are also those of ``control_dofs_position``; like every actuator it waits for a command.
+
+    Parameters
+    ----------
+    prim_path
+        The prim under which is read. ``None``: the file's default prim; without one, everything.
+    scale
+        As for ``URDF``; lengths are in metres by the file's own ``metersPerUnit`` before that.
+    pos, euler, quat
+        Pose, in the world frame, of the file's own world frame, turned so that z is up.
+    fixed
+        ``None``: a base is fixed where the file says so, by a fixed joint to the world or ``physics:kinematicEnabled``.
+        True: each base is. False: none is; the file's fixed joints to the world are left out.
+    default_armature
+        Rotor inertia of each joint [kg m^2, or kg for prismatic joints]. ``None`` leaves what the file says; Genesis
+        fills in 0.1.
+    joint_friction_attr_candidates, joint_armature_attr_candidates
+        Attributes that say friction and rotor inertia of a joint, of which UsdPhysics knows nothing, in the file's
+        units and radians. The first that a joint has counts; none: 0.
+    revolute_joint_stiffness_attr_candidates, revolute_joint_damping_attr_candidates
+        The same of springs and damping of revolute joints, and of rotations of joints with several axes. (Genesis also
+        takes ``physxLimit:angular:*``, which PhysX means for the softness of limits.)
+    prismatic_joint_stiffness_attr_candidates, prismatic_joint_damping_attr_candidates
+        The same of prismatic joints.
+    """
+
+    refused: ClassVar[dict[str, str]] = {
+        "collision_mesh_prim_patterns": _COLLIDES_BY_SCHEMA,
+        "visual_mesh_prim_patterns": _COLLIDES_BY_SCHEMA,
+        "file_meshes_are_zup": "the file says which axis is up",
+        "usd_ctx": "the file is read when the entity is added",
+    }
+
+    prim_path: str | None = None
+    scale: Positive = 1.0
+    fixed: StrictBool | None = None
+    default_armature: NonNegative | None = None
+    joint_friction_attr_candidates: AttributeNames = (
+        "physxJoint:jointFriction",
+        "physics:jointFriction",
+        "jointFriction",
+        "friction",
+    )
+    joint_armature_attr_candidates: AttributeNames = ("physxJoint:armature", "physics:armature", "armature")
+    revolute_joint_stiffness_attr_candidates: AttributeNames = ("physics:stiffness", "stiffness")
+    revolute_joint_damping_attr_candidates: AttributeNames = ("physics:angular:damping", "angular:damping")
+    prismatic_joint_stiffness_attr_candidates: AttributeNames = ("physics:linear:stiffness", "linear:stiffness")
+    prismatic_joint_damping_attr_candidates: AttributeNames = ("physics:linear:damping", "linear:damping")
+
+
 # Of generated ground; as many take minutes to collide with, and gigabytes.
 _MOST_HEIGHTS = 1e8
 

@@ -29,6 +29,8 @@ from genesis.model import (
     settings,
     support,
     urdf,
+    usd,
+    usd_joints,
 )
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
@@ -105,9 +107,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     Keyframes, sensors, cameras, lights and sites come along. A keyframe's free-joint coordinates in `mj_model` stay
     those of the file: to MuJoCo they are world coordinates. `entity.get_keyframe` moves them with the entity.
 
-    Raises `GenesisException` for bad files (see `urdf` and `mjcf`), for a link without mass that moves, for files that
-    contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
-    feature that the engine does not simulate (see `support`).
+    Raises `GenesisException` for bad files (see `urdf`, `mjcf`, `usd`), for a link without mass that moves, for files
+    that contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for
+    every feature that the engine does not simulate (see `support`).
     """
     _check_names(entities)
     parent = mujoco.MjSpec()
@@ -218,6 +220,28 @@ def _load_mjcf(entity: EntitySpec) -> mujoco.MjSpec:
     return spec
 
 
+def _load_usd(entity: EntitySpec) -> mujoco.MjSpec:
+    morph = entity.morph
+    passive = usd_joints.Passive(
+        friction=morph.joint_friction_attr_candidates,
+        armature=morph.joint_armature_attr_candidates,
+        revolute_stiffness=morph.revolute_joint_stiffness_attr_candidates,
+        revolute_damping=morph.revolute_joint_damping_attr_candidates,
+        prismatic_stiffness=morph.prismatic_joint_stiffness_attr_candidates,
+        prismatic_damping=morph.prismatic_joint_damping_attr_candidates,
+    )
+    spec = usd.load_usd(
+        morph.file,
+        passive=passive,
+        prim_path=morph.prim_path,
+        fixed=morph.fixed,
+        visualization=morph.visualization,
+        collision=bool(morph.collision),
+    )
+    _apply_default_armature(morph, spec)
+    return spec
+
+
 def _apply_default_armature(morph: Any, spec: mujoco.MjSpec) -> None:
     """Gives `default_armature` to the joints for which the file says none; free joints have no rotor."""
     armature = getattr(morph, "default_armature", None)
@@ -294,9 +318,7 @@ def _mesh(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
     triangles = meshes.read_mesh(path)
     mesh.uservert = triangles.vertices.astype(np.float32).ravel()
     mesh.userface = triangles.faces.ravel()
-    # An open surface encloses no volume: that of its convex hull is the nearest thing to it.
-    inertia = mujoco.mjtMeshInertia
-    mesh.inertia = inertia.mjMESH_INERTIA_EXACT if triangles.is_solid else inertia.mjMESH_INERTIA_CONVEX
+    mesh.inertia = meshes.inertia_kind(triangles)
     geom.type = mujoco.mjtGeom.mjGEOM_MESH
     geom.meshname = mesh.name
 
@@ -325,6 +347,7 @@ _TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
 _LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
     "URDF": _load_urdf,
     "MJCF": _load_mjcf,
+    "USD": _load_usd,
     "Mesh": _primitive(_mesh, "mesh"),
     "Box": _primitive(_box, "box"),
     "Sphere": _primitive(_sphere, "sphere"),
@@ -493,7 +516,7 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
     frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = morph.scale if _kind(entity) in ("URDF", "MJCF") else 1.0  # a Mesh is scaled in its own asset
+    scale = morph.scale if _kind(entity) in ("URDF", "MJCF", "USD") else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY

@@ -86,10 +86,29 @@ def _read_mesh(path: Path, _modified: int) -> TriangleMesh:
         raise GenesisException(f"the mesh '{path}' has no triangles. Re-export it as a triangle mesh.")
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     mesh.vertices *= _metres_per_unit(scene)
-    if mesh.is_watertight and mesh.volume < 0:
-        mesh.invert()
     if not np.isfinite(mesh.vertices).all():
         raise GenesisException(f"the mesh '{path}' has vertices that are not finite numbers. Re-export it.")
+    return _outwards(mesh)
+
+
+def merged(vertices: np.ndarray, faces: np.ndarray) -> TriangleMesh:
+    """Triangles (m, 3) of vertices (n, 3) [m]. Equal vertices become one, so that neighbouring triangles share them."""
+    import trimesh
+
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    mesh.merge_vertices()
+    return _outwards(mesh)
+
+
+def inertia_kind(triangles: TriangleMesh) -> mujoco.mjtMeshInertia:
+    """How a mesh gets its mass: an open surface encloses no volume, and that of its hull is the nearest thing to it."""
+    kinds = mujoco.mjtMeshInertia
+    return kinds.mjMESH_INERTIA_EXACT if triangles.is_solid else kinds.mjMESH_INERTIA_CONVEX
+
+
+def _outwards(mesh: Any) -> TriangleMesh:
+    if mesh.is_watertight and mesh.volume < 0:
+        mesh.invert()
     return TriangleMesh(
         np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int32), bool(mesh.is_volume)
     )
