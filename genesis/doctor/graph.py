@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import torch
@@ -211,7 +210,9 @@ def _caller() -> str:
     """The line of the user's own code that called torch, itself or through a tensor of this engine; else empty."""
     torch_folder, own_folder = _folders()
     tensors = os.path.join(own_folder, "grad", "tensor.py")
-    frame: FrameType | None = sys._getframe(2)
+    frame = inspect.currentframe()
+    for _ in range(2):  # this function, and what asked
+        frame = frame.f_back if frame is not None else None
     while frame is not None:
         file = os.path.abspath(frame.f_code.co_filename)
         if not file.startswith(torch_folder) and file != tensors:
