@@ -18,7 +18,7 @@ import numpy as np
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import collision_shapes, diagnostics, meshes, mjcf, robot_files, settings, support, urdf
+from genesis.model import collision_shapes, diagnostics, leave_out, meshes, mjcf, robot_files, settings, support, urdf
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
 GROUND_LINK = "worldbody"  # the link that holds what a robot file puts into the world itself
@@ -95,23 +95,28 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
 
     Raises `GenesisException` for bad files (see `urdf` and `mjcf`), for a link without mass that moves, for files that
     contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for every
-    feature that the engine does not simulate (see `support`).
+    feature that the engine does not simulate (see `support`), or for those without a way out where `rigid_options` says
+    `unsupported="warn"` (see `leave_out`).
     """
     _check_names(entities)
     parent = mujoco.MjSpec()
     parent.modelname = "scene"
     parent.compiler.degree = False
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
-    children = [(entity, _load(entity, self_collision)) for entity in entities]
+    leaves_out = getattr(rigid_options, "unsupported", "refuse") == "warn"
+    children = [(entity, _load(entity, self_collision, leaves_out)) for entity in entities]
     sources = [settings.Source(entity.name, _file(entity), child) for entity, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
     for entity, child in children:
         _attach(parent, entity, child)
     mj_model = _compile(parent, entities)
-    composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
-    support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
-    support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    names = [entity.name for entity in entities]
+    if leaves_out:
+        mj_model = leave_out.leave_out(parent, mj_model, names, lambda: _compile(parent, entities))
+    composed = Composed(mj_model, parent, tuple(_ranges(mj_model, names)))
+    support.refuse_bad_numbers(mj_model, names)
+    support.refuse_unsupported(mj_model, names, can_be_left_out=not leaves_out)
     collision_shapes.warn_of_idle_thresholds((entity.name, entity.morph) for entity in entities)
     collision_shapes.tell_of_large_hulls(mj_model, [entity.name for entity in entities])
     if support.asks_for_older_collider(mj_model):
@@ -152,14 +157,14 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 # ------------------------------------------------------------------ one entity
 
 
-def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
+def _load(entity: EntitySpec, self_collision: bool, leaves_out: bool) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
     kind = type(entity.morph).__name__
     loader = _LOADERS.get(kind)
     if loader is None:
         raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
     try:
-        spec = loader(entity)
+        spec = loader(entity, leaves_out)
     except GenesisException as error:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
     _apply_material(entity, spec)
@@ -169,14 +174,14 @@ def _load(entity: EntitySpec, self_collision: bool) -> mujoco.MjSpec:
             collision_shapes.replace_meshes(spec, entity.morph)
         except GenesisException as error:
             raise GenesisException(f"entity '{entity.name}': {error}") from None
-    ground = _gather_ground(entity, spec)
+    ground = _gather_ground(entity, spec, leaves_out)
     _name_parts(spec)
     if not self_collision:
         _exclude_self_collisions(spec, ground)
     return spec
 
 
-def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
+def _load_urdf(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
     morph = entity.morph
     spec = urdf.load_urdf(
         morph.file,
@@ -189,9 +194,11 @@ def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
     return spec
 
 
-def _load_mjcf(entity: EntitySpec) -> mujoco.MjSpec:
+def _load_mjcf(entity: EntitySpec, leaves_out: bool) -> mujoco.MjSpec:
     morph = entity.morph
-    spec = mjcf.load_mjcf(morph.file, visualization=morph.visualization, collision=morph.collision)
+    spec = mjcf.load_mjcf(
+        morph.file, visualization=morph.visualization, collision=morph.collision, leaves_out=leaves_out
+    )
     _apply_default_armature(morph, spec)
     return spec
 
@@ -208,10 +215,10 @@ def _apply_default_armature(morph: Any, spec: mujoco.MjSpec) -> None:
 
 def _primitive(
     shape: Callable[[Any, mujoco.MjSpec, mujoco.MjsGeom], None], kind: str
-) -> Callable[[EntitySpec], mujoco.MjSpec]:
+) -> Callable[[EntitySpec, bool], mujoco.MjSpec]:
     """A loader for a morph that is one body with one geom; `shape` sets the geom's type, size and pose in the body."""
 
-    def load(entity: EntitySpec) -> mujoco.MjSpec:
+    def load(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
         morph = entity.morph
         spec = mujoco.MjSpec()
         spec.compiler.degree = False
@@ -300,7 +307,7 @@ def _terrain(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
 _FLAT = 1e-3  # [m] the height range that a flat height field is given: MuJoCo wants one, and its data say 0 everywhere
 _TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
 
-_LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
+_LOADERS: dict[str, Callable[[EntitySpec, bool], mujoco.MjSpec]] = {
     "URDF": _load_urdf,
     "MJCF": _load_mjcf,
     "Mesh": _primitive(_mesh, "mesh"),
@@ -363,7 +370,7 @@ def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
             geom.rgba, geom.material = rgba, ""
 
 
-def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
+def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) -> str:
     """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last; returns the
     link's name, "" if there is none.
 
@@ -376,6 +383,10 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
     taken = {body.name for body in spec.bodies}
     ground = spec.worldbody.add_body(name=robot_files.unused_name(GROUND_LINK, taken))
     for geom in world_geoms:
+        if geom.plugin.active and leaves_out:
+            runtime.logger.warning(f"entity '{entity.name}': geom '{geom.name}': a plugin: it is taken away.")
+            spec.delete(geom)
+            continue
         if geom.plugin.active:
             raise GenesisException(f"entity '{entity.name}': geom '{geom.name}': plugins are not simulated: remove it.")
         copy = ground.add_geom()
