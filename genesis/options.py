@@ -174,6 +174,10 @@ class RigidOptions(Options):
         build as in MuJoCo (``dof_invweight0``, ...), or ``"follow"``: functions of the masses, inertias, offsets and
         armature in force, as ``mj_setConst`` would compute them, with gradient. For identification in contact and for
         masses that differ between environments.
+    unsupported
+        What becomes of what a model file asks for and this engine does not simulate (flexes, plugins, contacts of
+        signed distance fields, user callbacks, ...): ``"refuse"`` (the default) raises ``GenesisException`` that names
+        all of it, ``"warn"`` leaves it out and names it in one warning. The motion is then not MuJoCo's.
     max_dynamic_constraints
         In Genesis, the most welds at once that are made at run time. There is no such limit here: no effect.
     max_collision_pairs
@@ -203,6 +207,7 @@ class RigidOptions(Options):
     impratio: Positive | None = None
     max_contacts: PositiveInt | None = None
     inverse_weights: Literal["compiled", "follow"] | None = None
+    unsupported: Literal["refuse", "warn"] = "refuse"
     max_dynamic_constraints: PositiveInt | None = None
     max_collision_pairs: PositiveInt | None = None
     batch_links_info: StrictBool | None = None

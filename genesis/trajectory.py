@@ -51,8 +51,10 @@ class Trajectory:
         self._versions = [(block, block._version) for block in command.blocks.values()]
 
     def __repr__(self) -> str:
-        kept = "" if self._states is not None else ", states not kept"
-        return f"<Trajectory of {self.n_steps} steps, n_envs {self._world.n_envs}{kept}>"
+        about = f"Trajectory of {self.n_steps} steps, n_envs {self._world.n_envs}"
+        if self._states is None:
+            return f"<{about}, states not kept>"
+        return f"<{about}, reads {', '.join(f'{name}()' for name in _READS)}>"
 
     def qpos(self, entity: RigidEntity | None = None) -> Tensor:
         """Generalized positions [m, rad], (T + 1, [n_envs,] n_qs)."""
@@ -213,6 +215,10 @@ class Trajectory:
 
     def _wrap(self, values: torch.Tensor) -> Tensor:
         return self._world.label(values if self._has_envs else values.squeeze(1))
+
+
+# What a trajectory is asked for, in the order of its definition.
+_READS = tuple(name for name, member in vars(Trajectory).items() if callable(member) and not name.startswith("_"))
 
 
 def gravity_of(trajectory: Trajectory) -> torch.Tensor:

@@ -3,10 +3,12 @@
 Imported only after ``init``: a kernel is compiled for one precision, and the first ``init`` fixes it for the process.
 """
 
+import contextlib
+import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import warp as wp
@@ -31,6 +33,7 @@ mat66 = wp.types.matrix(shape=(6, 6), dtype=real)
 # compiler's optimiser and is that of the code there is; a module more costs a tenth of a second. So files can be
 # compiled side by side, and what a model does not need is not compiled for it.
 _NOTICE_AFTER = 1.0  # seconds of loading a module after which the user is told; from the cache it takes milliseconds
+_WARN_AFTER = 3.0  # seconds after which also a user is told who wants warnings only: the program seems to hang
 _MOST_THREADS = 8  # each parses Warp's headers once, some two seconds
 _kernels: list[wp.Kernel] = []  # every one that is registered
 # The compiler's own limits of inlining. With Warp's, by which whatever is called ends up in its caller, a large file of
@@ -63,7 +66,8 @@ def _registered(kernel: wp.Kernel) -> wp.Kernel:
 def load_kernels(device, kernels: Iterable[wp.Kernel] | None = None) -> None:
     """Compile (or fetch from the cache on disk) the files of these kernels, by default of all, several at a time.
 
-    In the order given: what takes longest to compile belongs to the front. What is compiled is logged.
+    In the order given: what takes longest to compile belongs to the front. What is compiled is logged, file by file as
+    information, or where that is not shown once as a warning.
     """
     modules = list(dict.fromkeys(kernel.module for kernel in (_kernels if kernels is None else kernels)))
     began = time.perf_counter()
@@ -74,24 +78,38 @@ def load_kernels(device, kernels: Iterable[wp.Kernel] | None = None) -> None:
             told.append(index)
             runtime.logger.info("compiling kernels, %d of %d: %s", index + 1, len(modules), _title(modules[index]))
 
-        notice = threading.Timer(_NOTICE_AFTER, tell)
-        notice.daemon = True
-        notice.start()
-        try:
+        with _after(_NOTICE_AFTER, tell):
             wp.force_load(device=device, modules=[modules[index]], max_workers=0)
-        finally:
-            notice.cancel()
+
+    def warn() -> None:
+        if not runtime.logger.isEnabledFor(logging.INFO):
+            runtime.logger.warning(
+                "compiling kernels, which may take a minute; they are kept on disk, so this happens once"
+            )
 
     if wp.get_device(device).is_cpu:
         # Asks for the processor's features once, here: two threads at once may get an answer that is cut off, and name
         # what they compiled so that it is not found again.
         wp.get_cpu_kernel_cache_key()
-    with not_collected(), ThreadPoolExecutor(min(_cores(), _MOST_THREADS, len(modules))) as pool:
+    threads = ThreadPoolExecutor(min(_cores(), _MOST_THREADS, len(modules)))
+    with not_collected(), _after(_WARN_AFTER, warn), threads as pool:
         for _ in pool.map(load, range(len(modules))):
             pass
     if told:
         elapsed = time.perf_counter() - began
         runtime.logger.info("kernels compiled in %.0f s; they are kept on disk, so this happens once", elapsed)
+
+
+@contextlib.contextmanager
+def _after(seconds: float, tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` in a thread of its own if the block is not left within so many seconds."""
+    timer = threading.Timer(seconds, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _title(module) -> str:

@@ -83,6 +83,15 @@ def test_stand_up_stands(tmp_path):
     assert losses[-1] < 0.05 * losses[0]
 
 
+def test_policy_keeps_the_poles_up(tmp_path):
+    output = run_example("policy.py", tmp_path)
+    losses = [float(x) for x in re.findall(r"loss = (\S+),", output)]
+    standing = [int(x) for x in re.findall(r"(\d+) of 64 stand", output)]
+    assert losses[-1] < 0.1 * losses[0]
+    assert standing[-2] >= 60
+    assert standing[-1] >= 60  # from other angles
+
+
 # Seconds of `_work` where the example's 50 Hz are asked for in full. A machine that is slower at the time, as a shared one
 # may be by half from one minute to the next, is asked for as much less.
 REFERENCE = 0.011

@@ -75,13 +75,14 @@ class Kernel:
 
 @pytest.fixture
 def load(monkeypatch, caplog):
-    """``load(seconds, ...)``: load kernels of modules that take so long; returns what is logged."""
+    """``load(seconds, ...)``: load kernels of modules that take so long; returns what is logged at a level."""
 
-    def loading(*seconds: float) -> list[str]:
+    def loading(*seconds: float, level: str = "INFO") -> list[str]:
         modules = [Module(f"genesis.rigid.some.part_{i}", s) for i, s in enumerate(seconds)]
         monkeypatch.setattr(types, "_NOTICE_AFTER", 0.1)
+        monkeypatch.setattr(types, "_WARN_AFTER", 0.2)
         monkeypatch.setattr(wp, "force_load", lambda modules, **_: time.sleep(modules[0].seconds))
-        with caplog.at_level("INFO", logger="genesis"):
+        with caplog.at_level(level, logger="genesis"):
             types.load_kernels("cpu", [Kernel(module) for module in modules for _ in range(2)])
         return [record.getMessage() for record in caplog.records]
 
@@ -94,8 +95,15 @@ def test_compiling_is_announced(load):
     assert last.startswith("kernels compiled in ") and "kept on disk" in last
 
 
+def test_compiling_is_announced_once_where_only_warnings_are_shown(load):
+    (line,) = load(0.5, 0.5, level="WARNING")
+    assert line.startswith("compiling kernels") and "kept on disk" in line
+    assert load(0.5, level="ERROR") == [line]  # nothing more
+
+
 def test_loading_from_the_cache_is_silent(load):
     assert load(0.0, 0.0) == []
+    assert load(0.0, 0.0, level="WARNING") == []
 
 
 def test_a_failure_to_compile_is_raised(monkeypatch):

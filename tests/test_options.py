@@ -22,7 +22,8 @@ def test_defaults_of_the_contract():
         False,
     )
     rigid = gs.options.RigidOptions()
-    assert all(value is None for value in rigid.model_dump().values())
+    assert all(value is None for value in rigid.model_dump(exclude={"unsupported"}).values())
+    assert rigid.unsupported == "refuse"
     material = gs.materials.Rigid()
     assert (material.rho, material.friction, material.gravity_compensation) == (None, None, 0.0)
     assert gs.morphs.URDF(file="a.urdf").default_armature is None

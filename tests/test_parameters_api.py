@@ -733,8 +733,11 @@ WRONG = {
         "link 'tool' .*triangle inequality",
     ),
     "zero axis": (lambda e, s: e.set_joints_axis(torch.zeros(3, 3)), "joint 'shoulder' .* it has no direction"),
-    "zero quaternion": (lambda e, s: e.set_links_offset_quat([[0.0] * 4], 2), "link 'fore' .* it has no direction"),
-    "zero base quaternion": (lambda e, s: e.set_quat([0.0, 0, 0, 0]), "the base link .* it has no direction"),
+    "zero quaternion": (lambda e, s: e.set_links_offset_quat([[0.0] * 4], 2), "link 'fore' .* a quaternion of length"),
+    "zero base quaternion": (
+        lambda e, s: e.set_quat([0.0, 0, 0, 0]),
+        "`quat` of the base link .* of length zero is no orientation",
+    ),
     "NaN": (lambda e, s: e.set_links_COM(torch.full((5, 3), torch.nan)), r"holds nan at index \(0, 0\)"),
     "infinite": (lambda e, s: e.set_dofs_kp([1.0, torch.inf, 1.0]), r"holds inf at index \(1,\)"),
     "gravity shape": (lambda e, s: s.set_gravity([0, -9.81]), r"scene.set_gravity: .*\(2,\), expected \(3,\)"),

@@ -1,5 +1,7 @@
 """`scene.rollout` is the loop of single steps: the same numbers and the same gradients, bit by bit."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -389,6 +391,16 @@ def test_a_limited_trajectory_says_that_it_is_not_kept():
         trajectory.qpos(robot)
     with pytest.raises(gs.GenesisException, match="one of the scene's entities"):
         scene.rollout(n_steps=2).qpos("panda")
+
+
+def test_a_trajectory_shows_what_it_reads():
+    scene, robot = arm()
+    trajectory = scene.rollout(n_steps=2)
+    text = repr(trajectory)
+    assert text.startswith("<Trajectory of 2 steps, n_envs 0, reads qpos(), dofs_velocity(), ")
+    for name in re.findall(r"(\w+)\(\)", text):
+        assert getattr(trajectory, name)(robot).shape[0] == 3
+    assert len(re.findall(r"\(\)", text)) == len([n for n in vars(type(trajectory)) if not n.startswith("_")])
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_unknown_name():
 def test_every_public_name_exists():
     for name in gs.__all__:
         assert getattr(gs, name) is not None, name
-    assert set(gs.__all__) <= set(dir(gs))
+    assert dir(gs) == sorted(gs.__all__)
+    assert dir(gs.tools) == sorted(gs.tools.__all__)
 
 
 def test_destroy_puts_torch_back(run_python):

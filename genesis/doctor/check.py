@@ -189,6 +189,7 @@ class _Check:
         self._generator = torch.Generator(device="cpu").manual_seed(0)
         self._switches: dict[str, list[check_contacts.Switch]] = {}  # within the differences of an input
         self._bends: dict[str, tuple[Comparison, list[check_contacts.Switch]]] = {}
+        self._jumps: dict[str, tuple[Comparison, list[check_contacts.Switch]]] = {}
         self._noise = self._loss = 0.0
         self._reach: frozenset[int] = frozenset()  # leaves that the loss's graph leads to
 
@@ -232,7 +233,7 @@ class _Check:
         )
         if self._clip is not None:
             context.remarks.append(f"checked without gradient_clip={self._clip:g}; your own gradient is clipped")
-        findings = check_findings.findings(context, self._switches, self._bends)
+        findings = check_findings.findings(context, self._switches, self._bends, self._jumps)
         return Report(
             loss, checks, report.ordered(findings), growth, self._bits, self._noise, len(motion.steps), context.remarks
         )
@@ -312,6 +313,11 @@ class _Check:
                 smaller = check_differences.derivative(loss, h, self._noise, max(abs(slope), floor))
                 result = _judged(index, slope, smaller, floor, tolerance, little)
                 result.coarse, result.coarse_step = found.coarse, found.coarse_step
+        if result.verdict in (report.KINK, report.UNRESOLVED):
+            result.jump = check_differences.jump(loss, step, self._noise)
+            if result.jump:
+                result.verdict = report.JUMPS
+                self._jumps.setdefault(name, (result, self._switched(x, base, step / _SHRINK**2 * direction)))
         bent = abs(result.coarse - slope) > _BENT * max(abs(result.coarse), abs(slope), floor)
         if result.verdict == report.OK and bent and name not in self._bends:
             switched = self._switched(x, base, result.coarse_step * direction)

@@ -18,6 +18,7 @@ _NOISY = 4.0  # standard deviations
 _GOOD = 1.0e-7
 NOISE_POINTS = 7  # Moré and Wild recommend six to eight
 _JUMP = 100.0  # times the median change from value to value
+_JUMP_LEVELS = (2, 4, 6)  # powers of _RATIO by which the steps are smaller at which a jump is looked for
 # Factor within which neighbouring levels of the difference table count as equal (Moré and Wild, section 3).
 _SAME_LEVEL = 4.0
 
@@ -114,6 +115,20 @@ def derivative(function: Callable[[float], float], step: float, noise: float, sc
         if best.error <= _GOOD * max(abs(best.value), scale) or rounding > _NOISY * best.error:
             break
     return best
+
+
+def jump(function: Callable[[float], float], step: float, noise: float) -> float:
+    """By how much `function` jumps at zero: f(h) - f(-h) where it stays the same as h goes to zero, else 0.0."""
+    changes = []
+    for level in _JUMP_LEVELS:
+        h = step / _RATIO**level
+        changes.append(function(h) - function(-h))
+    sizes = np.abs(changes)
+    if not np.all(np.isfinite(sizes)) or len(set(np.sign(changes))) > 1:
+        return 0.0
+    # What is continuous shrinks by sixteen from one to the next, a root by four.
+    same = sizes.max() <= 2.0 * sizes.min() and sizes.min() > _JUMP * noise
+    return changes[-1] if same else 0.0
 
 
 def _extrapolated(slopes: Sequence[float], rounding: float) -> tuple[float, float]:

@@ -125,7 +125,39 @@ def _located(context: Context, names: tuple[str, ...]) -> Finding:
     locator = Locator(context.evaluator, context.scene, steps, context.motion.gradients, context.noise, context.rtol)
     boundary = locator.find()
     kind, place, advice, step = _explained(context, locator, boundary)
+    detached = _detached_parts(context, names)
+    if detached:
+        kind = report.DETACHED
+        where = "; ".join(detached)
+        place += f" With the graph that is left out at {where} the gradient agrees with differences."
+        advice = (
+            "A part of the loss has no graph there: hand the tensor itself on. If that is meant (a baseline, a target "
+            "that is to stay), the gradient is that of the rest, and differences see all of it."
+        )
     return Finding(kind, f"{text} {place}", advice, inputs=names, step=step)
+
+
+def _detached_parts(context: Context, names: tuple[str, ...]) -> list[str]:
+    """Where the program calls detach() or .data, if the gradients of these inputs are right without; else none."""
+    wrong = [(name, c) for name in names for c in context.checks[name].wrong if c.index is not None]
+    if not wrong:
+        return []
+    tensors = {name: context.inputs[name] for name in names}
+    try:
+        with check_graph.Released() as released:
+            value = context.evaluator.with_graph()
+        if not released.sources or not value.requires_grad:
+            return []
+        found = torch.autograd.grad(value, list(tensors.values()), allow_unused=True)
+    except RuntimeError:  # the program cannot do without: it writes into the tensor, say
+        return []
+    gradients = dict(zip(tensors, found, strict=True))
+    for name, c in wrong:
+        gradient = gradients[name]
+        slope = 0.0 if gradient is None else float(gradient[c.index])
+        if abs(slope - c.difference) > 2.0 * c.error + context.rtol * abs(c.difference):
+            return []
+    return released.sources
 
 
 _READS_NUMBERS = (

@@ -22,7 +22,6 @@ from genesis.grad import bridge, non_finite
 # Growth of a small change over the motion from which on the horizon is called too long: a gradient in 32 bits keeps not
 # one digit (rounding of 1.2e-7 has grown to 0.1), and one in 64 bits holds within a millionth of the state's size only.
 CHAOTIC = 1.0e6
-_NOTHING_SAID = (report.UNRESOLVED, report.STUCK)
 _SENSITIVE = 1.0e3  # growth that is mentioned
 # Relative, that two calls of the loss may differ: what the constraint solver leaves.
 _REPEATS = {"64": 1.0e-12, "32": 1.0e-4}
@@ -32,6 +31,7 @@ def findings(
     context: Context,
     switched: dict[str, list[check_contacts.Switch]],
     bends: dict[str, tuple[Comparison, list[check_contacts.Switch]]],
+    jumps: dict[str, tuple[Comparison, list[check_contacts.Switch]]],
 ) -> list[Finding]:
     """All of them, in no order."""
     found = [*_not_reproducible(context), *_not_finite(context)]
@@ -39,6 +39,7 @@ def findings(
         return found
     found += _chaos(context)
     found += _switches(context, switched, bends)
+    found += _jumps(context, jumps)
     flat = saturated(context)
     found += flat
     found += disagreements(context, {name for finding in flat if finding.fault for name in finding.inputs})
@@ -48,7 +49,7 @@ def findings(
             "pass that one as `scene=`"
         )
     for name, check in context.checks.items():
-        if check.comparisons and all(c.verdict in _NOTHING_SAID for c in check.comparisons):
+        if check.undecided and name not in jumps:
             context.remarks.append(f"no difference of {name} was accurate enough to judge its gradient")
     return found
 
@@ -227,6 +228,43 @@ def _switches(
                 inputs=(name,),
                 step=events[0].step,
                 envs=(events[0].env,) if several else (),
+            )
+        )
+    return found
+
+
+def _jumps(context: Context, jumps: dict[str, tuple[Comparison, list[check_contacts.Switch]]]) -> list[Finding]:
+    """Of losses that differ between the two sides of this very point: one for all inputs with the same cause."""
+    several = context.n_envs > 1
+    causes: dict[tuple[int, str] | None, list[str]] = {}
+    for name, (_, events) in jumps.items():
+        causes.setdefault((events[0].step, events[0].what) if events else None, []).append(name)
+    found = []
+    for names in causes.values():
+        comparison, events = jumps[names[0]]
+        if events:
+            why = f"Between the two sides switches: {'; '.join(event.text(several) for event in events)}."
+            advice = (
+                "Begin with some distance or penetration, soften the contact (set_sol_params), or smooth over several "
+                "envs (gs.grad.smooth), which sees jumps."
+            )
+        else:
+            why = "No contact, limit or friction loss switches: the program computes the loss so."
+            advice = (
+                "Look for a comparison, round, sign, argmax or an if on a number of the state, and replace it with "
+                "something smooth (a sigmoid), or smooth over several envs (gs.grad.smooth), which sees jumps."
+            )
+        found.append(
+            Finding(
+                report.JUMP,
+                f"{', '.join(names)}: the loss jumps at this very point, by {comparison.jump:.3g} from one side to the "
+                f"other however little is moved ({comparison.place}). {why} Differences do not converge there and "
+                "decide nothing; the gradient is that of one side and knows nothing of the jump.",
+                advice,
+                fault=False,
+                inputs=tuple(names),
+                step=events[0].step if events else None,
+                envs=(events[0].env,) if several and events else (),
             )
         )
     return found

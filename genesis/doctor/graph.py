@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
 import os
 import re
 import warnings
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 # Operations whose derivative is zero in a part of their domain, by the name of their node in the graph. Of a choice
 # between two (maximum, where) each side is looked at by itself.
@@ -164,11 +167,58 @@ def sources_recorded(wanted: bool) -> Iterator[None]:
 
 def source_of(node: Any) -> str:
     """'file.py, line 12: text of the line', of the user's own code that made a node; empty if it was not recorded."""
-    import genesis
-
-    foreign = tuple(os.path.dirname(os.path.abspath(module.__file__ or "")) + os.sep for module in (torch, genesis))
+    foreign = _folders()
     for entry in reversed(node.metadata.get("traceback_", ()) if node is not None else ()):
         found = re.match(r'\s*File "(.+?)", line (\d+), in [^\n]*\n?\s*([^\n]*)', entry)
         if found and not os.path.abspath(found[1]).startswith(foreign):
             return f"{os.path.basename(found[1])}, line {found[2]}: {found[3].strip()}"
+    return ""
+
+
+def _folders() -> tuple[str, ...]:
+    """Where torch's code and this engine's are, which the user's is not."""
+    import genesis
+
+    return tuple(os.path.dirname(os.path.abspath(module.__file__ or "")) + os.sep for module in (torch, genesis))
+
+
+class Released(TorchFunctionMode):
+    """Context in which `detach()` and `.data` in the user's own code hand on the tensor with its graph.
+
+    Attributes:
+        sources: 'file.py, line 12: text of the line' of each place where that mattered, once
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _CUTS and args[0].requires_grad:
+            source = _caller()
+            if source:
+                if source not in self.sources:
+                    self.sources.append(source)
+                return args[0].view_as(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+_CUTS = (torch.Tensor.detach, torch.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
+
+
+def _caller() -> str:
+    """The line of the user's own code that called torch, itself or through a tensor of this engine; else empty."""
+    torch_folder, own_folder = _folders()
+    tensors = os.path.join(own_folder, "grad", "tensor.py")
+    frame = inspect.currentframe()
+    for _ in range(2):  # this function, and what asked
+        frame = frame.f_back if frame is not None else None
+    while frame is not None:
+        file = os.path.abspath(frame.f_code.co_filename)
+        if not file.startswith(torch_folder) and file != tensors:
+            if file.startswith(own_folder):
+                return ""
+            text = linecache.getline(file, frame.f_lineno).strip()
+            return f"{os.path.basename(file)}, line {frame.f_lineno}: {text}"
+        frame = frame.f_back
     return ""

@@ -18,18 +18,22 @@ DETACHED = "detached"
 SATURATED = "saturated"
 NAN = "nan"
 SWITCH = "contact switch"
+JUMP = "jump"
 CHAOS = "chaos"
 PRECISION = "precision"
 NO_EFFECT = "no effect"
 RANDOM = "not reproducible"
-KINDS = (WRONG, DETACHED, SATURATED, NAN, SWITCH, CHAOS, PRECISION, NO_EFFECT, RANDOM)
+KINDS = (WRONG, DETACHED, SATURATED, NAN, SWITCH, JUMP, CHAOS, PRECISION, NO_EFFECT, RANDOM)
 
 # Verdicts of a comparison.
 OK = "ok"
 KINK = "kink within the difference"
+JUMPS = "the loss jumps here"
 UNRESOLVED = "difference too noisy"
 STUCK = "cannot be moved both ways"  # the loss raises, or is not finite, on one side: a mass of zero
 NOT_FINITE = "not finite"
+
+_SAYS_NOTHING = (JUMPS, UNRESOLVED, STUCK)
 
 # Relative rounding of a number of 32 bits.
 EPS_32 = float(np.finfo(np.float32).eps)
@@ -41,8 +45,8 @@ class Finding:
     """One thing that was noticed.
 
     Attributes:
-        kind: one of "wrong", "detached", "saturated", "nan", "contact switch", "chaos", "precision", "no effect",
-            "not reproducible"
+        kind: one of "wrong", "detached", "saturated", "nan", "contact switch", "jump", "chaos", "precision",
+            "no effect", "not reproducible"
         text: what was seen
         advice: what to do
         fault: whether the gradient should not be used as it is; False for a remark
@@ -73,9 +77,10 @@ class Comparison:
         difference: from central differences
         error: estimated error of `difference`
         step: distance by which the numbers were moved, the largest of those that `difference` is made from
-        verdict: "ok", "wrong", "kink within the difference", "difference too noisy", "cannot be moved both ways" or
-            "not finite"
+        verdict: "ok", "wrong", "kink within the difference", "the loss jumps here", "difference too noisy", "cannot be
+            moved both ways" or "not finite"
         coarse: central difference with the largest step, `coarse_step`
+        jump: by how much the loss differs between the two sides, however small the move
     """
 
     index: tuple[int, ...] | None
@@ -86,6 +91,7 @@ class Comparison:
     verdict: str = OK
     coarse: float = math.nan
     coarse_step: float = math.nan
+    jump: float = 0.0
 
     @property
     def place(self) -> str:
@@ -121,6 +127,12 @@ class InputCheck:
     def ok(self) -> bool:
         """Whether no comparison found it wrong or not finite."""
         return not any(c.verdict in (WRONG, NOT_FINITE) for c in self.comparisons)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether differences cannot judge it: none of them converges, or the loss jumps at this very point."""
+        verdicts = [c.verdict for c in self.comparisons]
+        return JUMPS in verdicts or (bool(verdicts) and all(verdict in _SAYS_NOTHING for verdict in verdicts))
 
     @property
     def wrong(self) -> list[Comparison]:
@@ -237,8 +249,23 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no fault."""
-        return not any(finding.fault for finding in self.findings)
+        """Whether there is no fault, and differences could judge every input."""
+        return not self._faulty and not self.undecided
+
+    @property
+    def undecided(self) -> list[str]:
+        """Names of the inputs that differences cannot judge."""
+        return [name for name, check in self.inputs.items() if check.undecided]
+
+    @property
+    def _faulty(self) -> bool:
+        return any(finding.fault for finding in self.findings)
+
+    @property
+    def _headline(self) -> str:
+        if self._faulty:
+            return "FAULTS FOUND"
+        return f"undecided for {', '.join(self.undecided)}" if self.undecided else "ok"
 
     def kinds(self, *, faults_only: bool = False) -> set[str]:
         """The kinds of what was found."""
@@ -246,8 +273,8 @@ class Report:
 
     def __str__(self) -> str:
         head = (
-            f"Gradient check: {'ok' if self.ok else 'FAULTS FOUND'}. Loss {self.loss:.9g} (noise {self.noise:.1g}), "
-            f"{self.n_steps} steps, differences in {self.precision} bits."
+            f"Gradient check: {self._headline}. Loss {self.loss:.9g} (noise {self.noise:.1g}), {self.n_steps} steps, "
+            f"differences in {self.precision} bits."
         )
         lines = [head, "", f"{'input':<24}{'shape':<16}{'|gradient|':<14}{'largest error':<16}verdict"]
         for check in self.inputs.values():
@@ -271,7 +298,7 @@ class Report:
 
     def _verdict(self, check: InputCheck) -> str:
         found = {c.verdict for c in check.comparisons}
-        for verdict in (NOT_FINITE, WRONG, KINK, UNRESOLVED, STUCK):
+        for verdict in (NOT_FINITE, WRONG, KINK, JUMPS, UNRESOLVED, STUCK):
             if verdict in found:
                 return verdict
         return OK if check.reached else "ok (no graph leads to it, and the loss does not depend on it)"

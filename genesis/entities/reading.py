@@ -10,7 +10,7 @@ from genesis.entities.base import EntityBase
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_rotate
 from genesis.world.arguments import gather, read_flag, select_range
-from genesis.world.contacts import contacts_of, net_forces
+from genesis.world.contacts import ContactTable, contacts_of, net_forces
 
 if TYPE_CHECKING:
     from genesis.entities import RigidEntity, RigidLink
@@ -244,9 +244,7 @@ class StateReader(EntityBase):
 
     # -- contacts -----------------------------------------------------------------------------------------------------
 
-    def get_contacts(
-        self, with_entity: RigidEntity | None = None, exclude_self_contact: bool = False
-    ) -> dict[str, Tensor]:
+    def get_contacts(self, with_entity: RigidEntity | None = None, exclude_self_contact: bool = False) -> ContactTable:
         """Contacts of the entity at the present state, under the present commands; with `with_entity`, those with it.
 
         A dictionary, as in Genesis, with one row per contact of the geoms a and b, n contacts:
@@ -256,6 +254,9 @@ class StateReader(EntityBase):
         - `position` (n, 3) [m], `normal` (n, 3), unit, from a to b, in the world frame; `distance` (n,) [m], negative
           where the geoms penetrate
         - `force_a`, `force_b` (n, 3) [N], world frame: force on link a, and on link b
+
+        Its attribute `names` is a dictionary of lists with the names of `geom_a`, `geom_b`, `link_a` and `link_b`, as
+        "arm/hand", looked up when it is asked for.
 
         With envs the tensors are (n_envs, n, ...), n being the most that any env has in the whole scene, and there is a
         key `valid_mask` (n_envs, n); what is not valid is zero (numbers: -1). A contact whose distance is not below its
@@ -282,7 +283,7 @@ class StateReader(EntityBase):
             chosen = mine.all(-1)
         else:
             chosen = mine.any(-1) & contacts.between(with_entity.geom_start, with_entity.geom_end).any(-1)
-        return contacts.as_dict(place.world, chosen)
+        return contacts.as_table(place.world, chosen)
 
     def get_links_net_contact_force(self, envs_idx: Any = None) -> Tensor:
         """Sum of the contact forces on each link [N], world frame, ([n_envs,] n_links, 3)."""

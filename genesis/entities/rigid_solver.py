@@ -10,7 +10,7 @@ from genesis.entities.place import world_of
 from genesis.errors import GenesisException
 from genesis.world.arguments import read_flag, select, select_envs
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, WELD_SOL_PARAMS
-from genesis.world.contacts import contacts_of
+from genesis.world.contacts import ContactTable, contacts_of
 from genesis.world.welds import add_weld, delete_weld, held_welds
 from genesis.world.wrench import WrenchPoint, apply_wrench
 
@@ -89,11 +89,11 @@ class RigidSolver(SolverAccessors):
         """The state of all rigid bodies, with gradient; see `genesis.states.RigidSolverState`."""
         return self._scene.get_state().solvers_state[0]
 
-    def get_contacts(self) -> dict[str, Tensor]:
+    def get_contacts(self) -> ContactTable:
         """Every contact of the scene at the present state; the dictionary of `RigidEntity.get_contacts`."""
         world = world_of(self._scene, "rigid_solver.get_contacts")
         contacts = contacts_of(world)
-        return contacts.as_dict(world, contacts.valid)
+        return contacts.as_table(world, contacts.valid)
 
     # -- parameters of contact, limits and friction loss --------------------------------------------------------------
 

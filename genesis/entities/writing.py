@@ -128,9 +128,11 @@ def _set_base(
         place_mocap(place, place.ranges.link_start, method, argument, value, envs)
         place.world.set_state(_written(place, envs, None, zero_velocity))
         return
+    if argument == "quat":
+        place.world.theta.validate(
+            parameter, value.unsqueeze(-2), place.owner(method), lambda _: "the base link", "quat"
+        )
     if place.ranges.is_free:
-        if argument == "quat":
-            place.world.theta.validate(parameter, value.unsqueeze(-2), place.owner(method), lambda _: "base", "quat")
         columns = select_range(place.counts["qs"], first, count)
         place.world.set_state(_written(place, envs, (columns, place.ranges.q_start, value), zero_velocity))
         return

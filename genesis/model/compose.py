@@ -21,6 +21,7 @@ from genesis.errors import GenesisException
 from genesis.model import (
     collision_shapes,
     diagnostics,
+    leave_out,
     meshes,
     mjcf,
     neutral_pose,
@@ -109,15 +110,17 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
 
     Raises `GenesisException` for bad files (see `urdf`, `mjcf`, `usd`), for a link without mass that moves, for files
     that contradict each other's options, for numbers that are NaN, infinite or negative where none can be, and for
-    every feature that the engine does not simulate (see `support`).
+    every feature that the engine does not simulate (see `support`), or for those without a way out where
+    `rigid_options` says `unsupported="warn"` (see `leave_out`).
     """
     _check_names(entities)
     parent = mujoco.MjSpec()
     parent.modelname = "scene"
     parent.compiler.degree = False
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
+    leaves_out = getattr(rigid_options, "unsupported", "refuse") == "warn"
     timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
-    children = [(entity, _load(entity, self_collision, timestep)) for entity in entities]
+    children = [(entity, _load(entity, self_collision, timestep, leaves_out)) for entity in entities]
     sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
@@ -126,10 +129,13 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
         _attach(parent, entity, child)
     _check_all_attached(parent, written)
     mj_model = _compile(parent, entities)
+    names = [entity.name for entity in entities]
+    if leaves_out:
+        mj_model = leave_out.leave_out(parent, mj_model, names, lambda: _compile(parent, entities))
     mj_model = _without_neutral_collisions(parent, mj_model, entities, rigid_options)
-    composed = Composed(mj_model, parent, tuple(_ranges(mj_model, [entity.name for entity in entities])))
-    support.refuse_bad_numbers(mj_model, [entity.name for entity in entities])
-    support.refuse_unsupported(mj_model, [entity.name for entity in entities])
+    composed = Composed(mj_model, parent, tuple(_ranges(mj_model, names)))
+    support.refuse_bad_numbers(mj_model, names)
+    support.refuse_unsupported(mj_model, names, can_be_left_out=not leaves_out)
     collision_shapes.warn_of_idle_thresholds((entity.name, entity.morph) for entity in entities)
     collision_shapes.tell_of_large_hulls(mj_model, [entity.name for entity in entities])
     if support.asks_for_older_collider(mj_model):
@@ -175,14 +181,14 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
 # ------------------------------------------------------------------ one entity
 
 
-def _load(entity: EntitySpec, self_collision: bool, timestep: float) -> mujoco.MjSpec:
+def _load(entity: EntitySpec, self_collision: bool, timestep: float, leaves_out: bool) -> mujoco.MjSpec:
     """The entity as a spec of its own, at its own origin, with every part named that the API addresses by name."""
     kind = _kind(entity)
     loader = _LOADERS.get(kind)
     if loader is None:
         raise GenesisException(f"entity '{entity.name}': unknown morph '{kind}'. Known morphs: {', '.join(_LOADERS)}.")
     try:
-        spec = loader(entity)
+        spec = loader(entity, leaves_out)
     except GenesisException as error:
         raise GenesisException(f"entity '{entity.name}': {error}") from None
     _apply_material(entity, spec, timestep)
@@ -192,14 +198,14 @@ def _load(entity: EntitySpec, self_collision: bool, timestep: float) -> mujoco.M
             collision_shapes.replace_meshes(spec, entity.morph)
         except GenesisException as error:
             raise GenesisException(f"entity '{entity.name}': {error}") from None
-    ground = _gather_ground(entity, spec)
+    ground = _gather_ground(entity, spec, leaves_out)
     _name_parts(spec)
     if not self_collision:
         _exclude_self_collisions(spec, ground)
     return spec
 
 
-def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
+def _load_urdf(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
     morph = entity.morph
     spec = urdf.load_urdf(
         morph.file,
@@ -213,14 +219,16 @@ def _load_urdf(entity: EntitySpec) -> mujoco.MjSpec:
     return spec
 
 
-def _load_mjcf(entity: EntitySpec) -> mujoco.MjSpec:
+def _load_mjcf(entity: EntitySpec, leaves_out: bool) -> mujoco.MjSpec:
     morph = entity.morph
-    spec = mjcf.load_mjcf(morph.file, visualization=morph.visualization, collision=morph.collision)
+    spec = mjcf.load_mjcf(
+        morph.file, visualization=morph.visualization, collision=morph.collision, leaves_out=leaves_out
+    )
     _apply_default_armature(morph, spec)
     return spec
 
 
-def _load_usd(entity: EntitySpec) -> mujoco.MjSpec:
+def _load_usd(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
     morph = entity.morph
     passive = usd_joints.Passive(
         friction=morph.joint_friction_attr_candidates,
@@ -254,10 +262,10 @@ def _apply_default_armature(morph: Any, spec: mujoco.MjSpec) -> None:
 
 def _primitive(
     shape: Callable[[Any, mujoco.MjSpec, mujoco.MjsGeom], None], kind: str
-) -> Callable[[EntitySpec], mujoco.MjSpec]:
+) -> Callable[[EntitySpec, bool], mujoco.MjSpec]:
     """A loader for a morph that is one body with one geom; `shape` sets the geom's type, size and pose in the body."""
 
-    def load(entity: EntitySpec) -> mujoco.MjSpec:
+    def load(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
         morph = entity.morph
         spec = mujoco.MjSpec()
         spec.compiler.degree = False
@@ -344,7 +352,7 @@ def _terrain(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
 _FLAT = 1e-3  # [m] the height range that a flat height field is given: MuJoCo wants one, and its data say 0 everywhere
 _TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
 
-_LOADERS: dict[str, Callable[[EntitySpec], mujoco.MjSpec]] = {
+_LOADERS: dict[str, Callable[[EntitySpec, bool], mujoco.MjSpec]] = {
     "URDF": _load_urdf,
     "MJCF": _load_mjcf,
     "USD": _load_usd,
@@ -410,7 +418,7 @@ def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
             geom.rgba, geom.material = rgba, ""
 
 
-def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
+def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) -> str:
     """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last; returns the
     link's name, "" if there is none.
 
@@ -423,6 +431,10 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec) -> str:
     taken = {body.name for body in spec.bodies}
     ground = spec.worldbody.add_body(name=robot_files.unused_name(GROUND_LINK, taken))
     for geom in world_geoms:
+        if geom.plugin.active and leaves_out:
+            runtime.logger.warning(f"entity '{entity.name}': geom '{geom.name}': a plugin: it is taken away.")
+            spec.delete(geom)
+            continue
         if geom.plugin.active:
             raise GenesisException(f"entity '{entity.name}': geom '{geom.name}': plugins are not simulated: remove it.")
         copy = ground.add_geom()

@@ -15,11 +15,13 @@ from genesis.model.meshes import check_file, fill_mesh
 from genesis.model.mjcf_files import ModelFiles, is_file, read_model
 
 
-def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, collision: bool = True) -> mujoco.MjSpec:
+def load_mjcf(
+    file: str | os.PathLike[str], *, visualization: bool = True, collision: bool = True, leaves_out: bool = False
+) -> mujoco.MjSpec:
     """An MJCF file as an `MjSpec`, its joints and options as written, with every asset path absolute.
 
     `visualization=False` drops the geoms that do not collide (the inertia that they gave their bodies stays);
-    `collision=False` keeps all geoms, and lets none collide.
+    `collision=False` keeps all geoms, and lets none collide. `leaves_out`: what is not simulated is left out later.
 
     Raises `GenesisException` as `read_model` does, and for a missing or unreadable asset (naming the bodies that use
     it), numbers that are none, elements that name others which do not exist, kinds of actuators that are not simulated,
@@ -30,7 +32,8 @@ def load_mjcf(file: str | os.PathLike[str], *, visualization: bool = True, colli
     mjcf_checks.check_numbers(files)
     spec = _parse(files)
     references.refuse_missing(spec, files)
-    support.refuse_actuators(spec, f"'{path}'")
+    if not leaves_out:
+        support.refuse_actuators(spec, f"'{path}'")
     if not visualization:
         try:
             spec.discard_visual()

@@ -218,26 +218,46 @@ _GLOBAL_FEATURES = (
 )
 
 
-def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
+def unsupported_settings(mj_model: mujoco.MjModel) -> list[str]:
+    """The unsupported settings of the whole model that are in use, in words."""
+    return [feature.what(mj_model) for feature in _GLOBAL_FEATURES if feature.uses(mj_model)]
+
+
+def unsupported_elements(mj_model: mujoco.MjModel) -> list[tuple[Feature, int, str]]:
+    """(feature, index of the element that uses it, in words), feature after feature."""
+    found = []
+    for feature in _FEATURES:
+        for index in np.flatnonzero(feature.uses(mj_model)).tolist():
+            what = feature.what if isinstance(feature.what, str) else feature.what(mj_model, index)
+            found.append((feature, index, what))
+    return found
+
+
+def describe(mj_model: mujoco.MjModel, kind: str, index: int, names: Sequence[str]) -> str:
+    """An element in words: "entity 'arm': joint 'elbow'"."""
+    owner, element = _owner(_name(mj_model, kind, index), names)
+    return f"{_who(owner)}{_SPOKEN.get(kind, kind)} '{element or index}'"
+
+
+def refuse_unsupported(mj_model: mujoco.MjModel, names: Sequence[str], can_be_left_out: bool = True) -> None:
     """Raises `GenesisException` that names every unsupported feature of the model: entity, elements, feature, what to
     do.
 
-    `names` are the entities'; an element belongs to the entity whose name and a slash begin its own name.
+    `names` are the entities'; an element belongs to the entity whose name and a slash begin its own name. The
+    message names the option that leaves it out, if it `can_be_left_out`.
     """
     complaints = [
         f"{feature.what(mj_model)}: {feature.advice}" for feature in _GLOBAL_FEATURES if feature.uses(mj_model)
     ]
-    for feature in _FEATURES:
-        found: dict[tuple[str, str], list[str]] = {}
-        for index in np.flatnonzero(feature.uses(mj_model)):
-            owner, element = _owner(_name(mj_model, feature.kind, int(index)), names)
-            what = feature.what if isinstance(feature.what, str) else feature.what(mj_model, int(index))
-            found.setdefault((owner, what), []).append(element)
-        for (owner, what), elements in found.items():
-            complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
+    found: dict[tuple[Feature, str, str], list[str]] = {}
+    for feature, index, what in unsupported_elements(mj_model):
+        owner, element = _owner(_name(mj_model, feature.kind, index), names)
+        found.setdefault((feature, owner, what), []).append(element)
+    for (feature, owner, what), elements in found.items():
+        complaints.append(f"{_who(owner)}{_kind(feature)} {_list(elements)}: {what}: {feature.advice}")
     complaints += _shapes_that_cannot_touch(mj_model, names)
     if complaints:
-        raise GenesisException("the scene uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
+        raise GenesisException(_complaint("the scene", complaints, can_be_left_out))
 
 
 def asks_for_older_collider(m: mujoco.MjModel) -> bool:
@@ -271,7 +291,12 @@ def refuse_actuators(spec: mujoco.MjSpec, source: str) -> None:
                 found.setdefault(kind, []).append(actuator.name or f"actuator{index}")
         complaints += [f"actuator {_list(names)}: {words} '{kind}': {_EDIT}" for kind, names in found.items()]
     if complaints:
-        raise GenesisException(f"{source} uses what this engine does not simulate:\n- " + "\n- ".join(complaints))
+        raise GenesisException(_complaint(source, complaints, can_be_left_out=True))
+
+
+def _complaint(source: str, complaints: Sequence[str], can_be_left_out: bool) -> str:
+    way_out = ' (RigidOptions(unsupported="warn") leaves it out)' if can_be_left_out else ""
+    return f"{source} uses what this engine does not simulate{way_out}:\n- " + "\n- ".join(complaints)
 
 
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.

@@ -15,6 +15,7 @@ from genesis.world.checks import (
     check_inertia,
     check_not_negative,
     check_not_negative_vector,
+    check_quaternion,
     check_range,
     check_sol_params,
     check_solref,
@@ -280,7 +281,7 @@ PARAMETERS = _by_name(
         (4,),
         "1",
         "how the link is turned on its parent (w, x, y, z)",
-        check_direction,
+        check_quaternion,
         normalized=True,
         argument="quat",
         setter="""How the links are turned on their parents (w, x, y, z), ([n_envs,] n_links, 4).
@@ -628,7 +629,7 @@ CONSTRAINT_PARAMETERS = _by_name(
         (4,),
         "1",
         "how the geom is turned on its link (w, x, y, z)",
-        check_direction,
+        check_quaternion,
         normalized=True,
         argument="quat",
         setter="""How the geoms are turned on their links (w, x, y, z), ([n_envs,] n_geoms, 4).

@@ -49,12 +49,22 @@ def check_range(values: np.ndarray) -> tuple[tuple[int, ...], str] | None:
 
 
 def check_direction(values: np.ndarray) -> tuple[tuple[int, ...], str] | None:
-    """Vectors and quaternions that can be normalised: not zero, and the square of the length does not overflow."""
+    """Vectors that can be normalised: not zero, and the square of the length does not overflow."""
+    return _check_length(values, "it has no direction (its length is zero)")
+
+
+def check_quaternion(values: np.ndarray) -> tuple[tuple[int, ...], str] | None:
+    """Quaternions (w, x, y, z) that can be normalised, likewise."""
+    return _check_length(values, "a quaternion of length zero is no orientation; the identity is (1, 0, 0, 0)")
+
+
+def _check_length(values: np.ndarray, none: str) -> tuple[tuple[int, ...], str] | None:
+    """`none`: what to say of a length of zero."""
     with np.errstate(over="ignore"):
         length = np.linalg.norm(values, axis=-1)
     where = _first(length < runtime.EPS)
     if where is not None:
-        return where, f"is {values[where].tolist()}; it has no direction (its length is zero)"
+        return where, f"is {values[where].tolist()}; {none}"
     longest = 0.5 * float(np.sqrt(np.finfo(runtime.np_float).max))
     where = _first(length > longest)
     if where is None:

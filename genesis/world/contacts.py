@@ -7,8 +7,9 @@ everything that led to the state, and to the commands in force, on which the for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import mujoco
 import torch
 
 from genesis import runtime
@@ -16,6 +17,45 @@ from genesis import runtime
 if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
     from genesis.world.world import World
+
+
+class ContactTable(dict[str, "Tensor"]):
+    """What `get_contacts` returns: a dictionary of tensors that also knows how geoms and links are called.
+
+    Copies and pickles of it are plain dictionaries.
+    """
+
+    def __init__(self, values: dict[str, Tensor], mj_model: mujoco.MjModel) -> None:
+        super().__init__(values)
+        self._mj_model = mj_model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+    @property
+    def names(self) -> dict[str, list[Any]]:
+        """Names of "geom_a", "geom_b", "link_a" and "link_b", (n,), or with envs a list of such lists.
+
+        "entity/name", as `scene.mj_model` has them, of the world "world"; "" where there is no contact. They are looked
+        up here, so that a loop that does not ask for them does not wait.
+        """
+        valid = self.get("valid_mask")
+        kept = None if valid is None else valid.tolist()
+        found: dict[str, list[Any]] = {}
+        for kind, of_model, first in (("geom", mujoco.mjtObj.mjOBJ_GEOM, 0), ("link", mujoco.mjtObj.mjOBJ_BODY, 1)):
+            for side in ("a", "b"):
+                numbers = self[f"{kind}_{side}"].tolist()
+                if kept is None:
+                    found[f"{kind}_{side}"] = [self._name(of_model, first + k) for k in numbers]
+                else:
+                    found[f"{kind}_{side}"] = [
+                        [self._name(of_model, first + k) if there else "" for k, there in zip(row, mask, strict=True)]
+                        for row, mask in zip(numbers, kept, strict=True)
+                    ]
+        return found
+
+    def _name(self, kind: mujoco.mjtObj, number: int) -> str:
+        return mujoco.mj_id2name(self._mj_model, kind, number) or ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +91,7 @@ class Contacts:
         """(N, n, 2) bool: which of the two geoms have a number from `start` to `end - 1`."""
         return (self.geom >= start) & (self.geom < end) & self.valid[..., None]
 
-    def as_dict(self, world: World, chosen: torch.Tensor) -> dict[str, Tensor]:
+    def as_table(self, world: World, chosen: torch.Tensor) -> ContactTable:
         """What `get_contacts` returns, of the `chosen` contacts, (N, n) bool."""
         values = {
             "geom_a": self.geom[..., 0],
@@ -72,7 +112,7 @@ class Contacts:
         for name, value in values.items():
             if value.dtype == torch.int64:
                 values[name] = value.to(runtime.tc_int)
-        return {name: world.label(value) for name, value in values.items()}
+        return ContactTable({name: world.label(value) for name, value in values.items()}, world.model.mj_model)
 
 
 def _masked(value: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

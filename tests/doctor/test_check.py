@@ -172,6 +172,61 @@ def test_a_loss_that_reads_the_last_state_as_numbers():
     assert "reads the state after the last step" in finding.text
 
 
+@pytest.mark.parametrize("how", ["detach", "data", "torch.detach"])
+def test_one_of_two_terms_that_is_detached(how):
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+
+    def loss():
+        stepped(scene, robot, u)
+        speed = robot.get_dofs_velocity()
+        cut = {"detach": speed.detach, "data": lambda: speed.data, "torch.detach": lambda: torch.detach(speed)}[how]
+        return robot.get_qpos().square().sum() + cut().square().sum()
+
+    finding = only(gs.grad.check(loss, {"u": u}), "detached")
+    assert re.search(r"left out at test_check\.py, line \d+: .* the gradient agrees with differences", finding.text)
+    assert "hand the tensor itself on" in finding.advice
+
+
+def test_a_detach_beside_a_wrong_gradient_is_not_blamed():
+    scene, robot = pendulum()
+    u = random_controls(N_STEPS, 2)
+    seen = []
+
+    def loss():
+        stepped(scene, robot, u)
+        value = Doubled.apply(robot.get_qpos()).square().sum()
+        seen.append(value.detach())
+        return value
+
+    only(gs.grad.check(loss, {"u": u}), "wrong")
+
+
+# -- undecided --------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_jumps_at_this_very_state():
+    scene, robot = pendulum()
+    start = torch.tensor([0.3, 0.2], requires_grad=True)
+
+    def loss():
+        scene.reset()
+        robot.set_qpos(start)
+        scene.step()
+        reward = 0.25 if float(start[0].detach()) > 0.3 else 0.0
+        return robot.get_qpos().square().sum() - reward
+
+    report = gs.grad.check(loss, {"start": start}, scene)
+    assert not report.ok
+    assert report.undecided == ["start"]
+    assert str(report).startswith("Gradient check: undecided for start. ")
+    assert [c.verdict for c in report.inputs["start"].comparisons] == ["the loss jumps here", "ok"]
+    (finding,) = report.findings
+    assert (finding.kind, finding.fault) == ("jump", False)
+    assert "by -0.25 from one side to the other" in finding.text
+    assert "No contact, limit or friction loss switches" in finding.text
+
+
 # -- saturated --------------------------------------------------------------------------------------------------------
 
 

@@ -92,8 +92,11 @@ def test_a_contact_that_switches_within_every_difference():
     scene, ball = ball_above_ground()
     height = torch.tensor(0.1, requires_grad=True)  # it touches exactly
     report = gs.grad.check(falling(scene, ball, height, 1, 1.0), {"height": height}, scene)
-    finding = only(report, "contact switch")
-    assert [c.verdict for c in report.inputs["height"].comparisons] == ["kink within the difference"]
+    (finding,) = report.findings
+    assert (finding.kind, finding.fault) == ("jump", False)  # it is stopped, or not at all
+    assert str(report).startswith("Gradient check: undecided for height.")
+    assert [c.verdict for c in report.inputs["height"].comparisons] == ["the loss jumps here"]
+    assert not report.ok
     assert finding.inputs == ("height",)
     assert finding.step == 0
     assert "ground" in finding.text
@@ -142,7 +145,7 @@ def test_a_box_that_begins_to_slide_is_told_from_one_that_sticks():
 
 def test_a_joint_limit_is_named():
     text = """
-    <mujoco><option timestep="0.01"/><worldbody><body name="arm"><joint name="hinge" axis="0 1 0" range="-30 30"/>
+    <mujoco><option timestep="0.01"/><worldbody><body name="arm"><joint name="hinge" axis="0 0 1" range="-30 30"/>
     <geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02"/></body></worldbody></mujoco>
     """
     scene, robot = build(text, constraints=True)
@@ -151,11 +154,18 @@ def test_a_joint_limit_is_named():
     def loss():
         scene.reset()
         robot.set_qpos(angle.reshape(1))
-        robot.set_dofs_velocity(torch.tensor([1.0]))
+        robot.set_dofs_velocity(torch.tensor([speed]))
         scene.step()
         return robot.get_qpos().sum()
 
+    speed = 0.0  # the force of the limit begins at zero
     finding = only(gs.grad.check(loss, {"angle": angle}, scene), "contact switch")
+    assert re.search("upper limit of joint '.*hinge'", finding.text)
+    speed = 1.0  # it is stopped, or not at all
+    report = gs.grad.check(loss, {"angle": angle}, scene)
+    (finding,) = report.findings
+    assert finding.kind == "jump"
+    assert report.undecided == ["angle"]
     assert re.search("upper limit of joint '.*hinge'", finding.text)
 
 

@@ -566,7 +566,7 @@ WRONG = {
     "size of one plane": (lambda w, b, f, s: f.geoms[0].set_size(1.0), "is infinite in contact"),
     "sizes of a sphere": (lambda w, b, f, s: b.geoms[0].set_size([1.0, 2.0]), r"expected \(1,\)"),
     "NaN size": (lambda w, b, f, s: b.geoms[0].set_size(np.nan), "holds nan"),
-    "quat": (lambda w, b, f, s: b.geoms[0].set_offset_quat([0.0] * 4), "it has no direction"),
+    "quat": (lambda w, b, f, s: b.geoms[0].set_offset_quat([0.0] * 4), "a quaternion of length zero"),
 }
 
 

@@ -1,5 +1,8 @@
 """Contacts and their forces as the entities report them: against MuJoCo, by entity, with gradient."""
 
+import copy
+import pickle
+
 import mujoco
 import numpy as np
 import pytest
@@ -100,6 +103,36 @@ def test_by_entity():
     assert (contacts["distance"] < 0).all()
     assert all(isinstance(value, gs.grad.Tensor) and value.scene is scene for value in contacts.values())
     assert all(contacts[key].dtype == gs.tc_int for key in ("geom_a", "geom_b", "link_a", "link_b"))
+
+
+def test_names():
+    scene, floor, walker, ball, block = touching_world()
+    for contacts in (scene.rigid_solver.get_contacts(), walker.get_contacts(floor), ball.get_contacts()):
+        for side in "ab":
+            geoms = [scene.mj_model.geom(int(k)).name for k in contacts[f"geom_{side}"]]
+            links = [scene.mj_model.body(int(k) + 1).name for k in contacts[f"link_{side}"]]
+            assert (contacts.names[f"geom_{side}"], contacts.names[f"link_{side}"]) == (geoms, links)
+    assert walker.get_contacts(floor).names == {
+        "geom_a": ["floor/plane_geom"] * 2,
+        "geom_b": ["walker/trunk", "walker/foot"],
+        "link_a": ["floor/plane_baselink"] * 2,
+        "link_b": ["walker/trunk", "walker/leg"],
+    }
+    found = ball.get_contacts(block)
+    assert pickle.loads(pickle.dumps(found)).keys() == copy.copy(found).keys() == found.keys()
+    assert type(copy.deepcopy(found)) is dict
+
+
+def test_names_of_envs():
+    _scene, _floor, _walker, ball, _block = touching_world(2)
+    pos = ball.get_pos().sceneless()
+    pos[1, 2] = 1.0  # in the air
+    ball.set_pos(pos)
+    contacts = ball.get_contacts()
+    first, second = contacts.names["link_b"]
+    assert len(first) == len(second) == contacts["link_b"].shape[1]
+    assert [bool(name) for name in first] == contacts["valid_mask"][0].tolist()
+    assert set(second) == {""}
 
 
 def test_envs_are_padded():

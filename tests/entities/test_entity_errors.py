@@ -42,7 +42,10 @@ WRONG = {
     "inf minus inf": (lambda e, f: e.control_dofs_velocity([np.inf, -np.inf, 0]), "holds inf"),
     "NaN ctrl": (lambda e, f: e.control_actuators(NAN), "`ctrl` holds nan"),
     "NaN wrench": (lambda e, f: e.apply_links_external_force(torch.full((5, 3), NAN)), "`force` holds nan"),
-    "zero quaternion": (lambda e, f: f.set_quat([0.0, 0.0, 0.0, 0.0]), "`quat` of base .* no direction"),
+    "zero quaternion": (
+        lambda e, f: f.set_quat([0.0, 0.0, 0.0, 0.0]),
+        "`quat` of the base link .* a quaternion of length zero",
+    ),
     "zero quaternion in qpos": (
         lambda e, f: f.set_qpos(torch.zeros(12)),
         r"quaternion of length zero for joint 'root' \(qs 3 to 6\)",

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import genesis as gs
-from genesis.model.compose import EntitySpec, compose
+from genesis.model import leave_out, support
+from genesis.model.compose import EntitySpec, compose, to_mjcf
 from genesis.model.support import refuse_bad_numbers, refuse_unsupported
 
 # A chain of two hinges with sites, a ball joint and a slide beside it; snippets are added to it.
@@ -500,3 +501,96 @@ def test_what_moves_the_model_is_simulated_or_refused(name):
         refused = True
     if not refused and field not in SIMULATED | DERIVED:
         np.testing.assert_allclose(motion(compiled), before, atol=NOISE, err_msg=f"{name} moves the model")
+
+
+# ------------------------------------------------------------------ left out
+
+WARN = gs.options.RigidOptions(unsupported="warn")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_can_be_left_out(mjcf, caplog, case):
+    text, _ = REFUSED[case]
+    robot = mjcf(text)
+    try:
+        compose([robot])
+    except gs.GenesisException as error:
+        assert 'RigidOptions(unsupported="warn") leaves it out' in str(error)
+    else:
+        pytest.skip("it is simulated")
+    caplog.clear()
+    composed = compose([robot], None, WARN)
+    (warning,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert warning.startswith("what this engine does not simulate is left out of the scene:\n- ")
+    refuse_unsupported(composed.mj_model, [])
+    reloaded = mujoco.MjModel.from_xml_string(to_mjcf(composed))
+    assert (reloaded.nq, reloaded.nu, reloaded.nflex) == (composed.mj_model.nq, composed.mj_model.nu, 0)
+
+
+def test_every_row_has_a_way_out():
+    for feature in support._FEATURES:
+        what = feature.what if isinstance(feature.what, str) else ""
+        assert leave_out._way_out(feature.kind, what) is not None, (feature.kind, what)
+
+
+def test_an_actuator_is_left_out_with_its_sensors_and_its_part_of_keyframes(mjcf, caplog):
+    text = model(
+        actuator(
+            '<motor name="a" joint="h1"/><general name="u" joint="h1" gaintype="user" dyntype="integrator"/>'
+            '<motor name="z" joint="h2"/>'
+        )
+        + '<sensor><actuatorfrc actuator="u"/><actuatorfrc actuator="z"/></sensor>'
+        '<keyframe><key ctrl="1 2 3" act="7"/></keyframe>'
+    )
+    composed = compose([mjcf(text)], None, WARN)
+    m = composed.mj_model
+    assert composed.entities[0].actuator_names == ("a", "z")
+    assert (m.nu, m.na, m.nsensor) == (2, 0, 1)
+    np.testing.assert_array_equal(m.key_ctrl, [[1.0, 3.0]])
+    (warning,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert warning.endswith("entity 'r': actuator 'u': gain (gaintype) 'user': it is taken away")
+
+
+def test_a_signed_distance_field_that_is_left_out_touches_nothing(mjcf, caplog):
+    composed = compose([mjcf(on_sdf())], None, WARN)
+    assert composed.mj_model.geom("r/land").contype == 0
+    assert "geom 'land': a signed distance field: it touches nothing" in caplog.text
+
+
+PLUGINS = """<mujoco><extension>
+<plugin plugin="mujoco.pid"><instance name="pid"><config key="kp" value="4"/></instance></plugin>
+<plugin plugin="mujoco.sdf.torus"><instance name="torus"><config key="radius1" value="0.35"/></instance></plugin></extension>
+<asset><mesh name="torus"><plugin instance="torus"/></mesh></asset>
+<worldbody><body name="ring" pos="0 0 2"><freejoint/><geom name="ring" type="sdf" mesh="torus"><plugin instance="torus"/></geom>
+<geom name="knob" size="0.1"/></body>
+<geom name="floor" type="plane" size="1 1 1"/>
+<body name="arm"><joint name="h"/><geom size="0.1"/></body>
+</worldbody>
+<actuator><plugin name="pid" joint="h" plugin="mujoco.pid" instance="pid"/></actuator></mujoco>"""
+
+
+def test_plugins_are_left_out(mjcf, caplog):
+    with pytest.raises(gs.GenesisException, match="a plugin"):
+        compose([mjcf(PLUGINS)])
+    m = compose([mjcf(PLUGINS)], None, WARN).mj_model
+    assert (m.nplugin, m.nu) == (0, 0)
+    assert {m.geom(k).name for k in range(m.ngeom)} >= {"r/knob", "r/floor"}
+    assert "r/ring" not in {m.geom(k).name for k in range(m.ngeom)}
+    for what in (
+        "geom 'ring': a plugin: it is taken away",
+        "actuator 'pid': a plugin: it is taken away",
+        "plugin(s): they do",
+    ):
+        assert what in caplog.text
+
+
+def test_what_is_simulated_is_not_touched(mjcf, caplog):
+    text = ACCEPTED["actuators"]
+    one, other = compose([mjcf(text)]), compose([mjcf(text)], None, WARN)
+    assert to_mjcf(one) == to_mjcf(other)
+    assert "left out" not in caplog.text
+
+
+def test_the_option_is_checked():
+    with pytest.raises(gs.GenesisException, match="unsupported='ignore': expected 'refuse' or 'warn'"):
+        gs.options.RigidOptions(unsupported="ignore")

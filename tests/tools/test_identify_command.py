@@ -109,6 +109,18 @@ def test_parameters_from_two_recordings(directory):
         assert found[name]["error"] < 1e-3 * truth
 
 
+@pytest.mark.parametrize("logs", [["jump.csv"], ["log.csv", "jump.csv"]])
+def test_a_warning_names_the_file_once(directory, caplog, logs):
+    rows = (directory / "log.csv").read_text().splitlines()
+    cells = rows[40].split(",")
+    rows[40] = ",".join([cells[0], "3.9", *cells[2:]])
+    (directory / "jump.csv").write_text("\n".join(rows))
+    assert cli.main(["identify", "scene.py", *logs]) == cli.FAILED  # without parameters
+    (said,) = [record.getMessage() for record in caplog.records if "jumps away" in record.getMessage()]
+    assert said.count("jump.csv") == 1
+    assert "line 41, column 'arm.dofs_position[0]': 3.9 jumps away and back" in said
+
+
 def test_parameters_and_outputs_of_the_program(directory, capsys):
     text = SCENE.format(init="") + (
         "\noutputs = {'tip': lambda trajectory: trajectory.links_pos(arm)[..., 2, ::2]}\n"
@@ -137,7 +149,14 @@ def test_parameters_and_outputs_of_the_program(directory, capsys):
         (["scene.py", "log.csv"], "name them with --parameters, or define `parameters` in scene.py"),
         (["scene.py", "log.csv", "--parameters", "arm.links_mas"], "links_mas"),
         (["scene.py", "log.csv", "--parameters", "arm.mass", "--noise", "arm.dofs_position"], "expected NAME=NUMBER"),
-        (["scene.py", "log.csv", "--parameters", "arm.mass", "--noise", "arm.x=1"], "'arm.x', which is not measured"),
+        (
+            ["scene.py", "log.csv", "--parameters", "arm.mass", "--noise", "arm.x=1"],
+            "error: log.csv: --noise names 'arm.x', which is not measured",
+        ),
+        (["scene.py", "degrees.csv"], "if it is right as it is, pass --trust-units."),
+        (["scene.py", "log.csv", "--parameters", "arm.mass", "--window", "0.001"], "error: --window is 0.001 s, less"),
+        (["scene.py", "log.csv", "--parameters", "arm.mass", "arm.mass"], "error: 'arm.mass' is meant twice by"),
+        (["scene.py", "log.csv", "degrees.csv"], "error: degrees.csv and log.csv have other measurements"),
         (
             ["scene.py", "log.csv", "--parameters", "arm.mass", "--out", "arm.xml"],
             "cannot make the directory 'arm.xml'",
@@ -158,6 +177,7 @@ def test_what_is_wrong_is_said_in_one_line(directory, capsys, arguments, message
     said = capsys.readouterr().err
     assert said.startswith("genesis: error: ")
     assert message in said
+    assert all(said.count(name) <= 1 for name in arguments if name.endswith((".csv", ".py")))
     assert "Traceback" not in said
     assert not (directory / "genesis-identify" / "result.json").exists()
 

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from genesis.tools.identification.result import Identification
 
 METHODS = ("lm", "gauss-newton", "adam", "lbfgs")
+# What messages of the library call an argument, and what the command line calls it.
+_FLAGS = {
+    "pass trust_units=True": "pass --trust-units",
+    "(max_iterations)": "(--iterations)",
+    "`max_iterations`": "--iterations",
+    "`method`": "--method",
+    "`noise`": "--noise",
+    "`parameters`": "--parameters",
+    "`window`": "--window",
+}
+_OWNERS = ("identify: ", "Log.join: ")  # functions of the library, with which its messages begin
 _WIDTH_OF_FILES = 140  # columns, where the output is no terminal whose width could be asked for
 
 
@@ -61,14 +72,16 @@ def run(request: Request) -> int:
             "pip install 'genesis-grad[demo]'."
         )
     # Before the scene, which takes longer to make.
-    log = Log.join([Log.read(path, trust_units=request.trust_units) for path in request.logs])
-    for name, level in map(_noise_level, request.noise):
-        log.set_noise(name, level)
+    with _in_flags():
+        log = Log.join([Log.read(path, trust_units=request.trust_units) for path in request.logs])
+        for name, level in map(_noise_level, request.noise):
+            log.set_noise(name, level)
     with _in_64_bits():
         namespace = load_program(request.program)
         scene = scene_of(namespace, request.program)
     log.outputs.update(_table(namespace, "outputs", request.program))
-    log.bind(scene)  # so that what is wrong with the log is said before anything is written
+    with _in_flags():
+        log.bind(scene)  # so that what is wrong with the log is said before anything is written
     if runtime.precision == "32":
         runtime.logger.warning(
             "%s runs in 32 bits, in which small residuals drown; unset %s, so that it runs in 64.",
@@ -108,7 +121,26 @@ def _identify(request: Request, scene: Scene, log: Log, namespace: Mapping[str, 
         options["max_iterations"] = request.max_iterations
     if priors := _table(namespace, "priors", request.program):
         options["priors"] = priors
-    return identify(scene, log, parameters, **options)
+    with _in_flags():
+        return identify(scene, log, parameters, **options)
+
+
+@contextlib.contextmanager
+def _in_flags() -> Iterator[None]:
+    """Lets errors of the library speak of the command line's flags instead of the arguments of functions."""
+    try:
+        yield
+    except GenesisException as error:
+        text = str(error)
+        for owner in _OWNERS:
+            text = text.removeprefix(owner)
+        raise GenesisException(_with_flags(text)) from error
+
+
+def _with_flags(text: str) -> str:
+    for argument, flag in _FLAGS.items():
+        text = text.replace(argument, flag)
+    return text
 
 
 def _tell(result: Identification, directory: Path) -> None:
@@ -120,7 +152,7 @@ def _tell(result: Identification, directory: Path) -> None:
         console.width = _WIDTH_OF_FILES
     console.print(result.table())
     # The text of a result is its headline, the estimates, and what else there is to say, with blank lines between.
-    print("\n" + "\n\n".join(str(result).split("\n\n")[2:]) + "\n")
+    print("\n" + _with_flags("\n\n".join(str(result).split("\n\n")[2:])) + "\n")
     for what, name, write in (("result", "result.json", result.save), ("residuals", "residuals.png", result.plot)):
         path = directory / name
         write(path)

@@ -166,9 +166,9 @@ class Log:
             np.concatenate(numbers),
             first.outputs,
             trust_units=any(log.trust_units for log in logs),
-            source=first.source if len(logs) == 1 else f"{first.source} and {len(logs) - 1} more",
+            source=first.source if len(logs) == 1 else f"{len(logs)} logs",  # the places name the files
         )
-        joined._places = [place for log in logs for place in log._all_places()]
+        joined._places = [place for log in logs for place in log._all_places(with_source=len(logs) > 1)]
         return joined
 
     def set_noise(self, name: str, level: Any) -> None:
@@ -208,8 +208,9 @@ class Log:
             return self._places[row]
         return f"row {row}" if self._lines is None else f"line {self._lines[row]}"
 
-    def _all_places(self) -> list[str]:
-        return [f"{self.source}, {self.place(row)}" for row in range(len(self.times))]
+    def _all_places(self, with_source: bool) -> list[str]:
+        before = f"{self.source}, " if with_source and self._places is None else ""
+        return [before + self.place(row) for row in range(len(self.times))]
 
     def warn(self, text: str) -> None:
         """Add to `warnings` and say it in the engine's log, once."""

@@ -324,9 +324,8 @@ def select_unknowns(
     for one in found:
         for label in one.names():
             if label in seen:
-                raise GenesisException(
-                    f"identify: {label!r} is meant by {seen[label]!r} and by {one.name!r}; name it once."
-                )
+                by = f"twice by {one.name!r}" if one.name == seen[label] else f"by {seen[label]!r} and by {one.name!r}"
+                raise GenesisException(f"identify: {label!r} is meant {by}; name it once.")
             seen[label] = one.name
     _refuse_overlaps(found)
     if not (priors is None or isinstance(priors, Mapping)):
