@@ -125,17 +125,6 @@ def _zeroed(*fields: str) -> Way:
     return way
 
 
-def _linear(field: str) -> Way:
-    """Of a polynomial the first coefficient."""
-
-    def way(_: mujoco.MjSpec, element: Any) -> str:
-        first, *rest = getattr(element, field)
-        setattr(element, field, [first, *(0.0 for _ in rest)])
-        return f"the linear part stays, {first:g}"
-
-    return way
-
-
 def _default_solref(field: str) -> Way:
     def way(_: mujoco.MjSpec, element: Any) -> str:
         setattr(element, field, _SOLREF)
@@ -203,8 +192,6 @@ _DELETES = (_deleted, _deleted_geom, _deleted_flex)
 # (kind, beginning of the words of a row of `support`, what takes it out); the first that fits.
 _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("body", "a plugin", _without_plugin),
-    ("joint", "a spring that is not linear", _linear("stiffness")),
-    ("joint", "damping that is not linear", _linear("damping")),
     ("joint", "a plastic spring", _zeroed("springyield")),
     ("joint", "a limit that is none", _unlimited),
     ("joint", "solreflimit", _default_solref("solref_limit")),
@@ -219,14 +206,10 @@ _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("flex", "", _deleted_flex),
     ("equality", "solref", _default_solref("solref")),
     ("equality", "", _deleted),
-    ("tendon", "a spring that is not linear", _linear("stiffness")),
-    ("tendon", "damping that is not linear", _linear("damping")),
     ("tendon", "a plastic spring", _zeroed("springyield")),
     ("tendon", "solreflimit", _default_solref("solref_limit")),
     ("tendon", "solreffriction", _default_solref("solref_friction")),
     ("actuator", "delay or history", _zeroed("delay", "nsample")),
-    ("actuator", "damping of its own", _zeroed("damping")),
-    ("actuator", "armature of its own", _zeroed("armature")),
     ("actuator", "", _deleted),
 )
 
@@ -246,11 +229,6 @@ def _without_flag(spec: mujoco.MjSpec, found: re.Match[str]) -> str:
     return "it is off"
 
 
-def _without_noslip(spec: mujoco.MjSpec, _: re.Match[str]) -> str:
-    spec.option.noslip_iterations = 0
-    return "it does not run"
-
-
 def _without_plugins(spec: mujoco.MjSpec, _: re.Match[str]) -> str:
     for sensor in list(spec.sensors):
         if sensor.plugin.active:
@@ -267,8 +245,7 @@ def _without_plugins(spec: mujoco.MjSpec, _: re.Match[str]) -> str:
 
 _SETTINGS: tuple[tuple[str, Callable[[mujoco.MjSpec, re.Match[str]], str]], ...] = (
     (r"integrator ", _implicitfast),
-    (r"a fluid ", _without_fluid),
+    (r"a negative fluid ", _without_fluid),
     (r'flag (\w+)="enable"', _without_flag),
-    (r"the solver against slip", _without_noslip),
     (r"\d+ plugin", _without_plugins),
 )
