@@ -59,3 +59,12 @@ class friction_cone(enum.Enum):
         return f"gs.friction_cone.{self.name}"
 
     __str__ = __repr__
+
+
+# What a model may have, at the start or once it is set.
+FLUID, POLYNOMIALS = "fluid", "polynomials"
+# Parameters that say whether it has: all of them zero, it has not.
+OF_FEATURES = {
+    FLUID: ("density", "viscosity"),
+    POLYNOMIALS: ("dof_stiffnesspoly", "dof_dampingpoly", "tendon_stiffnesspoly", "tendon_dampingpoly"),
+}

@@ -112,6 +112,8 @@ class ContactProgram:
             return torch.stack([x.sceneless().detach() for x in self.robot.get_dofs_limit(self._limited())], -1)
         if name == "geoms_size":
             return self.robot.get_geoms_size(self.sized).sceneless().detach().clone()
+        if name == "actuators_length_range":
+            return torch.zeros(0)  # of muscles: see the tests of mechanisms
         value = getattr(self.robot, f"get_{name}")().sceneless().detach().clone()
         if name in ("dofs_stiffness", "dofs_damping", "dofs_armature"):
             value = value.clamp(min=0.01)  # away from the bound at zero, which differences would cross

@@ -1000,13 +1000,17 @@ def test_what_was_given_may_be_changed_later(worlds, world, name):
 # -- changes in place of what was returned ----------------------------------------------------------------------------
 
 
+# Methods that take a name.
+NAMED = ("get_link", "get_joint", "get_entity", "get_jacobian", "get_keyframe")
+
+
 def readings(w: World) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every public method without arguments that reads something of the world."""
     objects = {"scene": w.scene, "rigid_solver": w.scene.rigid_solver, "robot": w.robot, "free": w.free}
     objects |= {"link": w.robot.links[-1], "joint": w.robot.joints[-1], "geom": w.robot.geoms[0]}
     for owner, one in objects.items():
         for name, method in inspect.getmembers(type(one), callable):
-            if name.startswith("get_") and name not in ("get_link", "get_joint", "get_entity", "get_jacobian"):
+            if name.startswith("get_") and name not in NAMED:
                 yield f"{owner}.{name}", getattr(one, name)
                 assert method is not None
     yield "robot.get_jacobian", lambda: w.robot.get_jacobian(w.robot.links[-1])

@@ -13,6 +13,7 @@ import torch
 
 import genesis as gs
 from genesis.world.catalogue import PARAMETERS
+from genesis.world.checks import check_not_negative
 from tests.entities.worlds import scatter_state, world
 from tests.helpers import check_gradient
 from tests.scenes import build
@@ -32,7 +33,7 @@ def values(entity, name):
 
 def put(entity, name, value, **which):
     setter = getattr(entity, f"set_{name}")
-    if name == "dofs_force_range":
+    if PARAMETERS[name].as_ends:
         setter(value[..., 0], value[..., 1], **which)
     else:
         setter(value, **which)
@@ -45,11 +46,11 @@ def counts(entity):
 # A valid change of each parameter, as a function of what is in force; random where that is harmless.
 def changed(parameter, value, rng):
     noise = torch.as_tensor(rng.standard_normal(tuple(value.shape)))
-    if parameter.name == "dofs_force_range":
+    if parameter.as_ends:
         return torch.stack([-50 - noise[..., 0].abs(), 50 + noise[..., 1].abs()], -1)
     if parameter.name == "links_inertia":  # scaled, which keeps it the inertia of a body
         return value * (1 + 0.1 * noise[..., :1].abs())
-    if parameter.name in ("links_mass", "dofs_armature", "actuators_time_constant"):
+    if parameter.check is check_not_negative and parameter.name != "dofs_damping":
         return value * (1 + 0.1 * noise.abs()) + 0.01
     if parameter.name == "dofs_damping":
         return value + 0.05 + 0.1 * noise.abs()
@@ -279,7 +280,7 @@ def _write(model, parameter, entity, value):
         if array.ndim == 1:
             array[rows] = value
         else:
-            array[rows, : value.shape[-1]] = value
+            array[rows, parameter.first : parameter.first + value.shape[-1]] = value
     if parameter.field in ("body_ipos", "body_pos", "body_quat"):
         model.body_sameframe[rows] = 0
     mujoco.mj_setConst(model, mujoco.MjData(model))

@@ -75,12 +75,15 @@ def pair(setter, value, *rest, **more):
     setter(value[..., 0], value[..., 1], *rest, **more)
 
 
+UNBOUND = ("dofs_force_range", "actuators_length_range")  # ranges that the model leaves open
+
+
 def entity_case(parameter, form, give=lambda x: x):
     """A parameter of an entity, set again for one of its elements ("one"), in one env ("env"), or both ("one of env")."""
     name, axis, in_fluid = parameter.name, parameter.axis, parameter.requires == ELLIPSOIDS
     world_of = coupled if axis in ("tendons", "equalities") else touching if name in CONSTRAINT_PARAMETERS else smooth
     world_of = immersed if in_fluid else world_of
-    ranges = name in ("dofs_force_range", "dofs_limit", "tendons_limit", "tendons_spring_range")
+    ranges = parameter.as_ends or name == "dofs_limit"
 
     def entity(entities):
         return entities[1 if world_of is touching else 0]
@@ -109,7 +112,7 @@ def entity_case(parameter, form, give=lambda x: x):
         return torch.stack(found, -1) if ranges else found
 
     def start(now):
-        now = torch.tensor([-5.0, 6.0]).expand_as(now) if name == "dofs_force_range" else now
+        now = torch.tensor([-5.0, 6.0]).expand_as(now) if name in UNBOUND else now
         add = 0.0 if name == "links_inertia" else 0.001
         every, part = 1.01 * now[0] + add, 1.02 * now[0] + add
         if "one" in form:

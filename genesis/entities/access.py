@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.constants import OF_FEATURES
 from genesis.errors import GenesisException
-from genesis.model.arrays import OF_FEATURES
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
+from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
 from genesis.model import contact, fluid, tendons
 from genesis.model.rows import RowKind, RowTable
 
@@ -48,15 +49,6 @@ FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
 
 # How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
 GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
-
-
-# What a model may have, at the start or once it is set.
-FLUID, POLYNOMIALS = "fluid", "polynomials"
-# Parameters that say whether it has: all of them zero, it has not.
-OF_FEATURES = {
-    FLUID: ("density", "viscosity"),
-    POLYNOMIALS: ("dof_stiffnesspoly", "dof_dampingpoly", "tendon_stiffnesspoly", "tendon_dampingpoly"),
-}
 
 
 @dataclass(frozen=True)
@@ -581,7 +573,7 @@ class Model:
             "jnt_pos": m.jnt_pos,
             "dof_stiffness": stiffness,
             "dof_damping": damping,
-            "dof_stiffnesspoly": springs * m.jnt_stiffnesspoly[m.dof_jntid].reshape(nv, -1),
+            "dof_stiffnesspoly": springs * m.jnt_stiffnesspoly[m.dof_jntid].reshape(nv, m.jnt_stiffnesspoly.shape[1]),
             "dof_dampingpoly": dampers * m.dof_dampingpoly,
             "dof_armature": m.dof_armature,
             "tendon_stiffness": np.zeros(m.ntendon) if self.disabled(bit.mjDSBL_SPRING) else m.tendon_stiffness,

@@ -344,7 +344,7 @@ class _Export:
             "jnt_axis": free | ball,
         }
         for name, expected in self.values.items():
-            if name in (*_UNSAID, *_DERIVED, *_OPTIONS, "eq_data"):
+            if not len(expected) or name in (*_UNSAID, *_DERIVED, *_OPTIONS, "eq_data"):
                 continue
             found = self._parameter(compiled, name)
             for row in np.flatnonzero(~idle[name] if name in idle else np.ones(len(expected), dtype=bool)):

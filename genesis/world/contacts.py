@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import mujoco
 import torch
 
 from genesis import runtime
 
 if TYPE_CHECKING:
+    import mujoco
+
     from genesis.grad.tensor import Tensor
     from genesis.world.world import World
 
@@ -42,20 +43,18 @@ class ContactTable(dict[str, "Tensor"]):
         valid = self.get("valid_mask")
         kept = None if valid is None else valid.tolist()
         found: dict[str, list[Any]] = {}
-        for kind, of_model, first in (("geom", mujoco.mjtObj.mjOBJ_GEOM, 0), ("link", mujoco.mjtObj.mjOBJ_BODY, 1)):
+        m = self._mj_model
+        for kind, part, first in (("geom", m.geom, 0), ("link", m.body, 1)):
             for side in ("a", "b"):
                 numbers = self[f"{kind}_{side}"].tolist()
                 if kept is None:
-                    found[f"{kind}_{side}"] = [self._name(of_model, first + k) for k in numbers]
+                    found[f"{kind}_{side}"] = [part(first + k).name for k in numbers]
                 else:
                     found[f"{kind}_{side}"] = [
-                        [self._name(of_model, first + k) if there else "" for k, there in zip(row, mask, strict=True)]
+                        [part(first + k).name if there else "" for k, there in zip(row, mask, strict=True)]
                         for row, mask in zip(numbers, kept, strict=True)
                     ]
         return found
-
-    def _name(self, kind: mujoco.mjtObj, number: int) -> str:
-        return mujoco.mj_id2name(self._mj_model, kind, number) or ""
 
 
 @dataclass(frozen=True)

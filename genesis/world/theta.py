@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from genesis import runtime
+from genesis.constants import OF_FEATURES
 from genesis.errors import GenesisException
-from genesis.model.arrays import OF_FEATURES
 from genesis.rigid import inverse_weights
 from genesis.world.arguments import Recipient, Selection, fit, plain_tensors, read_tensor, require_finite
 from genesis.world.catalogue import Entry

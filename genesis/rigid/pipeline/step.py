@@ -12,8 +12,9 @@ import mujoco
 import warp as wp
 from warp._src.codegen import Struct
 
+from genesis.constants import POLYNOMIALS
 from genesis.model import contact
-from genesis.model.arrays import POLYNOMIALS, Model
+from genesis.model.arrays import Model
 from genesis.model.rows import RowKind
 from genesis.rigid.kernels import (
     actuation,
