@@ -10,6 +10,7 @@ import torch
 
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
+from genesis.world.checkpoint import MAGIC as MAGIC  # how states on disk begin
 from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
