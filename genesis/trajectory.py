@@ -218,7 +218,11 @@ class Trajectory:
 
 
 # What a trajectory is asked for, in the order of its definition.
-_READS = tuple(name for name, member in vars(Trajectory).items() if callable(member) and not name.startswith("_"))
+_READS = tuple(
+    name
+    for name, member in vars(Trajectory).items()
+    if callable(member) and not name.startswith("_") and name != "save"
+)
 
 
 def gravity_of(trajectory: Trajectory) -> torch.Tensor:

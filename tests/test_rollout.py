@@ -400,7 +400,8 @@ def test_a_trajectory_shows_what_it_reads():
     assert text.startswith("<Trajectory of 2 steps, n_envs 0, reads qpos(), dofs_velocity(), ")
     for name in re.findall(r"(\w+)\(\)", text):
         assert getattr(trajectory, name)(robot).shape[0] == 3
-    assert len(re.findall(r"\(\)", text)) == len([n for n in vars(type(trajectory)) if not n.startswith("_")])
+    readings = {name for name in vars(type(trajectory)) if not name.startswith("_")} - {"save"}
+    assert set(re.findall(r"(\w+)\(\)", text)) == readings
 
 
 @pytest.mark.parametrize(

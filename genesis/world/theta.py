@@ -492,7 +492,7 @@ class Theta:
         return any(bool((theta[:, field.offset : field.offset + field.size] > 0).any()) for field in fields)
 
     def features(self) -> list[str]:
-        """Of `genesis.model.arrays`: what any env has, by its parameters."""
+        """Of `genesis.constants.OF_FEATURES`: what any env has, by its parameters."""
         theta = self.packed().detach()
         return [name for name, fields in OF_FEATURES.items() if any(self._any(theta, field) for field in fields)]
 
