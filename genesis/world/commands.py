@@ -39,8 +39,8 @@ class CommandBuffer:
     """Builds the scene's ``Command`` from the parts that entities give.
 
     Attributes:
-        asks_for_gains: whether a dof was put into a mode that reads gains in which it has not been before; whoever
-            looks at the gains makes it False
+        asks_for_gains: whether a dof of an env was put into a mode that reads gains in which it has not been before;
+            whoever looks at the gains makes it False
     """
 
     def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
@@ -54,7 +54,7 @@ class CommandBuffer:
             eq_active.expand(n_worlds, -1).contiguous(),
         )
         self.asks_for_gains = False
-        self._in_pd = {mode: np.zeros(nv, dtype=bool) for mode in PD_MODES}
+        self._in_pd = {mode: np.zeros((n_worlds, nv), dtype=bool) for mode in PD_MODES}
         self.clear()
 
     def clear(self) -> None:
@@ -193,7 +193,8 @@ class CommandBuffer:
         modes = torch.full((1,), mode, dtype=torch.int32, device=runtime.device)
         switches = self.command.switches
         mode_now = scatter(switches.mode, envs, chosen, modes, start)
-        self._note_gains(mode, start + chosen.positions())
+        rows = slice(None) if envs is None else envs.positions()[:, None]
+        self._note_gains(mode, rows, start + chosen.positions())
         self.command = Command(switches._replace(mode=mode_now), blocks)
         self._forget_uniform(start, chosen.n)
 
@@ -212,12 +213,12 @@ class CommandBuffer:
         changed[:, start : start + count] = mode
         self._forget_uniform(start, count)
         self._uniform[start, count] = mode
-        self._note_gains(mode, np.arange(start, start + count))
+        self._note_gains(mode, slice(None), slice(start, start + count))
         return changed
 
-    def _note_gains(self, mode: int, dofs: np.ndarray) -> None:
-        if mode in PD_MODES and not self._in_pd[mode][dofs].all():
-            self._in_pd[mode][dofs] = True
+    def _note_gains(self, mode: int, envs: slice | np.ndarray, dofs: slice | np.ndarray) -> None:
+        if mode in PD_MODES and not self._in_pd[mode][envs, dofs].all():
+            self._in_pd[mode][envs, dofs] = True
             self.asks_for_gains = True
 
     def _forget_uniform(self, start: int, count: int) -> None:

@@ -29,6 +29,8 @@ from genesis.world.commands import POSITION, POSITION_VELOCITY, VELOCITY
 _GROWS = 1.0 + 1e-6
 # A dof takes part in a motion from this part of the largest on, each measured by the root of its inertia.
 _TAKES_PART = 0.5
+# Gains that differ by no more than this part of them are not looked at again.
+_ALIKE = 0.1
 
 
 def unstable_dofs(model: Model, mode: torch.Tensor, mass_matrix: torch.Tensor, theta: torch.Tensor) -> list[int]:
@@ -64,6 +66,17 @@ def unstable_dofs(model: Model, mode: torch.Tensor, mass_matrix: torch.Tensor, t
     values, vectors = torch.linalg.eigh(margin[int(torch.nonzero(failed)[0])])
     # where rounding alone made the factorisation fail, nothing grows
     return _taking_part(vectors[:, values < 0])
+
+
+def of(model: Model, theta: torch.Tensor) -> torch.Tensor:
+    """The gains of commands, (P, 2 nv), kp before kv; `theta` (P, ntheta)."""
+    fields = [model.theta_fields[name] for name in ("dof_kp", "dof_kv")]
+    return torch.cat([theta[:, field.offset : field.offset + field.size] for field in fields], 1)
+
+
+def are_alike(gains: torch.Tensor, before: torch.Tensor) -> bool:
+    """Whether none of them differs by more than a tenth."""
+    return gains.shape == before.shape and bool(((gains - before).abs() <= _ALIKE * before.abs()).all())
 
 
 def warning(model: Model, dofs: list[int]) -> str:

@@ -106,6 +106,7 @@ class World:
         self.theta = Theta(self, model, self.observer.clear, self._follow if follows else None)
         self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
         self._warned_of_dropped_graph = self._warned_of_gains = False
+        self._gains_looked_at: torch.Tensor | None = None
         self._at_start: Dynamics | None = None  # what observes the model at its start, for the inverse weights
 
     def _follow(self, theta: torch.Tensor) -> torch.Tensor:
@@ -180,12 +181,17 @@ class World:
         """Warns, once per scene, of commands whose gains cannot be stable at this time step, in the present pose."""
         refuse_transforms(owner)
         commands, theta = self.commands, self.theta
+        anew = commands.asks_for_gains
         commands.asks_for_gains = theta.has_new_gains = False
         mode = commands.command.switches.mode
         if self._warned_of_gains or not any(bool((mode == one).any()) for one in PD_MODES):
             return
         with torch.no_grad(), plain_tensors():
             values = theta.packed().detach()
+            present = gains.of(self.model, values)
+            if not anew and self._gains_looked_at is not None and gains.are_alike(present, self._gains_looked_at):
+                return  # a policy may set them before every step
+            self._gains_looked_at = present
             (mass,) = bridge.observe(self.dynamics, ("qM",), self.state, values, commands.idle, None, False)
             dofs = gains.unstable_dofs(self.model, mode, mass, values)
         if dofs:

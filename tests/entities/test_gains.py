@@ -117,7 +117,6 @@ def test_however_a_command_is_given(how, caplog, tmp_path):
         scene.step()
         assert not warnings(caplog), "the gains of this env are stable"
         robot.control_dofs_position([0.0], [3], envs_idx=[1])
-        robot.set_dofs_kp(1.0)
         scene.step()
     else:
         robot.control_dofs_velocity([0.0], [3])
@@ -170,3 +169,20 @@ def test_an_arm_holds_its_pose_with_the_default_gains(caplog):
         scene.rollout(n_steps=round(2 / dt))
         assert arm.get_dofs_velocity().abs().max().item() < 0.1
     assert not warnings(caplog)
+
+
+def test_gains_that_hardly_change_are_not_looked_at_again(monkeypatch):
+    """A policy may set gains before every step: only the first are looked at, and what has moved by over a tenth."""
+    scene, robot = chain("implicitfast", requires_grad=False)
+    looks, find = [], gains.unstable_dofs
+    monkeypatch.setattr(gains, "unstable_dofs", lambda *given: looks.append(0) or find(*given))
+    robot.control_dofs_position(0.0)
+    for k in range(20):
+        robot.set_dofs_kp(1.0 + 0.001 * k)
+        scene.step()
+    assert len(looks) == 1
+    for kp, kv in ((1.2, 10.0), (1.2, 8.0), (1.25, 8.1)):
+        robot.set_dofs_kp(kp)
+        robot.set_dofs_kv(kv)
+        scene.step()
+    assert len(looks) == 3
