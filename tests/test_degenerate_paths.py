@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+import genesis as gs
 from tests.scenes import build
 
 # A slider on a rail, and a point that moves with it in a plane, about a ball and a cylinder at the origin.
@@ -69,3 +70,27 @@ def test_gradients_are_finite_and_of_one_side(name):
             assert abs(found - (above - below) / (2 * h)) < room, (name, k)
         else:
             assert sides[0] - room < found < sides[1] + room, (name, k, found, sides)
+
+
+@pytest.mark.parametrize("shape", ["sphere", "cylinder"])
+def test_a_tendon_that_only_just_touches(shape):
+    """Rounding decides in which order the points of contact come; the tendon's length does not jump."""
+    text = f"""
+<mujoco><worldbody><geom name="w" type="{shape}" size=".1 .3" zaxis="0 1 0" contype="0" conaffinity="0"/>
+<site name="a" pos="-.3 0 .1"/><body><joint type="slide" axis="0 0 1"/><geom size=".01" mass="1" contype="0"
+  conaffinity="0"/><site name="b" pos=".37 0 .1"/></body></worldbody>
+<tendon><spatial name="t"><site site="a"/><geom geom="w"/><site site="b"/></spatial></tendon>
+<sensor><tendonpos name="length" tendon="t"/></sensor></mujoco>"""
+    _, robot = build(text)
+    heights = [sign * k * 10.0**-n for n in range(6, 18) for k in (1, 2, 3, 5, 7) for sign in (1, -1)]
+    for height in (0.0, *heights):
+        robot.set_qpos([height])
+        assert abs(robot.get_sensor_data("length").item() - 0.67) < 1e-5, height
+
+
+def test_armature_of_a_tendon_around_a_shape_is_refused():
+    body, height, *_ = CASES["around a cylinder"]
+    _, robot = build(RAIL.format(body=body, height=height))
+    with pytest.raises(gs.GenesisException, match="runs around shapes and has no armature"):
+        robot.set_tendons_armature([1.0])
+    assert robot.get_tendons_armature().tolist() == [0.0]

@@ -28,6 +28,7 @@ from genesis.world.catalogue import (
     LIMITS,
     PAIR_PARAMETERS,
     SHAPE_PARAMETERS,
+    STRAIGHT_TENDONS,
     TENDON_LIMITS,
     WELD_SOL_PARAMS,
     Entry,
@@ -173,6 +174,14 @@ def require_each(place: Place, parameter: Entry, method: str, chosen: Selection)
                 f"{place.owner(method)}: {tendon} has no limit that is simulated; state a range in the model file, or "
                 "choose others with `tendons_idx_local`."
             )
+    if parameter.requires == STRAIGHT_TENDONS:
+        around = world.model.indices["ten_around"][place.starts["tendons"] + chosen.positions()]
+        if around.any():
+            tendon = place.element("tendons", int(chosen.positions()[int(np.argmax(around))]))
+            raise GenesisException(
+                f"{place.owner(method)}: {tendon} runs around shapes and has no armature, in MuJoCo either; choose "
+                "others with `tendons_idx_local`."
+            )
 
 
 def can_set(place: Place, parameter: Entry) -> bool:
@@ -186,6 +195,8 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return False
     if parameter.requires == TENDON_LIMITS:
         return bool(indices["ten_limited"][ranges.tendon_start : ranges.tendon_end].any())
+    if parameter.requires == STRAIGHT_TENDONS:
+        return bool((indices["ten_around"][ranges.tendon_start : ranges.tendon_end] == 0).any())
     if parameter.requires == ELLIPSOIDS:
         return bool(len(place.ellipsoids()))
     return bool(count_of(place, parameter.axis))

@@ -163,7 +163,11 @@ class EntityAccessors(EntityBase):
         """First three of MuJoCo's biasprm, ([n_envs,] n_actuators, 3)."""
 
     def set_actuators_gear(self, gear: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """Gear of the model file's actuators, which scales length and force, ([n_envs,] n_actuators, 6)."""
+        """Gear of the model file's actuators, which scales length and force, ([n_envs,] n_actuators, 6).
+
+        Armature and damping that a file gives an actuator stay what they are with the gear of the file: they belong to
+        its joint or tendon (`set_dofs_armature`, `set_tendons_damping`, ...).
+        """
 
     def get_actuators_gear(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Gear of the actuators, ([n_envs,] n_actuators, 6)."""
@@ -328,7 +332,8 @@ class EntityAccessors(EntityBase):
     def set_tendons_armature(self, armature: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons), not negative.
 
-        As in MuJoCo it reaches between joints only where one carries the other.
+        As in MuJoCo it reaches between joints only where one carries the other. Raises GenesisException, too, for
+        tendons that run around shapes, which have none.
         """
 
     def get_tendons_armature(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:

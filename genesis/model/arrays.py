@@ -9,7 +9,7 @@ A compiled model is split in three:
 Names, shapes and units are MuJoCo's unless said otherwise. Nothing here depends on the chosen precision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import mujoco
@@ -259,13 +259,28 @@ class Model:
         self._ragged("body_dofs", [self.dof_chain(b) for b in range(m.nbody)])
 
     def _entry_of_M(self, i: int, j: int) -> int | None:
-        """Where the entry of two dofs is, if MuJoCo's M has one: a body that is alone and turns about its mass centre
-        has a diagonal (mjModel.body_simple), and nothing is added beside it."""
-        m = self.mj_model
+        """Where the entry of two dofs is in M, i the later one."""
+        row = self._M_rows[i]
+        return int(self.indices["M_colind_adr"][i]) + row.index(j) if j in row else None
+
+    def _implicit_entry(self, i: int, j: int) -> int | None:
+        """The same, if MuJoCo's implicitfast adds velocity derivatives there: to the whole block of a free body that is
+        alone, else where its M has an entry; a body that is alone and turns about its mass centre has a diagonal
+        (mjModel.body_simple)."""
+        m, in_block = self.mj_model, self.indices["dof_in_free_block"]
         start = int(m.M_rowadr[i])
-        if j not in m.M_colind[start : start + int(m.M_rownnz[i])]:
+        if not in_block[i] and j not in m.M_colind[start : start + int(m.M_rownnz[i])]:
             return None
-        return int(self.indices["M_colind_adr"][i]) + self._M_rows[i].index(j)
+        return self._entry_of_M(i, j)
+
+    def _pairs(self, dofs: list[int], adr: int, entry_of: Callable[[int, int], int | None]) -> list[list[int]]:
+        """Two entries of a row over these dofs, from ``adr`` on, and the entry of M that they belong to."""
+        return [
+            [adr + a, adr + b, entry]
+            for a, i in enumerate(dofs)
+            for b, j in enumerate(dofs)
+            if (entry := entry_of(i, j)) is not None
+        ]
 
     def _add_joints_and_dofs(self) -> None:
         m = self.mj_model
@@ -300,10 +315,12 @@ class Model:
         for adr in standalone:
             in_block[adr : adr + 6] = 1
         self._index("dof_in_free_block", in_block)
+        entries = [self._implicit_entry(i, j) for i, row in enumerate(self._M_rows) for j in row]
+        self._index("M_implicit", [entry is not None for entry in entries])
 
     def _add_tendons(self) -> None:
         """What `tendons` describes; and tendon_pairs (n, 4): tendon, two entries of its J, and the entry of M that they
-        belong to."""
+        belong to; implicit_tendon_pairs: those of implicitfast."""
         m = self.mj_model
         self.ntendon = int(m.ntendon)
         found = self._tendons = tendons.describe(m, self.dof_chain)
@@ -313,14 +330,10 @@ class Model:
         self.constants |= found.constants
         self.nten_J = len(found.constants["ten_coef"])
         self.nspatial, self.nwrap = len(self.indices["spatial_tendon"]), found.nwrap
-        pairs = []
         adr = self.indices["ten_dof_adr"]
-        for t, dofs in enumerate(found.dofs):
-            for a, i in enumerate(dofs):
-                for b, j in enumerate(dofs):
-                    if (entry := self._entry_of_M(i, j)) is not None:
-                        pairs.append((t, adr[t] + a, adr[t] + b, entry))
-        self._index("tendon_pairs", np.reshape(pairs, (-1, 4)))
+        for name, entry_of in (("tendon_pairs", self._entry_of_M), ("implicit_tendon_pairs", self._implicit_entry)):
+            pairs = [[t, *pair] for t, dofs in enumerate(found.dofs) for pair in self._pairs(dofs, adr[t], entry_of)]
+            self._index(name, np.reshape(pairs, (-1, 4)))
 
     def tendon_dofs(self, tendon: int) -> list[int]:
         """Dofs that change a tendon's length, ascending."""
@@ -373,16 +386,9 @@ class Model:
             self.constants[name] = np.array(getattr(m, name)).reshape(-1, 2)
 
         # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
-        pairs = []
-        adr = self.indices["moment_dof_adr"]
-        for u in range(m.nu):
-            entries = range(adr[u], adr[u + 1])
-            for a in entries:
-                i = int(self.indices["moment_dof"][a])
-                for b in entries:
-                    j = int(self.indices["moment_dof"][b])
-                    if (entry := self._entry_of_M(i, j)) is not None:
-                        pairs.append((u, a, b, entry))
+        adr, dofs = self.indices["moment_dof_adr"], self.indices["moment_dof"]
+        rows = [dofs[adr[u] : adr[u + 1]].tolist() for u in range(m.nu)]
+        pairs = [[u, *pair] for u, row in enumerate(rows) for pair in self._pairs(row, adr[u], self._implicit_entry)]
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _servos_that_turn(self) -> np.ndarray:

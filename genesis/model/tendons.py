@@ -41,10 +41,11 @@ class Tendons:
     Attributes:
         dofs: of each tendon the dofs that change its length, ascending
         nwrap: how often a shape may be in the way
-        indices: fixed_tendon, spatial_tendon: numbers; ten_qpos: of each entry of J the position that it belongs to (0
-            for spatial ones); segment_tendon, segment_site (n, 2), segment_wrap; piece_adr (3 n + 1): of each piece of
-            a segment its entries of piece_dof, piece_sign and piece_place (in ten_J); wrap_bodyid, wrap_shape,
-            wrap_side: the shape's body and kind, and the site that says which way to go around it, or -1
+        indices: ten_around: of each whether it runs around a shape; fixed_tendon, spatial_tendon: numbers; ten_qpos: of
+            each entry of J the position that it belongs to (0 for spatial ones); segment_tendon, segment_site (n, 2),
+            segment_wrap; piece_adr (3 n + 1): of each piece of a segment its entries of piece_dof, piece_sign and
+            piece_place (in ten_J); wrap_bodyid, wrap_shape, wrap_side: the shape's body and kind, and the site that
+            says which way to go around it, or -1
         constants: ten_coef: of each entry of J the joint's coefficient (0 for spatial ones); segment_share: 1 over the
             divisor; wrap_pos (nwrap, 3) [m], wrap_quat (nwrap, 4): of the shape on its body
         theta: wrap_radius (nwrap,) [m]
@@ -77,6 +78,7 @@ def describe(m: mujoco.MjModel, dof_chain: Callable[[int], list[int]]) -> Tendon
         dofs,
         len(wraps),
         indices={
+            "ten_around": np.isin(np.arange(m.ntendon), [s.tendon for s in segments if s.wrap >= 0]),
             "fixed_tendon": np.flatnonzero(~spatial),
             "spatial_tendon": np.flatnonzero(spatial),
             "ten_qpos": [q for q, _ in of_joints],

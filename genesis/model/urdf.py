@@ -282,7 +282,11 @@ def _warn_of_limits(path: Path, robot: XmlElement) -> None:
             )
         elif missing:
             limit.attrib[missing[0]] = "0"
-            found.append(f"joint '{name}': {missing[0]} is not given, and 0 is its default")
+            held = not any(_is_nonzero(limit.attrib[end]) for end in ("lower", "upper"))
+            if held:
+                limit.attrib.update(lower=str(-_HELD), upper=str(_HELD))
+            end = ": it is held at 0" if held else ""
+            found.append(f"joint '{name}': {missing[0]} is not given, and 0 is its default{end}")
     if found:
         runtime.logger.warning("'%s', limits of joints:%s", path, "".join(f"\n- {text}" for text in found))
 
@@ -298,6 +302,7 @@ def _links_without_mass(robot: XmlElement) -> set[str]:
 
 
 def _is_nonzero(text: str) -> bool:
+    """Also of what is no number, which MuJoCo's compiler will complain of."""
     try:
         return float(text) != 0
     except ValueError:

@@ -417,7 +417,7 @@ def _write_masses(
                 moments = shaped.inertia * (total / weight if weight > 0 else 0.0)
                 quat = shaped.iquat
             if centre is None:
-                centre = shaped.ipos
+                centre = shaped.ipos if weight > 0 else np.zeros(3)
         shapeless = not any(geom.density or geom.mass > 0 for geom in body.geoms)
         if link.moves and (shapeless if total is None or moments is None else total == 0 or not moments.any()):
             raise stage.error(

@@ -98,7 +98,8 @@ class Sensors:
         if not chosen:
             return []
         if chosen not in self._parts:
-            self._parts[chosen] = list(self._made(chosen))
+            with torch.inference_mode(False):  # what is kept must do for a later reading with a gradient
+                self._parts[chosen] = list(self._made(chosen))
         record = self._world.requires_grad and torch.is_grad_enabled()
         found: dict[int, torch.Tensor] = {}
         with plain_tensors(), torch.set_grad_enabled(record):

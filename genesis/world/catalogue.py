@@ -26,7 +26,7 @@ SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
 
 # What a scene must simulate for a parameter to be set.
 LIMITS, FRICTION_LOSS, EQUALITY, TENDON_LIMITS = "limits", "friction loss", "equality", "limits of tendons"
-ELLIPSOIDS = "shapes that a fluid acts on"
+ELLIPSOIDS, STRAIGHT_TENDONS = "shapes that a fluid acts on", "tendons that run straight"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Entry:
         first: its first number in a row of the field
         rest: field that holds what the row of ``field`` has no room for
         requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, `EQUALITY`,
-            `TENDON_LIMITS`, `ELLIPSOIDS`, or nothing
+            `TENDON_LIMITS`, `ELLIPSOIDS`, `STRAIGHT_TENDONS`, or nothing
         one_for_all: one item stands for all elements
         as_ends: set as `lower` and `upper`, and read as a pair of them
         argument: what its setter calls the value; without it, the name without the axis
@@ -353,7 +353,11 @@ PARAMETERS = _by_name(
         (6,),
         "SI",
         "gear: scales length and force of the actuator",
-        setter="Gear of the model file's actuators, which scales length and force, ([n_envs,] n_actuators, 6).",
+        setter="""Gear of the model file's actuators, which scales length and force, ([n_envs,] n_actuators, 6).
+
+        Armature and damping that a file gives an actuator stay what they are with the gear of the file: they belong to
+        its joint or tendon (`set_dofs_armature`, `set_tendons_damping`, ...).
+        """,
         getter="Gear of the actuators, ([n_envs,] n_actuators, 6).",
     ),
     Entry(
@@ -678,8 +682,10 @@ COUPLING_PARAMETERS = _by_name(
         check_not_negative,
         setter="""Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons), not negative.
 
-        As in MuJoCo it reaches between joints only where one carries the other.
+        As in MuJoCo it reaches between joints only where one carries the other. Raises GenesisException, too, for
+        tendons that run around shapes, which have none.
         """,
+        requires=STRAIGHT_TENDONS,
         getter="Inertia against a change of the tendons' lengths [kg, kg m^2], ([n_envs,] n_tendons).",
     ),
     Entry(

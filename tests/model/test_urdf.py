@@ -308,20 +308,22 @@ def test_text_meshes_in_other_encodings(urdf, tmp_path):
 def test_limits_that_are_not_given(urdf, warned):
     path = urdf(
         link("base"),
-        *(link(name) for name in "abcd"),
+        *(link(name) for name in "abcde"),
         joint("i", "revolute", "base", "a").replace('lower="-1" upper="1"', ""),
         joint("j", "prismatic", "base", "b").replace('lower="-1"', ""),
         joint("k", "revolute", "base", "c").replace('upper="1"', ""),
         joint("l", "revolute", "base", "d").replace('<limit lower="-1" upper="1" effort="5" velocity="1"/>', ""),
+        joint("m", "revolute", "base", "e").replace('lower="-1" upper="1"', 'lower="0.0"'),
     )
     model = load_urdf(path, fixed=True, repair=False).compile()
-    np.testing.assert_allclose(model.jnt_range, [(0, 0), (0, 1), (-1, 0), (0, 0)], atol=1e-5)
-    assert model.jnt_limited.tolist() == [1, 1, 1, 0]
+    np.testing.assert_allclose(model.jnt_range, [(0, 0), (0, 1), (-1, 0), (0, 0), (0, 0)], atol=1e-5)
+    assert model.jnt_limited.tolist() == [1, 1, 1, 0, 1]
     (message,) = warned()
     assert "joint 'i': lower and upper are not given, and 0 is their default: it is held at 0" in message
     assert "joint 'j': lower is not given, and 0 is its default" in message
     assert "joint 'k': upper is not given" in message
     assert "joint 'l' has no <limit>, which URDF requires: it moves without limits" in message
+    assert "joint 'm': upper is not given, and 0 is its default: it is held at 0" in message
     data = mujoco.MjData(model)
     data.qfrc_applied[0] = 1.0
     for _ in range(500):

@@ -482,6 +482,13 @@ def test_masses_follow_the_order_of_usdphysics(usd):
     assert friction["r/material"] == 0.25 and friction["r/default"] == 1.0
 
 
+def test_a_mass_and_an_inertia_without_shapes_are_about_the_origin(usd):
+    given = at(0, 50, 0) + "float physics:mass = 2\nfloat3 physics:diagonalInertia = (10, 20, 28)\n"
+    model = model_of(usd(prim("Xform", "body", given, (BODY, MASS))))
+    assert model.body("r/body").mass[0] == pytest.approx(2, rel=EXACT)
+    np.testing.assert_allclose(model.body("r/body").ipos, 0, atol=EXACT)
+
+
 def test_what_has_no_collision_schema_is_drawn_only(usd):
     body = prim("Xform", "body", cube() + prim("Sphere", "look", "double radius = 5") + box_mesh("hull", 'uniform token physics:approximation = "boundingCube"', (COLLIDES, "PhysicsMeshCollisionAPI")), (BODY,))  # fmt: skip
     path = usd(body)

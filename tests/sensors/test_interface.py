@@ -83,3 +83,14 @@ def test_wrong_names_and_entities():
         scene.get_sensor_data(entity=plane)
     with pytest.raises(gs.GenesisException, match="envs_idx"):
         rig.get_sensor_data("gyro", envs_idx=4)
+
+
+def test_a_reading_in_inference_mode_leaves_later_ones_their_gradient():
+    scene, rig = rigs.with_sensors(_SOME)
+    with torch.inference_mode():
+        scene.get_sensor_data()
+    scene.reset()
+    velocity = torch.full((rig.n_dofs,), 0.1, requires_grad=True)
+    rig.set_dofs_velocity(velocity)
+    sum(value.sum() for value in scene.get_sensor_data().values()).backward()
+    assert velocity.grad.abs().sum() > 0

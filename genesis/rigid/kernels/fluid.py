@@ -303,6 +303,7 @@ def fluid_implicit_damping(
     dof_bodyid: wp.array(dtype=int),
     M_colind: wp.array(dtype=int),
     M_colind_adr: wp.array(dtype=int),
+    M_implicit: wp.array(dtype=int),
     timestep: real,
     force_implicit: int,
     cdof: wp.array2d(dtype=vec6),
@@ -316,7 +317,8 @@ def fluid_implicit_damping(
 
     As the composite rigid body algorithm sums inertias: ``cfluid_slope`` is the slope of what moves with a body, about
     the reference point: of torque by rotation, torque by translation, and force by translation. With a the arm,
-    a linear velocity there is t - a x r, and a force f there has the torque a x f.
+    a linear velocity there is t - a x r, and a force f there has the torque a x f. ``M_implicit``: 1 for the entries
+    of M that velocity derivatives are added to.
     """
     w = wp.tid()
     nbody = body_parentid.shape[0]
@@ -347,5 +349,5 @@ def fluid_implicit_damping(
         torque = cfluid_slope[w, b, 0] * r + cfluid_slope[w, b, 1] * t
         force = wp.transpose(cfluid_slope[w, b, 1]) * r + cfluid_slope[w, b, 2] * t
         for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
-            if force_implicit == 1:
+            if force_implicit == 1 and M_implicit[e] == 1:
                 qH[w, e] += -timestep * wp.dot(cdof[w, M_colind[e]], spatial(torque, force))

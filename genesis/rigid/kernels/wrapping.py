@@ -34,6 +34,7 @@ TOLERANCE = real(1.0e-6)
 ITERATIONS = wp.constant(20)
 TWO_PI = real(6.283185307179586)
 HALF = real(0.5)
+SAME_POINT = real(1.0e-3)  # [rad] between points that only rounding has brought into the other order
 
 
 @wp.func
@@ -118,9 +119,12 @@ def tangent_point(end: vec2, radius: real, sign: real) -> vec2:
 
 @wp.func
 def arc_length(first: vec2, second: vec2, radius: real, sign: real) -> real:
-    """From one point to the other: clockwise for sign 1, else the other way."""
+    """From one point to the other: clockwise for sign 1, else the other way.
+
+    Where a tendon only just touches, the points are the same but for rounding, in either order.
+    """
     angle = wp.atan2(-sign * cross2(first, second), wp.dot(first, second))
-    if angle < real(0.0):
+    if angle < -SAME_POINT:
         angle = angle + TWO_PI
     return radius * angle
 
