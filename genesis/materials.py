@@ -22,10 +22,10 @@ class Rigid(Options):
         Coefficient of sliding friction. Default 1.0.
     coup_restitution
         Bounce, 0 to 1, under Genesis's name: the part of the speed of approach at which bodies part again. 0 (the
-        default): contact as the model file or MuJoCo has it, which does not bounce. Otherwise the shapes' softness of
+        default): contact as the model file or MuJoCo has it, which hardly bounces. Otherwise the shapes' softness of
         contact (``sol_params``) is a spring and a damper that last about eight steps, so that a smaller ``dt`` makes a
-        harder contact. Of two bodies with a bounce the smaller one counts, of one with and one without that of the
-        first.
+        harder contact; less than exp(-2), about 0.14, counts as that. Of two bodies with a bounce the smaller one
+        counts, of one with and one without that of the first.
     gravity_compensation
         Part of each link's weight that is balanced by an upward force at its centre of mass; 1 cancels gravity.
     """

@@ -108,3 +108,17 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(gs.GenesisException, match=r"`state` and `keyframe` are given"):
         scene.reset(scene.get_state(), keyframe="home")
     assert torch.equal(robot.get_qpos(), before)
+
+
+def test_a_keyframe_beyond_all_that_moves(tmp_path):
+    path = tmp_path / "far.xml"
+    path.write_text(
+        '<mujoco><worldbody><body><joint type="slide"/><geom size=".1"/></body></worldbody>'
+        '<keyframe><key name="far" qpos="1e50"/></keyframe></mujoco>'
+    )
+    scene = gs.Scene()
+    robot = scene.add_entity(gs.morphs.MJCF(file=str(path)))
+    scene.build()
+    with pytest.raises(gs.GenesisException, match=r"`keyframe 'far'` holds 1e\+50"):
+        scene.reset(keyframe="far")
+    assert robot.get_qpos().item() == 0.0

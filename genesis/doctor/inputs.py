@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,7 +80,7 @@ def find_scene(loss: Any, scene: Any) -> Scene:
     """
     from genesis.scene import Scene
 
-    if not callable(loss):
+    if not callable(loss) or not _can_be_called(loss):
         raise GenesisException(f"{OWNER}: `loss` is {loss!r:.60}; expected a function without arguments.")
     if scene is not None:
         if not isinstance(scene, Scene) or not scene.is_built:
@@ -96,6 +97,17 @@ def find_scene(loss: Any, scene: Any) -> Scene:
             f"{OWNER}: the scene records no gradients; build it with gs.options.SimOptions(requires_grad=True)."
         )
     return found[0]
+
+
+def _can_be_called(function: Callable) -> bool:
+    """Without arguments, as far as Python tells."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a function that does not say
+        return True
+    return True
 
 
 def _mentioned(function: Any) -> list[Any]:

@@ -12,6 +12,7 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.world.arguments import require_state
 
 if TYPE_CHECKING:
     import mujoco
@@ -61,6 +62,8 @@ def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Key
     # A keyframe that says nothing of positions has those of the build, which are where the morph says already.
     if not np.array_equal(qpos, m.qpos0[place.q_start : place.q_end]):
         _move(m, place, entity.morph, qpos, qvel)
+    for values in (qpos, qvel):
+        require_state(torch.as_tensor(values), f"keyframe {name!r}", owner)
 
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(values, dtype=runtime.tc_float, device=runtime.device)

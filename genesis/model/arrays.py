@@ -153,7 +153,7 @@ class Model:
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
-        self.noslip_iterations = int(m.opt.noslip_iterations)
+        self.noslip_iterations = max(0, int(m.opt.noslip_iterations))
 
         self.indices: dict[str, np.ndarray] = {}
         self.constants: dict[str, np.ndarray] = {}
@@ -386,9 +386,11 @@ class Model:
             self.constants[name] = np.array(getattr(m, name)).reshape(-1, 2)
 
         # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
-        adr, dofs = self.indices["moment_dof_adr"], self.indices["moment_dof"]
-        rows = [dofs[adr[u] : adr[u + 1]].tolist() for u in range(m.nu)]
-        pairs = [[u, *pair] for u, row in enumerate(rows) for pair in self._pairs(row, adr[u], self._implicit_entry)]
+        adr = self.indices["moment_dof_adr"]
+        of_each = [self.indices["moment_dof"][adr[u] : adr[u + 1]].tolist() for u in range(m.nu)]
+        pairs = [
+            [u, *pair] for u, dofs in enumerate(of_each) for pair in self._pairs(dofs, adr[u], self._implicit_entry)
+        ]
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _servos_that_turn(self) -> np.ndarray:

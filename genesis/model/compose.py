@@ -24,6 +24,7 @@ from genesis.model import (
     leave_out,
     meshes,
     mjcf,
+    mjcf_files,
     neutral_pose,
     restitution,
     robot_files,
@@ -120,14 +121,18 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     self_collision = getattr(rigid_options, "enable_self_collision", None) is not False
     leaves_out = getattr(rigid_options, "unsupported", "refuse") == "warn"
     timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
-    children = [(entity, _load(entity, self_collision, timestep, leaves_out)) for entity in entities]
+
+    def load(entity: EntitySpec) -> mujoco.MjSpec:
+        return _load(entity, self_collision, timestep, leaves_out)
+
+    children = [(entity, load(entity)) for entity in entities]
     sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
     settings.resolve_options(parent, sources, sim_options, rigid_options)
     settings.share_settings(parent, sources)
     written = [{kind: len(getattr(child, kind)) for kind in _ATTACHED} for _, child in children]
     for entity, child in children:
         _attach(parent, entity, child)
-    _check_all_attached(parent, written)
+    _check_all_attached(parent, written, entities, load)
     mj_model = _compile(parent, entities)
     names = [entity.name for entity in entities]
     if leaves_out:
@@ -172,6 +177,11 @@ def _check_names(entities: Sequence[EntitySpec]) -> None:
         if not entity.name or SEPARATOR in entity.name:
             raise GenesisException(
                 f"entity name '{entity.name}': a name must not be empty and must not contain '{SEPARATOR}'."
+            )
+        if not entity.name.isprintable() or mjcf_files.FORMAT.search(entity.name):
+            raise GenesisException(
+                f"entity name {entity.name!r}: a name must be printable, without what C's printf takes for a format "
+                "(%s, %n)."
             )
         if entity.name in seen:
             raise GenesisException(f"two entities are called '{entity.name}'. Give each a name of its own.")
@@ -565,11 +575,24 @@ _ATTACHED = (
 )
 
 
-def _check_all_attached(parent: mujoco.MjSpec, written: Sequence[dict[str, int]]) -> None:
-    """Raises if MuJoCo left out elements of the files, as it does with those whose parts it does not find."""
+def _check_all_attached(
+    parent: mujoco.MjSpec,
+    written: Sequence[dict[str, int]],
+    entities: Sequence[EntitySpec],
+    load: Callable[[EntitySpec], mujoco.MjSpec],
+) -> None:
+    """Raises if MuJoCo left out elements of the files, as it does with those whose parts it does not find and others
+    that cannot be: of these its compiler says of each file alone what is wrong."""
     for kind in _ATTACHED:
         expected, found = sum(counts[kind] for counts in written), len(getattr(parent, kind))
         if found != expected:
+            for entity in entities:
+                alone = load(entity)
+                try:
+                    alone.compile()
+                except (ValueError, RuntimeError, mujoco.FatalError) as error:
+                    what = _compiler_message(str(error), entities)
+                    raise GenesisException(f"entity '{entity.name}': {what}") from None
             raise GenesisException(
                 f"{expected - found} of the {expected} {kind} of the scene's files got lost: they name parts that are "
                 "not there. Remove them."

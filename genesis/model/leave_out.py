@@ -8,7 +8,7 @@ its words. What has no way out here stays refused by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import mujoco
@@ -17,7 +17,7 @@ import numpy as np
 from genesis import runtime
 from genesis.model import contact, support
 
-_ROUNDS = 4  # what is left out may uncover something else; a round more than rows of this table build on each other
+_ROUNDS = 10  # what is left out may uncover something else; more rounds than rows of this table build on each other
 
 # Takes a feature out: (spec, element) -> what was done, in words.
 Way = Callable[[mujoco.MjSpec, Any], str]
@@ -33,8 +33,12 @@ def leave_out(
     """
     said: list[str] = []
     for _ in range(_ROUNDS):
-        done = [*_elements(spec, mj_model, names), *_shapes(spec, mj_model, names), *_settings(spec, mj_model)]
-        if not done:
+        # One after the other: each takes the model's numbers for those of the elements.
+        for kind in (_elements, _shapes, _settings):
+            done = kind(spec, mj_model, names)
+            if done:
+                break
+        else:
             break
         said += done
         mj_model = compiled()
@@ -44,7 +48,7 @@ def leave_out(
     return mj_model
 
 
-def _settings(spec: mujoco.MjSpec, m: mujoco.MjModel) -> list[str]:
+def _settings(spec: mujoco.MjSpec, m: mujoco.MjModel, _: Sequence[str]) -> list[str]:
     said = []
     for what in support.unsupported_settings(m):
         for pattern, way in _SETTINGS:
@@ -56,13 +60,17 @@ def _settings(spec: mujoco.MjSpec, m: mujoco.MjModel) -> list[str]:
 
 
 def _elements(spec: mujoco.MjSpec, m: mujoco.MjModel, names: Sequence[str]) -> list[str]:
-    """Of each element the ways out of all its features; one that is deleted needs no other."""
+    """Of each element the ways out of all its features; one that is deleted needs no other. What goes with it may be of
+    another kind, which then waits for the next round."""
     found: dict[tuple[str, int], list[str]] = {}
     for feature, index, what in support.unsupported_elements(m):
         found.setdefault((feature.kind, index), []).append(what)
     parts = {kind: {part.id: part for part in getattr(spec, _LISTS[kind])} for kind in {kind for kind, _ in found}}
-    said = []
+    said: list[str] = []
+    with_others = ""
     for (kind, index), texts in found.items():
+        if with_others not in ("", kind):
+            break
         where = support.describe(m, kind, index, names)
         for what in texts:
             way = _way_out(kind, what)
@@ -70,6 +78,7 @@ def _elements(spec: mujoco.MjSpec, m: mujoco.MjModel, names: Sequence[str]) -> l
                 continue
             said.append(f"{where}: {what}: {way(spec, parts[kind][index])}")
             if way in _DELETES:
+                with_others = kind if way is not _deleted else with_others
                 break
     return said
 
@@ -173,17 +182,48 @@ def _deleted_geom(spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> str:
 
 
 def _deleted_flex(spec: mujoco.MjSpec, flex: mujoco.MjsFlex) -> str:
-    """With its constraints, and those bodies that are nothing but its vertices."""
+    """With its constraints, and those bodies that are nothing but its vertices, with what hangs on these."""
     for equality in list(spec.equalities):
         if flex.name in (equality.name1, equality.name2) and equality.type not in _BETWEEN_BODIES:
             spec.delete(equality)
     vertices = dict.fromkeys([*flex.vertbody, *flex.nodebody])
     spec.delete(flex)
+    bodies = {}
     for name in vertices:
         body = spec.body(name)
         if body is not None and body.name != "world" and not body.geoms and not body.sites and not list(body.bodies):
-            spec.delete(body)
-    return "it is taken away, with the bodies of its vertices"
+            bodies[name] = body
+    hanging = _deleted_with(spec, bodies)
+    for body in bodies.values():
+        spec.delete(body)
+    return f"it is taken away, with the bodies of its vertices{hanging}"
+
+
+def _deleted_with(spec: mujoco.MjSpec, bodies: Container[str]) -> str:
+    """Takes away the constraints, actuators and sensors of bodies, and names them."""
+    body = (mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_XBODY)
+    gone: list[tuple[str, Any]] = [
+        ("constraint", part)
+        for part in spec.equalities
+        if part.objtype in body and (part.name1 in bodies or part.name2 in bodies)
+    ]
+    gone += [
+        ("actuator", part)
+        for part in spec.actuators
+        if part.trntype == mujoco.mjtTrn.mjTRN_BODY and part.target in bodies
+    ]
+    moved = {part.name for kind, part in gone if kind == "actuator" and part.name}
+    gone += [
+        ("sensor", part)
+        for part in spec.sensors
+        if (part.objtype in body and part.objname in bodies)
+        or (part.reftype in body and part.refname in bodies)
+        or (part.objtype == mujoco.mjtObj.mjOBJ_ACTUATOR and part.objname in moved)
+    ]
+    said = "".join(f", {kind} '{part.name}'" for kind, part in gone)
+    for _, part in gone:
+        spec.delete(part)
+    return said
 
 
 _BETWEEN_BODIES = (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD, mujoco.mjtEq.mjEQ_JOINT, mujoco.mjtEq.mjEQ_TENDON)

@@ -43,6 +43,9 @@ _MOST_OF = {
         ),
     ),
     "lengthrange": ((("inttotal",), 1000.0),),  # [s] that MuJoCo simulates for the range of each muscle
+    "option": ((("noslip_iterations",), 1000),),  # of each the forces before it are kept
+    "contact": ((("num",), 10_000),),  # the sensor
+    "user": ((("dim",), 10_000),),
 }
 _MOST_PARAMETER = 1000  # of a mesh's built-in shape: its number of vertices may be the square
 # Attributes that name the file of an asset, by element.
@@ -56,7 +59,7 @@ _ASSETS = {
 }
 _FOLDERS = ("assetdir", "meshdir", "texturedir")
 # MuJoCo's parser takes some names for formats of C's printf and reads memory that is not there.
-_FORMAT = re.compile(r"%[^%a-zA-Z]*(hh|h|ll|l|L|q|j|z|t)?[sn]")
+FORMAT = re.compile(r"%[^%a-zA-Z]*(hh|h|ll|l|L|q|j|z|t)?[sn]")
 
 
 @dataclass(eq=False, slots=True)
@@ -337,7 +340,7 @@ def _text(steps: Sequence[tuple[bool, Element]], offset: int) -> bytes:
 
 def _check_element(element: Element) -> None:
     for name, value in element.attrib.items():
-        if "%" in value and (found := _FORMAT.search(value)) and element.tag != "text":
+        if "%" in value and (found := FORMAT.search(value)) and element.tag != "text":
             raise GenesisException(
                 f'{element.place}, <{element.tag} {name}="{value}">: MuJoCo would take "{found.group()}" for a format '
                 "of C's printf. Choose another name."

@@ -617,7 +617,8 @@ def _forget(
 
 def _of_each(numbers: np.ndarray, size: int) -> torch.Tensor:
     """(count,) or (count, *item) as one number for each column, (count * size,)."""
-    return torch.as_tensor(np.broadcast_to(numbers.reshape(len(numbers), -1), (len(numbers), size)).ravel().copy())
+    each = numbers.reshape(len(numbers), numbers[0].size if len(numbers) else size)
+    return torch.as_tensor(np.broadcast_to(each, (len(numbers), size)).ravel().copy())
 
 
 def _six_numbers(inertia: torch.Tensor) -> torch.Tensor:

@@ -424,6 +424,8 @@ def test_bad_arguments_are_refused():
             gs.grad.check(loss, inputs)
     with pytest.raises(gs.GenesisException, match="expected a function without arguments"):
         gs.grad.check(3.0, {"u": u})
+    with pytest.raises(gs.GenesisException, match="expected a function without arguments"):
+        gs.grad.check(lambda given: given, {"u": u}, scene=scene)
     with pytest.raises(gs.GenesisException, match="expected a built gs"):
         gs.grad.check(loss, {"u": u}, scene=robot)
     with pytest.raises(gs.GenesisException, match="refers to no built scene"):

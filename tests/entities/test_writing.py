@@ -193,3 +193,13 @@ def test_the_given_tensor_is_not_kept():
         entity.set_qpos(value)
         value.add_(1.0)
         assert torch.equal(entity.get_qpos(), kept)
+
+
+def test_nothing_is_set_for_no_links():
+    _, robot, *_ = world(2)
+    before = robot.get_links_mass().clone(), robot.get_links_COM().clone()
+    robot.set_mass_shift([], [])
+    robot.set_mass_shift(1.0, [])
+    robot.set_COM_shift(torch.zeros(0, 3), [])
+    robot.set_links_scaled_mass([], [])
+    assert torch.equal(robot.get_links_mass(), before[0]) and torch.equal(robot.get_links_COM(), before[1])

@@ -206,6 +206,9 @@ def test_names_that_cannot_be_used():
         model_of((gs.morphs.Sphere(), "a/b"))
     with pytest.raises(gs.GenesisException, match=r"must not be empty"):
         model_of((gs.morphs.Sphere(), ""))
+    for name in ("\x01", "%s"):
+        with pytest.raises(gs.GenesisException, match=r"a name must be printable"):
+            model_of((gs.morphs.Sphere(), name))
 
 
 def test_things_that_are_no_entity(mjcf):

@@ -594,3 +594,59 @@ def test_what_is_simulated_is_not_touched(mjcf, caplog):
 def test_the_option_is_checked():
     with pytest.raises(gs.GenesisException, match="unsupported='ignore': expected 'refuse' or 'warn'"):
         gs.options.RigidOptions(unsupported="ignore")
+
+
+def test_what_hangs_on_a_flex_is_named(mjcf, caplog):
+    """And nothing is deleted twice, of which MuJoCo would crash."""
+    text = (
+        '<mujoco><worldbody><flexcomp type="grid" count="2 2 1" spacing=".1 .1 .1" name="cl" dim="2">'
+        '<edge equality="true"/></flexcomp><body name="b" pos="0 0 3"><freejoint/><geom size=".1"/></body></worldbody>'
+        '<equality><connect name="rope" body1="cl_0" body2="b" anchor="0 0 0"/></equality>'
+        '<actuator><adhesion name="glue" body="cl_0" ctrlrange="0 1" gain="1"/></actuator>'
+        '<sensor><framepos name="place" objtype="body" objname="cl_0"/></sensor></mujoco>'
+    )
+    m = compose([mjcf(text)], None, WARN).mj_model
+    assert (m.nflex, m.neq, m.nu, m.nsensor, m.nbody) == (0, 0, 0, 0, 2)
+    assert "constraint 'r/rope', actuator 'r/glue', sensor 'r/place'" in caplog.text
+    compose([mjcf(text)], None, WARN)
+
+
+def test_the_contact_of_another_geom_stays(mjcf):
+    """What is taken away moves the numbers of what follows."""
+    torus = (
+        '<extension><plugin plugin="mujoco.sdf.torus"><instance name="p"/></plugin></extension>'
+        '<asset><mesh name="torus"><plugin instance="p"/></mesh></asset><worldbody><geom name="floor" type="plane" '
+        'size="1 1 1"/><body pos="0 0 3"><freejoint/><geom size=".1" name="kept"/>'
+        '<geom name="gone" type="sdf" mesh="torus"><plugin instance="p"/></geom></body>'
+        '<body pos="0 0 1"><freejoint/><geom name="other" size=".1"/></body></worldbody>'
+    )
+    m = compose([mjcf(f"<mujoco>{torus}</mujoco>")], None, WARN).mj_model
+    assert sorted(m.geom(k).name for k in range(m.ngeom)) == ["r/floor", "r/kept", "r/other"]
+    assert m.geom_contype.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('<tendon><spatial><site site="s1"/><geom geom="g"/><site site="s2"/></spatial></tendon>', "not sphere or cyl"),
+        ("<tendon><fixed/></tendon>", "path cannot be empty"),
+        ('<actuator><general cranksite="s1" slidersite="s2" cranklength="0"/></actuator>', "crank length must be pos"),
+        ('<actuator><general cranksite="s1" cranklength="1"/></actuator>', "missing base site"),
+    ],
+)
+def test_elements_that_attaching_would_lose(mjcf, more, message):
+    with pytest.raises(gs.GenesisException, match=message):
+        compose([mjcf(model(more))])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        model('<sensor><user dim="1000000000"/></sensor>'),
+        model('<sensor><contact geom1="g" num="1000000000"/></sensor>'),
+        model(option='<option noslip_iterations="2000000000"/>'),
+    ],
+)
+def test_sizes_beyond_measure(mjcf, text):
+    with pytest.raises(gs.GenesisException, match="At most"):
+        compose([mjcf(text)])

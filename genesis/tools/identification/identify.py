@@ -88,7 +88,7 @@ def identify(
     recording = log.bind(scene, outputs)
     pieces = lay_on_grid(recording, scene.dt)
     magnitudes = _magnitudes(recording)
-    with theta_kept(scene):
+    with torch.inference_mode(False), torch.enable_grad(), theta_kept(scene):
         chosen = select_unknowns(scene, parameters, priors, magnitudes)
         require_one_row(scene.world.theta.packed())
         coordinates = Coordinates(scene, chosen)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genesis.trajectory import Trajectory
 
 _LARGEST = 1e100  # no quantity in SI units is larger; its square is finite
+_NOISE = (1e-30, 1e30)  # of which the squares weigh samples
 
 
 class Log:
@@ -297,10 +298,10 @@ class Log:
                     f"{self.source}: `noise` names {name!r}, which is not measured; {near(str(name), known)}"
                 )
             level = self._array(f"noise[{name!r}]", value)
-            if level.ndim > 1 or not level.size or not (np.isfinite(level).all() and (level > 0).all()):
+            if level.ndim > 1 or not level.size or not ((level >= _NOISE[0]) & (level <= _NOISE[1])).all():
                 raise GenesisException(
                     f"{self.source}: the noise of {name!r} is {value!r:.60}; expected its standard deviation: a "
-                    "positive number, or one per column."
+                    f"number from {_NOISE[0]:g} to {_NOISE[1]:g}, or one per column."
                 )
             levels[name] = level
         return levels
