@@ -118,6 +118,11 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         return self._built("actuator_names").ranges.actuator_names
 
     @property
+    def site_names(self) -> tuple[str, ...]:
+        """Names of the sites that its model file defines."""
+        return self._built("site_names").ranges.site_names
+
+    @property
     def tendon_names(self) -> tuple[str, ...]:
         """Names of the tendons that its model file defines."""
         return self._built("tendon_names").ranges.tendon_names
