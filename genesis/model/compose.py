@@ -423,7 +423,7 @@ def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
 
 def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) -> str:
     """Moves the geoms and sites that a file puts into the world itself onto a fixed link of the entity, its last;
-    returns the link's name, "" if there is none.
+    returns the link's name, "" if there is none. What aims at the world or is a skin of it then means that link.
 
     MuJoCo numbers all world geoms before every other, whichever entity they came with; on a link they stay with the
     entity. A fixed link weighs nothing and moves nothing, and MuJoCo treats its geoms in contacts as the world's. Sites
@@ -432,7 +432,10 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) ->
     carrying = {sensor.objname for sensor in spec.sensors if sensor.type in _OF_CARRIED_FORCE}
     world_geoms = list(spec.worldbody.geoms)
     world_sites = [site for site in spec.worldbody.sites if not site.name or site.name not in carrying]
-    if not world_geoms and not world_sites:
+    aiming = [one for one in (*spec.cameras, *spec.lights) if one.targetbody == robot_files.WORLD_LINK]
+    aiming = [one for one in aiming if one.mode != mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODYCOM]
+    skins = [skin for skin in spec.skins if robot_files.WORLD_LINK in list(skin.bodyname)]
+    if not (world_geoms or world_sites or aiming or skins):
         return ""
     taken = {body.name for body in spec.bodies}
     ground = spec.worldbody.add_body(name=robot_files.unused_name(GROUND_LINK, taken))
@@ -446,6 +449,10 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) ->
         _move(spec, geom, ground, ground.add_geom(mass=0), _GEOM_ATTRIBUTES)
     for site in world_sites:
         _move(spec, site, ground, ground.add_site(), _SITE_ATTRIBUTES)
+    for one in aiming:
+        one.targetbody = ground.name
+    for skin in skins:
+        skin.bodyname = [ground.name if name == robot_files.WORLD_LINK else name for name in skin.bodyname]
     for exclude in spec.excludes:
         for end in ("bodyname1", "bodyname2"):
             if getattr(exclude, end) == robot_files.WORLD_LINK:
@@ -549,11 +556,35 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
+    prefix = entity.name + SEPARATOR
+    of_everything = {kind: _release_from_world(elements) for kind, elements in _aiming(child).items()}
     try:
-        parent.attach(child, frame=frame, prefix=entity.name + SEPARATOR)
+        parent.attach(child, frame=frame, prefix=prefix)
     except ValueError as error:
         raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
-    _keep_sensors_of_world(parent, child, entity.name + SEPARATOR)
+    for kind, elements in _aiming(parent).items():
+        for element in elements:
+            if element.name.removeprefix(prefix) in of_everything[kind] and element.name.startswith(prefix):
+                element.targetbody = robot_files.WORLD_LINK
+    _keep_sensors_of_world(parent, child, prefix)
+
+
+def _aiming(spec: mujoco.MjSpec) -> dict[str, list[Any]]:
+    return {"camera": list(spec.cameras), "light": list(spec.lights)}
+
+
+def _release_from_world(elements: list[Any]) -> set[str]:
+    """Names of the cameras or lights that aim at the centre of mass of everything, which `attach` does not know: their
+    targets are taken away."""
+    taken = {element.name for element in elements}
+    found = set()
+    for element in elements:
+        if element.targetbody == robot_files.WORLD_LINK:
+            element.name = element.name or robot_files.unused_name("of_everything", taken)
+            element.targetbody = ""
+            taken.add(element.name)
+            found.add(element.name)
+    return found
 
 
 def _keep_sensors_of_world(parent: mujoco.MjSpec, child: mujoco.MjSpec, prefix: str) -> None:
