@@ -7,6 +7,7 @@ import torch
 
 import genesis as gs
 from genesis.world.catalogue import ENTITY_PARAMETERS, INVERSE_WEIGHTS
+from tests.mechanisms import MUSCLE_ARM, STRING_HAND
 from tests.scenes import PANDA
 
 # A scaled file in a turned frame with frames of its own; every kind of joint, tendon, equality and actuator.
@@ -82,7 +83,7 @@ def perturb(entity, name, rng, **which):
     grown = value * (1 + 0.05 * noise.abs())
     if name in ("links_inertia", "geoms_size"):
         value = value * (1 + 0.05 * noise[..., :1].abs())
-    elif parameter.normalized or name in ("links_offset_pos", "links_COM", "joints_anchor", "geoms_offset_pos"):
+    elif parameter.normalized or name in ("links_COM", "joints_anchor") or name.endswith("offset_pos"):
         value = value + 0.01 * noise
     elif name == "equalities_data":
         value = value + 0.01 * noise
@@ -133,6 +134,13 @@ def perturb_all(scene, rng, **which):
 def steps_as(text, scene, env, n_steps=100):
     """Largest distance of the state from MuJoCo's, after steps of both under the same controls."""
     model = mujoco.MjModel.from_xml_string(text)
+    distance, data, n_contacts = steps_of(model, scene, env, n_steps)
+    assert n_contacts > 0 and data.nefc > 20
+    return distance
+
+
+def steps_of(model, scene, env=0, n_steps=100):
+    """The same, MuJoCo's data, and how many contacts it had."""
     data = mujoco.MjData(model)
     state = scene.world.state.detach()[env].numpy()
     data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
@@ -145,9 +153,8 @@ def steps_as(text, scene, env, n_steps=100):
         mujoco.mj_step(model, data)
         scene.step()
         n_contacts += data.ncon
-    assert n_contacts > 0 and data.nefc > 20
     expected = np.concatenate([data.qpos, data.qvel, data.act])
-    return np.abs(scene.world.state.detach()[env].numpy() - expected).max()
+    return np.abs(scene.world.state.detach()[env].numpy() - expected).max(), data, n_contacts
 
 
 def test_every_parameter_perturbed(tmp_path):
@@ -190,6 +197,8 @@ def test_each_parameter_alone(name, alone):
         else:
             expected = getattr(model, field)
         expected = expected[world.model.indices["cgeom_id"]] if field.startswith("geom_") else expected
+        if field.startswith("site_"):  # those that stand for anchors may lie between
+            expected = expected[[model.site(f"machine/{site}").id for site in machine.site_names]]
         # a free base has its qpos0, a free joint no axis and no limit
         idle = field in ("body_pos", "body_quat") or field.startswith("jnt")
         rows = [k for k in range(len(found)) if not (idle and _is_free(model, field, k))]
@@ -214,6 +223,37 @@ def _is_free(model, field, k):
 def alone(tmp_path_factory):
     scene, *_ = machine(tmp_path_factory.mktemp("alone"))
     return scene, scene.world.theta.saved()
+
+
+def test_paths_of_tendons(tmp_path):
+    """Muscles whose insertions moved, around thicker shapes: what the compiler would derive from these is as built."""
+    scene, arm = muscles(tmp_path, MUSCLE_ARM)
+    perturb(arm, "sites_offset_pos", np.random.default_rng(3))
+    wrapped = [geom.idx_local for geom in arm.geoms if geom.is_wrapped]
+    arm.set_geoms_size(1.1 * arm.get_geoms_size(wrapped), wrapped)
+    arm.set_geoms_offset_pos(arm.get_geoms_offset_pos(wrapped) + 0.01, wrapped)
+    arm.set_links_mass(1.2 * arm.get_links_mass())
+    model = mujoco.MjModel.from_xml_string(scene.to_mjcf())
+    built = scene.mj_model
+    assert np.abs(model.actuator_acc0 - built.actuator_acc0).max() > 1e-3
+    np.testing.assert_allclose(model.actuator_lengthrange, built.actuator_lengthrange, rtol=1e-12)
+    np.testing.assert_allclose(model.tendon_lengthspring, built.tendon_lengthspring, rtol=1e-12)
+    assert steps_of(model, scene)[0] < TOLERANCE
+
+
+def test_a_tendon_whose_equality_counts_from_a_length(tmp_path):
+    scene, hand = muscles(tmp_path, STRING_HAND)
+    hand.set_sites_offset_pos([[0.0, 0, 0.05]], [hand.site_names.index("m1")])
+    with pytest.raises(gs.GenesisException, match=r"of tendon 'machine/spring' at the start, .* cannot be written"):
+        scene.to_mjcf()
+
+
+def muscles(path, text):
+    (path / "muscles.xml").write_text(text)
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.002))
+    robot = scene.add_entity(gs.morphs.MJCF(file=path / "muscles.xml", scale=1.3, pos=(0.3, 0, 0)), name="machine")
+    scene.build()
+    return scene, robot
 
 
 def test_each_env_its_own(tmp_path):

@@ -101,7 +101,8 @@ def test_motion_equals_mujoco(name, integrator, tmp_path):
 # -- gradients --------------------------------------------------------------------------------------------------------
 
 ENDS = {"tendons_limit", "tendons_spring_range", "actuators_length_range"}
-CHECKED = [name for name in ENTITY_PARAMETERS if name.startswith(("equalities", "tendons", "actuators"))] + [
+CHECKED = [name for name in ENTITY_PARAMETERS if name.startswith(("equalities", "tendons", "actuators", "sites"))] + [
+    *("geoms_size", "geoms_offset_pos", "geoms_offset_quat"),  # of what tendons run around
     *("dofs_invweight", "links_invweight", "links_mass", "joints_anchor", "dofs_armature", "joints_axis"),
 ]
 
@@ -114,7 +115,10 @@ class Program:
         scene.reset()
         self.inputs = inputs_of(scene, robot, steps, 1)
         for name in CHECKED:
-            if name not in [row["name"] for row in robot.get_parameters()]:
+            if name.startswith("geoms"):
+                if not any(geom.is_wrapped for geom in robot.geoms):
+                    continue
+            elif name not in [row["name"] for row in robot.get_parameters()]:
                 continue
             value = getattr(robot, f"get_{name}")(*self.chosen(name))
             value = torch.stack(value, -1) if name in ENDS else value
@@ -136,7 +140,9 @@ class Program:
         return torch.cat([robot.get_qpos(), 0.1 * robot.get_dofs_velocity()]).sceneless()
 
     def chosen(self, name):
-        """Indices of the elements that have the parameter: limits not every tendon."""
+        """Indices of the elements that have the parameter: limits not every tendon, places those that one feels."""
+        if name.startswith("geoms"):
+            return ([geom.idx_local for geom in self.robot.geoms if geom.is_wrapped],)
         if not name.startswith("tendons_limit"):
             return ()
         return (np.flatnonzero(self.scene.mj_model.tendon_limited),)
@@ -146,6 +152,8 @@ class Program:
         noise = torch.tensor(rng.standard_normal(tuple(value.shape)))
         if name in ("force", "ctrl", "mocap_pos", "mocap_quat", "qpos", "dofs_velocity", "equalities_data"):
             return 0.05 * noise
+        if "_offset_" in name:
+            return 0.02 * noise
         if name in ENDS:
             noise = noise[..., :1]  # a lower end that is the upper one as well stays so
         # relative, within what is possible: nothing changes that is zero
@@ -183,6 +191,8 @@ def test_gradient(name, steps, tmp_path):
             if found:
                 reached.add(key)
     assert {"qpos", "dofs_velocity", "force"} <= reached
+    if name == "muscle arm":
+        assert {"sites_offset_pos", "geoms_size", "geoms_offset_pos", "geoms_offset_quat"} <= reached
     if "equalities_data" in program.inputs:
         assert {"equalities_data", "equalities_sol_params"} <= reached
 

@@ -293,7 +293,7 @@ class EntityAccessors(EntityBase):
         Sphere: radius. Capsule and cylinder: radius, half length. Box: half sides. Ellipsoid: semi-axes. Mesh and
         height field: the three numbers that the getter gives; a multiple of each scales it along the geom's axes, about
         the geom's place. Numbers that a shape has no use for are kept as given. Masses and inertias do not follow.
-        Raises GenesisException, too, for planes.
+        A tendon that runs around a sphere or cylinder feels its radius. Raises GenesisException, too, for planes.
         """
 
     def get_geoms_size(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
@@ -316,6 +316,27 @@ class EntityAccessors(EntityBase):
 
     def get_geoms_offset_quat(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """How the geoms are turned on their links (w, x, y, z), unit, ([n_envs,] n_geoms, 4)."""
+
+    def set_sites_offset_pos(self, pos: Any, sites_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Where the sites sit in their links' frames [m], ([n_envs,] n_sites, 3); by `site_names`.
+
+        What runs through them, acts on them or measures there follows: spatial tendons, actuators, sensors. Equality
+        constraints between sites keep their points (`set_equalities_data`); lengths that the compiler found with the
+        sites of the file stay too (`actuators_length_range` of muscles, `tendons_spring_range`).
+        """
+
+    def get_sites_offset_pos(self, sites_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Where the sites sit in their links' frames [m], ([n_envs,] n_sites, 3)."""
+
+    def set_sites_offset_quat(self, quat: Any, sites_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """How the sites are turned on their links (w, x, y, z), ([n_envs,] n_sites, 4).
+
+        Normalised here, with gradient. Actuators and sensors feel it; a tendon does not, and equality constraints
+        between sites stay what they are in the file.
+        """
+
+    def get_sites_offset_quat(self, sites_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How the sites are turned on their links (w, x, y, z), unit, ([n_envs,] n_sites, 4)."""
 
     def set_tendons_stiffness(self, stiffness: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Stiffness of the tendons' springs [N/m, N m/rad], ([n_envs,] n_tendons)."""

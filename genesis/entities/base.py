@@ -126,6 +126,11 @@ class EntityBase:
         return self._built("n_actuators").counts["actuators"]
 
     @property
+    def n_sites(self) -> int:
+        """How many sites its model file defines."""
+        return self._built("n_sites").counts["sites"]
+
+    @property
     def n_tendons(self) -> int:
         """How many tendons its model file defines."""
         return self._built("n_tendons").counts["tendons"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genesis.entities.control import Controller
+from genesis.entities.files import write_urdf
 from genesis.entities.keyframes import Keyframe, keyframe_of, names_of
 from genesis.entities.place import Place
 from genesis.entities.reading import StateReader
@@ -118,6 +120,11 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         return self._built("actuator_names").ranges.actuator_names
 
     @property
+    def site_names(self) -> tuple[str, ...]:
+        """Names of the sites that its model file defines."""
+        return self._built("site_names").ranges.site_names
+
+    @property
     def tendon_names(self) -> tuple[str, ...]:
         """Names of the tendons that its model file defines."""
         return self._built("tendon_names").ranges.tendon_names
@@ -150,6 +157,25 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
     def get_joint(self, name: str) -> RigidJoint:
         """The joint of that name; raises GenesisException, listing the names, if there is none."""
         return self._find("get_joint", "joint", self.joints, name)
+
+    # -- to a file ----------------------------------------------------------------------------------------------------
+
+    def to_urdf(self, path: str | os.PathLike[str], env: int | None = None, lossy: bool = False) -> None:
+        """Write it as a URDF file, with the parameters in force; meshes go into the folder `<name>_meshes` beside it.
+
+        Links with masses and inertias, fixed, hinge, slide and free joints with limits, force ranges, damping and dry
+        friction, joints that follow others (<mimic>), and shapes. A fixed base, and several trees, hang on a root link
+        "world", which stands where the entity does. `env`: whose parameters, where those of the envs differ.
+
+        No part of a URDF, and not written: gains of commands, which links may touch each other, sites, cameras, lights,
+        sensors, keyframes, and where a free base stands. `velocity` of limits, which URDF requires, is 100.
+
+        Raises GenesisException, naming the parts, for what URDF cannot say (ball joints, several joints of a link,
+        tendons, actuators, springs, armature, other equality constraints, contact parameters, ...); with `lossy=True`
+        it is left out, with a warning (a link with such a joint is fixed, or keeps the last of several). Also for an
+        env that there is not, parameters that differ without `env`, and a path that cannot be written.
+        """
+        write_urdf(self._built("to_urdf"), self._morph, path, env, lossy)
 
     def _find(self, method: str, kind: str, parts: list[Any], name: str) -> Any:
         for part in parts:

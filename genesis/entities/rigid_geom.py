@@ -60,6 +60,11 @@ class RigidGeom(GeomAccessors):
         return self.idx in self._built().world.model.ellipsoid_geoms
 
     @property
+    def is_wrapped(self) -> bool:
+        """Whether a spatial tendon may run around it."""
+        return self.idx in self._built().world.model.wrapped_geoms
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Of a `gs.morphs.Terrain`: "height_field" (n_x, n_y) in units of "vertical_scale" [m], and "horizontal_scale"
         [m]; of other shapes empty."""

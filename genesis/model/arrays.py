@@ -104,8 +104,8 @@ class Model:
         feature_width: integers that tell the features of a contact
         cgeom_of_geom: (ngeom,) int32, -1 for a geom that touches nothing
         row_of_geom: (ngeom,) int32, the row of its place and size among the parameters, or -1: of a geom that can touch
-            something, its cgeom; then those that a fluid feels only
-        ellipsoid_geoms: geoms on which a fluid acts as on ellipsoids
+            something, its cgeom; then those that only a fluid or a tendon feels
+        ellipsoid_geoms: geoms on which a fluid acts as on ellipsoids; wrapped_geoms: those that tendons may run around
         features: FLUID, POLYNOMIALS: whether there is a fluid, or are springs or dampers that are not linear
         nfluid, nfluid_box: what the fluid acts on, and how many of it are boxes (see ``genesis.model.fluid``)
         nconmax: contact slots per environment
@@ -471,11 +471,13 @@ class Model:
     def _add_contacts(self, max_contacts: int | None) -> None:
         m = self.mj_model
         body_dofs = [self.dof_chain(b) for b in range(m.nbody)]
-        self.ellipsoid_geoms = fluid.ellipsoids(m)
-        contacts = contact.describe(m, body_dofs, max_contacts, self.ellipsoid_geoms.tolist())
+        self.ellipsoid_geoms, self.wrapped_geoms = fluid.ellipsoids(m), np.unique(self._tendons.wrapped)
+        shapes = [*self.ellipsoid_geoms.tolist(), *self.wrapped_geoms.tolist()]
+        contacts = contact.describe(m, body_dofs, max_contacts, shapes)
         self.ncg, self.ncpair, self.nconmax = contacts.ncg, contacts.ncpair, contacts.nconmax
         self.maxchain, self.maxcondim = contacts.maxchain, contacts.maxcondim
         self.cgeom_of_geom, self.row_of_geom = contacts.cgeom_of_geom, contacts.row_of_geom
+        self._index("wrap_geom", self.row_of_geom[self._tendons.wrapped])
         self.has_contacts = contacts.ncpair > 0
         self.pair_families = frozenset(contacts.indices["cpair_family"].tolist())
         self.feature_width = contact.CONVEX_WIDTH if contact.CONVEX in self.pair_families else contact.WIDTH
@@ -602,7 +604,6 @@ class Model:
             "actuator_cranklength": m.actuator_cranklength,
             "site_pos": m.site_pos,
             "site_quat": m.site_quat,
-            **self._tendons.theta,
             **self._constraint_parameters,
         }
         fields, offset = {}, 0

@@ -72,6 +72,8 @@ class EntityRange:
     actuator_end: int
     act_start: int
     act_end: int
+    site_start: int
+    site_end: int
     tendon_start: int
     tendon_end: int
     equality_start: int
@@ -81,6 +83,7 @@ class EntityRange:
     joint_names: tuple[str, ...] = ()
     geom_names: tuple[str, ...] = ()
     actuator_names: tuple[str, ...] = ()
+    site_names: tuple[str, ...] = ()
     tendon_names: tuple[str, ...] = ()
     equality_names: tuple[str, ...] = ()
 
@@ -429,14 +432,20 @@ def _apply_surface(entity: EntitySpec, spec: mujoco.MjSpec) -> None:
 
 
 def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) -> str:
-    """Moves the geoms that a file puts into the world itself onto a fixed link of the entity, its last; returns the
-    link's name, "" if there is none.
+    """Moves the geoms and sites that a file puts into the world itself onto a fixed link of the entity, its last;
+    returns the link's name, "" if there is none. What aims at the world or is a skin of it then means that link.
 
     MuJoCo numbers all world geoms before every other, whichever entity they came with; on a link they stay with the
-    entity. A fixed link weighs nothing and moves nothing, and MuJoCo treats its geoms in contacts as the world's.
+    entity. A fixed link weighs nothing and moves nothing, and MuJoCo treats its geoms in contacts as the world's. Sites
+    at which a sensor measures the forces that the world itself carries stay there.
     """
+    carrying = {sensor.objname for sensor in spec.sensors if sensor.type in _OF_CARRIED_FORCE}
     world_geoms = list(spec.worldbody.geoms)
-    if not world_geoms:
+    world_sites = [site for site in spec.worldbody.sites if not site.name or site.name not in carrying]
+    aiming = [one for one in (*spec.cameras, *spec.lights) if one.targetbody == robot_files.WORLD_LINK]
+    aiming = [one for one in aiming if one.mode != mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODYCOM]
+    skins = [skin for skin in spec.skins if robot_files.WORLD_LINK in list(skin.bodyname)]
+    if not (world_geoms or world_sites or aiming or skins):
         return ""
     taken = {body.name for body in spec.bodies}
     ground = spec.worldbody.add_body(name=robot_files.unused_name(GROUND_LINK, taken))
@@ -447,22 +456,31 @@ def _gather_ground(entity: EntitySpec, spec: mujoco.MjSpec, leaves_out: bool) ->
             continue
         if geom.plugin.active:
             raise GenesisException(f"entity '{entity.name}': geom '{geom.name}': plugins are not simulated: remove it.")
-        copy = ground.add_geom()
-        for attribute in _GEOM_ATTRIBUTES:
-            setattr(copy, attribute, getattr(geom, attribute))
-        copy.quat = _orientation(geom)
-        copy.mass = 0
-        if geom.frame is not None:
-            copy.set_frame(_copy_frame(geom.frame, ground))
-        # The name moves last: what refers to the geom by name then means the copy, and outlives the original.
-        name, geom.name = geom.name, ""
-        spec.delete(geom)
-        copy.name = name
+        _move(spec, geom, ground, ground.add_geom(mass=0), _GEOM_ATTRIBUTES)
+    for site in world_sites:
+        _move(spec, site, ground, ground.add_site(), _SITE_ATTRIBUTES)
+    for one in aiming:
+        one.targetbody = ground.name
+    for skin in skins:
+        skin.bodyname = [ground.name if name == robot_files.WORLD_LINK else name for name in skin.bodyname]
     for exclude in spec.excludes:
         for end in ("bodyname1", "bodyname2"):
             if getattr(exclude, end) == robot_files.WORLD_LINK:
                 setattr(exclude, end, ground.name)
     return ground.name
+
+
+def _move(spec: mujoco.MjSpec, element: Any, body: mujoco.MjsBody, copy: Any, attributes: Sequence[str]) -> None:
+    """Makes `copy`, on `body`, what `element` is, and deletes that."""
+    for attribute in attributes:
+        setattr(copy, attribute, getattr(element, attribute))
+    copy.quat = _orientation(element)
+    if element.frame is not None:
+        copy.set_frame(_copy_frame(element.frame, body))
+    # The name moves last: what refers to the element by name then means the copy, and outlives the original.
+    name, element.name = element.name, ""
+    spec.delete(element)
+    copy.name = name
 
 
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
@@ -477,7 +495,7 @@ def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame
 
 
 def _orientation(element: Any) -> Any:
-    """The quaternion of a geom or frame: what its file says in angles is in units and an order of axes that the
+    """The quaternion of a geom, site or frame: what its file says in angles is in units and an order of axes that the
     element keeps, and that a copy of it would not have."""
     if element.alt.type == mujoco.mjtOrientation.mjORIENTATION_QUAT:
         return element.quat
@@ -487,14 +505,20 @@ def _orientation(element: Any) -> Any:
     )
 
 
-_GEOM_ATTRIBUTES = tuple(
-    attribute
-    for attribute in dir(mujoco.MjsGeom)
-    if not attribute.startswith("_")
-    and attribute
-    not in ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin", "alt")
-    and not callable(getattr(mujoco.MjsGeom, attribute))
-)
+def _attributes(kind: type, *without: str) -> tuple[str, ...]:
+    """What an element of a spec is, but for where it belongs and what is copied otherwise."""
+    belonging = ("name", "id", "info", "signature", "parent", "frame", "compiler", "classname", "plugin", "alt")
+    return tuple(
+        attribute
+        for attribute in dir(kind)
+        if not attribute.startswith("_")
+        and attribute not in (*belonging, *without)
+        and not callable(getattr(kind, attribute))
+    )
+
+
+_GEOM_ATTRIBUTES, _SITE_ATTRIBUTES = _attributes(mujoco.MjsGeom, "mass"), _attributes(mujoco.MjsSite)
+_OF_CARRIED_FORCE = (mujoco.mjtSensor.mjSENS_FORCE, mujoco.mjtSensor.mjSENS_TORQUE)
 
 
 def _name_parts(spec: mujoco.MjSpec) -> None:
@@ -542,11 +566,35 @@ def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> 
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
+    prefix = entity.name + SEPARATOR
+    of_everything = {kind: _release_from_world(elements) for kind, elements in _aiming(child).items()}
     try:
-        parent.attach(child, frame=frame, prefix=entity.name + SEPARATOR)
+        parent.attach(child, frame=frame, prefix=prefix)
     except ValueError as error:
         raise GenesisException(f"entity '{entity.name}': {diagnostics.first_line(error)}.") from None
-    _keep_sensors_of_world(parent, child, entity.name + SEPARATOR)
+    for kind, elements in _aiming(parent).items():
+        for element in elements:
+            if element.name.removeprefix(prefix) in of_everything[kind] and element.name.startswith(prefix):
+                element.targetbody = robot_files.WORLD_LINK
+    _keep_sensors_of_world(parent, child, prefix)
+
+
+def _aiming(spec: mujoco.MjSpec) -> dict[str, list[Any]]:
+    return {"camera": list(spec.cameras), "light": list(spec.lights)}
+
+
+def _release_from_world(elements: list[Any]) -> set[str]:
+    """Names of the cameras or lights that aim at the centre of mass of everything, which `attach` does not know: their
+    targets are taken away."""
+    taken = {element.name for element in elements}
+    found = set()
+    for element in elements:
+        if element.targetbody == robot_files.WORLD_LINK:
+            element.name = element.name or robot_files.unused_name("of_everything", taken)
+            element.targetbody = ""
+            taken.add(element.name)
+            found.add(element.name)
+    return found
 
 
 def _keep_sensors_of_world(parent: mujoco.MjSpec, child: mujoco.MjSpec, prefix: str) -> None:
@@ -648,20 +696,21 @@ def _compiler_message(message: str, entities: Sequence[EntitySpec]) -> str:
     return diagnostics.compiler_message(message.replace(f"'{entity.name}{SEPARATOR}", "'"), source)
 
 
-_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act", "tendon", "equality")
+_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act", "site", "tendon", "equality")
 
 
 def _accessors(m: mujoco.MjModel) -> tuple[tuple[str, Any], ...]:
     return (
         *(("link", m.body), ("joint", m.joint), ("geom", m.geom), ("actuator", m.actuator)),
-        *(("tendon", m.tendon), ("equality", m.equality)),
+        *(("site", m.site), ("tendon", m.tendon), ("equality", m.equality)),
     )
 
 
 def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]:
     """Each entity's ranges, in order; raises if MuJoCo did not keep an entity's parts together."""
     m = mj_model
-    at = dict.fromkeys(_RANGED, 0) | {"link": 1, "geom": int(m.body_geomnum[0])}
+    of_world = int(np.count_nonzero(np.asarray(m.site_bodyid) == 0))
+    at = dict.fromkeys(_RANGED, 0) | {"link": 1, "geom": int(m.body_geomnum[0]), "site": of_world}
     ranges = []
     for name in names:
         start = dict(at)
@@ -676,6 +725,8 @@ def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]
         while at["actuator"] < m.nactuator and m.actuator(at["actuator"]).name.startswith(prefix):
             at["act"] += max(int(m.actuator_actnum[at["actuator"]]), 0)
             at["actuator"] += 1
+        while at["site"] < m.nsite and m.site(at["site"]).name.startswith(prefix):
+            at["site"] += 1
         while at["tendon"] < m.ntendon and m.tendon(at["tendon"]).name.startswith(prefix):
             at["tendon"] += 1
         while at["equality"] < m.neq and m.equality(at["equality"]).name.startswith(prefix):
@@ -691,7 +742,7 @@ def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]
         first_joint = m.body_jntadr[start["link"]]
         is_free = bool(first_joint >= 0 and m.jnt_type[first_joint] == mujoco.mjtJoint.mjJNT_FREE)
         ranges.append(EntityRange(name, is_free=is_free, **bounds, **local_names))
-    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na, m.ntendon, m.neq)
+    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na, m.nsite, m.ntendon, m.neq)
     if tuple(at.values()) != tuple(int(total) for total in totals):
         raise GenesisException("MuJoCo's compiler did not keep the entities' parts together; please report this scene.")
     return ranges

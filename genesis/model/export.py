@@ -55,12 +55,14 @@ _GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "size
 _INERTIAL = ("body_mass", "body_ipos", "body_inertia")
 _TURNING = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL)
 # No number of an MJCF: gains of commands, welds made at run time. The inverse weights are the compiler's own.
-_UNSAID = ("dof_kp", "dof_kv", "dof_force_range", "weld_solref", "weld_solimp", "wrap_radius")
+_UNSAID = ("dof_kp", "dof_kv", "dof_force_range", "weld_solref", "weld_solimp")
 _OPTIONS = ("gravity", "density", "viscosity", "wind")
 _FLUID_COEFFICIENTS = slice(1, 6)  # of a row of geom_fluid; what follows is of the shape
 _DERIVED = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
 _WELD = int(mujoco.mjtEq.mjEQ_WELD)
 _BETWEEN_BODIES = (int(mujoco.mjtEq.mjEQ_CONNECT), _WELD)
+_PEAK_FORCE, _SCALE = 2, 3  # of a muscle's gainprm and biasprm; a negative force: scale over acceleration
+_OF_QPOS0 = -1.0  # springlength of a tendon whose spring is slack at the start
 _UNIT = 1e-6  # how far a quaternion may be from length 1: rounding in 32 bits
 # What is compiled from a number written with all its digits, relative to the largest of the element.
 _EXACT = 1e-12
@@ -107,7 +109,8 @@ class _Export:
     def __init__(
         self, spec: mujoco.MjSpec, model: Model, values: Mapping[str, np.ndarray], changed: Mapping[str, np.ndarray]
     ) -> None:
-        self.spec, self.model, self.m, self.values, self.changed = spec, model, model.mj_model, values, changed
+        self.spec, self.model, self.m, self.changed = spec, model, model.mj_model, changed
+        self.values = {**values, **_forces_of_muscles(model, values)}
         self.written: list[_Written] = []
         placed = np.flatnonzero(model.row_of_geom >= 0)
         self.numbers = placed[np.argsort(model.row_of_geom[placed])]  # of the geoms that have rows among the parameters
@@ -198,10 +201,16 @@ class _Export:
         """What the compiler would derive anew from changed numbers."""
         m = self.m
         actuators, joints = _by_name(self.spec.actuators), _by_name(self.spec.joints)
+        tendons = _by_name(self.spec.tendons)
         for u in range(m.nactuator):
             element = actuators[m.actuator(u).name]
             if element.biastype == mujoco.mjtBias.mjBIAS_AFFINE:
                 element.biasprm[:3] = m.actuator_biasprm[u, :3]
+            if np.any(m.actuator_lengthrange[u]) and not self.changed["actuator_lengthrange"][u]:
+                self._set(element, "lengthrange", "actuator_lengthrange", u, m.actuator_lengthrange[u])
+            if self.model.indices["actuator_muscle"][u] >= 0:
+                element.gainprm[_PEAK_FORCE] = self.values["actuator_gainprm"][u, _PEAK_FORCE]
+                element.biasprm[_PEAK_FORCE] = self.values["actuator_biasprm"][u, _PEAK_FORCE]
             if element.inheritrange:
                 element.ctrlrange, element.actrange = m.actuator_ctrlrange[u], m.actuator_actrange[u]
                 element.inheritrange = 0
@@ -210,6 +219,10 @@ class _Export:
             if np.any(element.springdamper):
                 element.springdamper = [0, 0]
                 element.stiffness[0], element.damping[0] = m.jnt_stiffness[j], m.dof_damping[m.jnt_dofadr[j]]
+        for t in range(m.ntendon):
+            element = tendons[m.tendon(t).name]
+            if np.all(element.springlength == _OF_QPOS0) and not self.changed["tendon_lengthspring"][t]:
+                self._set(element, "springlength", "tendon_lengthspring", t, m.tendon_lengthspring[t])
 
     def _geoms(self) -> None:
         m, geoms = self.m, _by_name(self.spec.geoms)
@@ -262,11 +275,13 @@ class _Export:
 
     def _equality_rows(self) -> list[int]:
         """Equality constraints whose data are to be written: they have changed, or the compiler would derive another
-        anchor or relative pose from bodies that sit elsewhere."""
+        anchor or relative pose from bodies or sites that sit elsewhere."""
         m = self.m
+        sites = m.eq_objtype == int(mujoco.mjtObj.mjOBJ_SITE)
+        of_moved_sites = sites & np.isin([m.eq_obj1id, m.eq_obj2id], self._rows("site_pos", "site_quat")).any(axis=0)
         between_bodies = np.isin(m.eq_type, _BETWEEN_BODIES) & (m.eq_objtype == int(mujoco.mjtObj.mjOBJ_BODY))
         moved = bool(self._rows("body_pos", "body_quat") or self._rows("jnt_pos", "jnt_axis"))
-        return np.flatnonzero(self.changed["eq_data"] | (between_bodies & moved)).tolist()
+        return np.flatnonzero(self.changed["eq_data"] | (between_bodies & moved) | of_moved_sites).tolist()
 
     def _equality_data(self) -> None:
         m, equalities = self.m, _by_name(self.spec.equalities)
@@ -355,7 +370,20 @@ class _Export:
                         f"the parameter {name} of number {row}, {wanted.tolist()}, cannot be written as MJCF: it would "
                         f"be compiled to {there.tolist()}."
                     )
+        self._check_lengths(compiled)
         self._tell_of_weights(compiled)
+
+    def _check_lengths(self, compiled: mujoco.MjModel) -> None:
+        """The lengths at qpos0 from which equality constraints of tendons count."""
+        m = self.m
+        of_tendons = m.eq_type == int(mujoco.mjtEq.mjEQ_TENDON)
+        for t in {*m.eq_obj1id[of_tendons].tolist(), *m.eq_obj2id[of_tendons].tolist()} - {-1}:
+            found, expected = float(compiled.tendon_length0[t]), float(m.tendon_length0[t])
+            if abs(found - expected) > _EXACT * max(1.0, abs(expected)):
+                raise GenesisException(
+                    f"the length {expected:g} m of tendon {m.tendon(t).name!r} at the start, from which its equality "
+                    f"counts, cannot be written as MJCF: with the parameters in force it would be {found:g} m."
+                )
 
     def _parameter(self, compiled: mujoco.MjModel, name: str) -> np.ndarray:
         """A field of theta, as the compiled model has it."""
@@ -382,6 +410,23 @@ class _Export:
                     name,
                 )
                 return
+
+
+def _forces_of_muscles(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Gains and biases of which peak forces are numbers, where the compiler would derive them anew: a muscle's scale
+    over the acceleration that a unit of its force gives."""
+    m, found = model.mj_model, {}
+    muscles, acc0 = model.indices["muscle_actuator"], np.maximum(model.constants["muscle_acc0"], mujoco.mjMINVAL)
+    for field, of_muscle in (
+        ("actuator_gainprm", m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_MUSCLE)),
+        ("actuator_biasprm", m.actuator_biastype == int(mujoco.mjtBias.mjBIAS_MUSCLE)),
+    ):
+        own = np.array(values[field])
+        prm = own[muscles]
+        scaled = of_muscle[muscles] & (prm[:, _PEAK_FORCE] < 0)
+        own[muscles, _PEAK_FORCE] = np.where(scaled, prm[:, _SCALE] / acc0, prm[:, _PEAK_FORCE])
+        found[field] = own
+    return found
 
 
 def _by_name(elements: Any) -> dict[str, Any]:

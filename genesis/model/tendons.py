@@ -47,15 +47,15 @@ class Tendons:
             piece_place (in ten_J); wrap_bodyid, wrap_shape, wrap_side: the shape's body and kind, and the site that
             says which way to go around it, or -1
         constants: ten_coef: of each entry of J the joint's coefficient (0 for spatial ones); segment_share: 1 over the
-            divisor; wrap_pos (nwrap, 3) [m], wrap_quat (nwrap, 4): of the shape on its body
-        theta: wrap_radius (nwrap,) [m]
+            divisor
+        wrapped: (nwrap,) numbers of the shapes
     """
 
     dofs: list[list[int]]
     nwrap: int = 0
     indices: dict[str, Any] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
-    theta: dict[str, np.ndarray] = field(default_factory=dict)
+    wrapped: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
 
 def describe(m: mujoco.MjModel, dof_chain: Callable[[int], list[int]]) -> Tendons:
@@ -96,10 +96,8 @@ def describe(m: mujoco.MjModel, dof_chain: Callable[[int], list[int]]) -> Tendon
         constants={
             "ten_coef": np.array([coef for _, coef in of_joints], dtype=float),
             "segment_share": np.array([1.0 / s.divisor for s in segments]),
-            "wrap_pos": np.asarray(m.geom_pos)[geoms].reshape(-1, 3),
-            "wrap_quat": np.asarray(m.geom_quat)[geoms].reshape(-1, 4),
         },
-        theta={"wrap_radius": np.asarray(m.geom_size)[geoms, 0]},
+        wrapped=np.array(geoms, dtype=int),
     )
 
 

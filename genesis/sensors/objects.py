@@ -21,6 +21,7 @@ _XBODY, _BODY, _GEOM, _SITE, _CAMERA = (
 )
 # Of an object that hangs on a body: the prefix of its fields in `MjModel`.
 _PREFIXES = {_GEOM: "geom", _SITE: "site", _CAMERA: "cam"}
+_PLACED = {_GEOM: "geom", _SITE: "site"}  # of these, those whose place is a parameter
 _IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
@@ -43,10 +44,11 @@ class Objects:
         quat[inertial] = m.body_iquat[ids[inertial]]
         self.body, self._pos, self._quat = indices(body), numbers(pos), numbers(quat)
         self._inertial = indices(inertial)
-        # Poses of geoms that can touch something are parameters.
+        # Poses of sites and of geoms that do something are parameters: of which, by prefix, and their rows in theta.
         row = np.full(len(ids), -1)
-        row[types == _GEOM] = model.cgeom_of_geom[ids[types == _GEOM]]
-        self._geoms, self._geom_rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
+        row[types == _GEOM], row[types == _SITE] = model.row_of_geom[ids[types == _GEOM]], ids[types == _SITE]
+        placed = {prefix: np.flatnonzero((types == kind) & (row >= 0)) for kind, prefix in _PLACED.items()}
+        self._placed = [(prefix, indices(here), indices(row[here])) for prefix, here in placed.items() if len(here)]
         self._cameras = _moving_cameras(model, types, ids)
 
     def positions(self, now: Present) -> torch.Tensor:
@@ -59,8 +61,8 @@ class Objects:
         if len(self._inertial):
             offsets = now.parameter("body_ipos")[:, self.body[self._inertial]]
             local = local.index_copy(1, self._inertial, offsets)
-        if len(self._geoms):
-            local = local.index_copy(1, self._geoms, now.parameter("geom_pos")[:, self._geom_rows])
+        for prefix, here, rows in self._placed:
+            local = local.index_copy(1, here, now.parameter(f"{prefix}_pos")[:, rows])
         position = now.xpos[:, self.body] + turn(now.xmat[:, self.body], local)
         matrix = quat_to_mat(self.quaternions(now))
         for cameras in self._cameras:
@@ -72,8 +74,8 @@ class Objects:
     def quaternions(self, now: Present) -> torch.Tensor:
         """Orientations (w, x, y, z), (N, k, 4); of a camera as it is fixed to its body."""
         local = self._quat.expand(now.n, -1, -1)
-        if len(self._geoms):
-            local = local.index_copy(1, self._geoms, now.parameter("geom_quat")[:, self._geom_rows])
+        for prefix, here, rows in self._placed:
+            local = local.index_copy(1, here, now.parameter(f"{prefix}_quat")[:, rows])
         return quat_mul(now.observed("xquat")[:, self.body], local)
 
     def velocities(self, now: Present, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -109,7 +109,7 @@ class _Targets:
         self._kind = indices(kind)
         self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
         self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
-        row = group.model.cgeom_of_geom[geoms]
+        row = group.model.row_of_geom[geoms]
         self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
         self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)
 

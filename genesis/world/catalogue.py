@@ -601,7 +601,7 @@ CONSTRAINT_PARAMETERS = _by_name(
         Sphere: radius. Capsule and cylinder: radius, half length. Box: half sides. Ellipsoid: semi-axes. Mesh and
         height field: the three numbers that the getter gives; a multiple of each scales it along the geom's axes, about
         the geom's place. Numbers that a shape has no use for are kept as given. Masses and inertias do not follow.
-        Raises GenesisException, too, for planes.
+        A tendon that runs around a sphere or cylinder feels its radius. Raises GenesisException, too, for planes.
         """,
         getter="Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them; see `set_geoms_size`.",
     ),
@@ -649,8 +649,42 @@ CONSTRAINT_PARAMETERS = _by_name(
         ),
     ),
 )
-# Of tendons and of equality constraints, and the inverse inertias that all constraints feel.
+# Of tendons, of the sites that they run through, of equality constraints, and the inverse inertias that all constraints
+# feel.
 COUPLING_PARAMETERS = _by_name(
+    Entry(
+        "sites_offset_pos",
+        "site_pos",
+        "sites",
+        (3,),
+        "m",
+        "where the site sits, in its link's frame",
+        argument="pos",
+        setter="""Where the sites sit in their links' frames [m], ([n_envs,] n_sites, 3); by `site_names`.
+
+        What runs through them, acts on them or measures there follows: spatial tendons, actuators, sensors. Equality
+        constraints between sites keep their points (`set_equalities_data`); lengths that the compiler found with the
+        sites of the file stay too (`actuators_length_range` of muscles, `tendons_spring_range`).
+        """,
+        getter="Where the sites sit in their links' frames [m], ([n_envs,] n_sites, 3).",
+    ),
+    Entry(
+        "sites_offset_quat",
+        "site_quat",
+        "sites",
+        (4,),
+        "1",
+        "how the site is turned on its link (w, x, y, z)",
+        check_quaternion,
+        normalized=True,
+        argument="quat",
+        setter="""How the sites are turned on their links (w, x, y, z), ([n_envs,] n_sites, 4).
+
+        Normalised here, with gradient. Actuators and sensors feel it; a tendon does not, and equality constraints
+        between sites stay what they are in the file.
+        """,
+        getter="How the sites are turned on their links (w, x, y, z), unit, ([n_envs,] n_sites, 4).",
+    ),
     Entry(
         "tendons_stiffness",
         "tendon_stiffness",
@@ -960,7 +994,8 @@ PASSIVE_PARAMETERS = _by_name(
     ),
 )
 ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS, **COUPLING_PARAMETERS, **PASSIVE_PARAMETERS}
-# Of geoms, whether they touch something or a fluid acts on them; the others of geoms are of contact.
+# Of geoms, whether they touch something, a fluid acts on them or a tendon may run around them; the others of geoms are
+# of contact.
 SHAPE_PARAMETERS = ("geoms_size", "geoms_offset_pos", "geoms_offset_quat")
 INVERSE_WEIGHTS = ("dofs_invweight", "links_invweight", "tendons_invweight")
 

@@ -201,10 +201,6 @@ BAD_MJCFS = {
         "</body></worldbody></mujoco>",
         r"mesh 'm' \(of link 'b'\): file 'no\.stl' not found \(looked at .*Correct the path",
     ),
-    "missing texture": (
-        '<mujoco><asset><texture name="t" type="2d" file="no.png"/></asset></mujoco>',
-        r"texture 't': file 'no\.png' not found",
-    ),
     "missing height field": (
         '<mujoco><asset><hfield name="h" size="1 1 1 1" file="no.png"/></asset></mujoco>',
         r"height field 'h': file 'no\.png' not found",

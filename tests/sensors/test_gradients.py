@@ -17,12 +17,14 @@ _WITHOUT = ("insidesite", "clock")
 _PARAMETERS = (
     *("links_mass", "links_COM", "links_inertia", "links_offset_pos", "links_offset_quat", "dofs_damping"),
     *("geoms_size", "geoms_offset_pos", "geoms_offset_quat", "equalities_data", "tendons_stiffness"),
+    *("sites_offset_pos", "sites_offset_quat"),
 )
 # Inputs that are varied at once.
 _TOGETHER = (
     *(("qpos",), ("qvel",), ("ctrl",), ("wrench",)),
     ("links_mass", "links_COM", "links_inertia", "dofs_damping", "equalities_data", "tendons_stiffness", "gravity"),
     ("links_offset_pos", "links_offset_quat", "geoms_size", "geoms_offset_pos", "geoms_offset_quat"),
+    ("sites_offset_pos", "sites_offset_quat"),
 )
 # These move by a fraction of what they are.
 _RELATIVE = ("links_mass", "links_inertia", "geoms_size")

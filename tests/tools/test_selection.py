@@ -24,7 +24,7 @@ MODEL = """
         <joint name="elbow" axis="0 1 0.2" damping="0.2" stiffness="1" armature="0.02" frictionloss="0.2"/>
         <geom name="box" type="box" fluidshape="ellipsoid" size="0.1 0.02 0.03" pos="0.1 0 0" mass="0.6"/>
         <geom name="ball" type="sphere" size="0.04" pos="0.2 0 0" mass="0.1"/>
-        <body name="frame" pos="0.2 0 0"/>
+        <body name="frame" pos="0.2 0 0"/><site name="grip" pos="0.2 0 0.05" euler="0 10 0"/>
       </body>
     </body>
   </worldbody>

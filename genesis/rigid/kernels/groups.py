@@ -160,14 +160,15 @@ class Segments:
 
 @wp.struct
 class Wraps:
-    """The shapes that may be in the way of a tendon."""
+    """The shapes that may be in the way of a tendon; ``wrap_geom``: rows of their place and size."""
 
     wrap_bodyid: wp.array(dtype=int)
     wrap_shape: wp.array(dtype=int)
     wrap_side: wp.array(dtype=int)
-    wrap_pos: wp.array2d(dtype=real)
-    wrap_quat: wp.array2d(dtype=real)
-    wrap_radius: wp.array2d(dtype=real)
+    wrap_geom: wp.array(dtype=int)
+    geom_pos: wp.array2d(dtype=vec3)
+    geom_quat: wp.array2d(dtype=vec4)
+    geom_size: wp.array2d(dtype=vec3)
 
 
 @wp.struct

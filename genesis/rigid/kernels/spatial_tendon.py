@@ -20,6 +20,7 @@ from genesis.rigid.kernels.wrapping import (
     wrap,
     wrap_centre,
     wrap_orientation,
+    wrap_radius,
 )
 from genesis.types import real, taped, vec3, vec4, vec6
 
@@ -100,7 +101,7 @@ def spatial_tendons(
             first, second, arc = wrap(
                 wraps.wrap_shape[k],
                 state,
-                wraps.wrap_radius[w, k],
+                wrap_radius(w, k, wraps),
                 wrap_root[w, k],
                 quat_rotate(quat_conj(turn), start - centre),
                 quat_rotate(quat_conj(turn), end - centre),

@@ -69,15 +69,18 @@ def cross2(a: vec2, b: vec2) -> real:
 
 @wp.func
 def wrap_orientation(w: int, k: int, wraps: Wraps, xquat: wp.array2d(dtype=vec4)) -> vec4:
-    own = vec4(wraps.wrap_quat[k, 0], wraps.wrap_quat[k, 1], wraps.wrap_quat[k, 2], wraps.wrap_quat[k, 3])
-    return quat_mul(xquat[w, wraps.wrap_bodyid[k]], own)
+    return quat_mul(xquat[w, wraps.wrap_bodyid[k]], wraps.geom_quat[w, wraps.wrap_geom[k]])
 
 
 @wp.func
 def wrap_centre(w: int, k: int, wraps: Wraps, xpos: wp.array2d(dtype=vec3), xquat: wp.array2d(dtype=vec4)) -> vec3:
     b = wraps.wrap_bodyid[k]
-    own = vec3(wraps.wrap_pos[k, 0], wraps.wrap_pos[k, 1], wraps.wrap_pos[k, 2])
-    return xpos[w, b] + quat_rotate(xquat[w, b], own)
+    return xpos[w, b] + quat_rotate(xquat[w, b], wraps.geom_pos[w, wraps.wrap_geom[k]])
+
+
+@wp.func
+def wrap_radius(w: int, k: int, wraps: Wraps) -> real:
+    return wraps.geom_size[w, wraps.wrap_geom[k]][0]
 
 
 @wp.func
@@ -308,7 +311,7 @@ def choose_wraps(
             back = quat_conj(wrap_orientation(w, k, wraps, xquat))
             p0 = quat_rotate(back, site_place(w, segments.segment_site[s, 0], sites, xpos, xquat) - centre)
             p1 = quat_rotate(back, site_place(w, segments.segment_site[s, 1], sites, xpos, xquat) - centre)
-            radius = wraps.wrap_radius[w, k]
+            radius = wrap_radius(w, k, wraps)
             state = int(NO_WRAP)
             root = vec3()
             if wp.length(p0) >= MIN_VALUE and wp.length(p1) >= MIN_VALUE:

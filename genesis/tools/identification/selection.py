@@ -191,7 +191,7 @@ class Kind:
     """A parameter of entities that can be looked for by name.
 
     Attributes:
-        axis: of its parts: "dofs", "links", "joints", "actuators", "geoms", "tendons", or "entity"
+        axis: of its parts: "dofs", "links", "joints", "actuators", "geoms", "sites", "tendons", or "entity"
         form: how it is varied: "positive", "free", "direction", "rotation", "inertia", "inertial" or "size"
         components: names of the numbers of one part
         meaning: for tables
@@ -236,6 +236,8 @@ KINDS: dict[str, Kind] = {
     "tendons_damping": Kind("tendons", "positive", meaning="viscous damping of tendons"),
     "tendons_armature": Kind("tendons", "positive", meaning="inertia of the tendons' motors"),
     "tendons_frictionloss": Kind("tendons", "positive", meaning="dry friction of tendons"),
+    "sites_offset_pos": Kind("sites", "free", _XYZ, "where sites sit on their links"),
+    "sites_offset_quat": Kind("sites", "rotation", _WXYZ, "how sites are turned on their links"),
     "dofs_stiffness_poly": Kind("dofs", "free", ("k1", "k2"), "what joint springs gain with their extension"),
     "dofs_damping_poly": Kind("dofs", "free", ("d1", "d2"), "what damping gains with the speed"),
     "tendons_stiffness_poly": Kind("tendons", "free", ("k1", "k2"), "what springs of tendons gain with their length"),
@@ -259,7 +261,7 @@ _SETS = {
     "links_scaled_mass": ("links_mass", "links_inertia"),
     "links_inertial": ("links_mass", "links_COM", "links_inertia"),
 }
-_PART = {axis: axis.removesuffix("s") for axis in ("joints", "links", "actuators", "geoms", "tendons")} | {
+_PART = {axis: axis.removesuffix("s") for axis in ("joints", "links", "actuators", "geoms", "sites", "tendons")} | {
     "dofs": "joint"
 }
 
@@ -445,11 +447,12 @@ def _parts(entity: RigidEntity, kind_name: str, kind: Kind, name: ChannelName) -
     able = list(range(len(everything)))
     if kind.axis == "geoms":
         in_fluid = [geom.idx_local for geom in entity.geoms if geom.is_fluid_ellipsoid]
+        wrapped = [geom.idx_local for geom in entity.geoms if geom.is_wrapped]
         able = [geom.idx_local for geom in entity.geoms if geom.can_touch]
         if kind_name == "geoms_fluid_coef":
             able = in_fluid
         elif kind_name in SHAPE_PARAMETERS:
-            able = sorted({*able, *in_fluid})
+            able = sorted({*able, *in_fluid, *wrapped})
         if kind.form == "size":
             able = [k for k in able if entity.geoms[k].type in N_SIZES]
     elif kind.axis == "links" and kind.form in ("positive", "inertia", "inertial"):
@@ -488,6 +491,8 @@ def _part_names(entity: RigidEntity, axis: str) -> list[str]:
         return [joint.name for joint in entity.joints]
     if axis == "actuators":
         return list(entity.actuator_names)
+    if axis == "sites":
+        return list(entity.site_names)
     if axis == "tendons":
         return list(entity.tendon_names)
     if axis == "geoms":
