@@ -10,7 +10,7 @@ from collections.abc import Callable
 import mujoco
 import numpy as np
 
-from genesis.sensors import frames, mechanism, rays, touch
+from genesis.sensors import distances, frames, mechanism, rays, touch
 from genesis.sensors.group import Group, Measure
 
 KINDS: dict[str, Callable[[Group], Measure]] = {
@@ -54,12 +54,14 @@ KINDS: dict[str, Callable[[Group], Measure]] = {
     "contact": touch.contact,
     "insidesite": touch.insidesite,
     "rangefinder": rays.rangefinder,
+    "distance": distances.distance,
+    "normal": distances.normal,
+    "fromto": distances.fromto,
     "e_potential": mechanism.e_potential,
     "e_kinetic": mechanism.e_kinetic,
     "clock": mechanism.clock,
 }
 REFUSED = {
-    **dict.fromkeys(("geomdist", "geomnormal", "geomfromto"), "distances between geoms are not measured yet"),
     "tactile": "pressure over a mesh is not measured",
     "plugin": "plugins are not run",
     "user": "it is for a callback of MuJoCo's, which is not called here",
@@ -68,11 +70,14 @@ REFUSED = {
 _ELEMENTS = {
     "jointactfrc": "jointactuatorfrc",
     "tendonactfrc": "tendonactuatorfrc",
+    "geomdist": "distance",
+    "geomnormal": "normal",
+    "geomfromto": "fromto",
 }
 
 
 def kind_of(m: mujoco.MjModel, number: int) -> str:
-    """The type of a sensor, as an MJCF calls it; a distance of geoms is "geomdist", "geomnormal" or "geomfromto"."""
+    """The type of a sensor, as an MJCF calls it."""
     name = mujoco.mjtSensor(int(m.sensor_type[number])).name.removeprefix("mjSENS_").lower()
     return _ELEMENTS.get(name, name)
 

@@ -43,9 +43,9 @@ class Objects:
         quat[inertial] = m.body_iquat[ids[inertial]]
         self.body, self._pos, self._quat = indices(body), numbers(pos), numbers(quat)
         self._inertial = indices(inertial)
-        # Poses of geoms that can touch something are parameters.
+        # Poses of geoms that can touch something, or that a fluid acts on, are parameters.
         row = np.full(len(ids), -1)
-        row[types == _GEOM] = model.cgeom_of_geom[ids[types == _GEOM]]
+        row[types == _GEOM] = model.row_of_geom[ids[types == _GEOM]]
         self._geoms, self._geom_rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
         self._cameras = _moving_cameras(model, types, ids)
 
@@ -86,6 +86,21 @@ class Objects:
         omega, alpha = now.omega[:, self.body], now.alpha[:, self.body]
         arm = position - now.xpos[:, self.body]
         return now.acceleration[:, self.body] + cross(alpha, arm) + cross(omega, cross(omega, arm)), alpha
+
+
+class Geoms(Objects):
+    """k geoms, by their MuJoCo ids, which have a size."""
+
+    def __init__(self, model: Model, ids: np.ndarray) -> None:
+        super().__init__(model, np.full(len(ids), _GEOM), ids)
+        self._size = numbers(model.mj_model.geom_size[ids])
+
+    def sizes(self, now: Present) -> torch.Tensor:
+        """[m], (N, k, 3); what the numbers mean depends on the shape."""
+        size = self._size.expand(now.n, -1, -1)
+        if len(self._geoms):
+            size = size.index_copy(1, self._geoms, now.parameter("geom_size")[:, self._geom_rows])
+        return size
 
 
 @dataclass(frozen=True)

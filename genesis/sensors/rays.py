@@ -17,11 +17,10 @@ import numpy as np
 import torch
 
 from genesis.sensors.group import Group, Measure
-from genesis.sensors.objects import Objects
+from genesis.sensors.objects import Geoms, Objects
 from genesis.sensors.present import Present, indices, numbers, turn, turn_back
 from genesis.sensors.shapes import SHAPES, TINY
 
-_GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 _MESH, _HFIELD = int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD)
 # What a range finder can report, in this order, and how many numbers each is (MuJoCo: mjtRayDataField).
 _FIELDS = (("dist", 1), ("dir", 3), ("origin", 3), ("point", 3), ("normal", 3), ("depth", 1))
@@ -99,9 +98,9 @@ class _Targets:
         m = group.model.mj_model
         geoms = np.flatnonzero(can_be_met(m))
         self.n = len(geoms)
-        self._objects = Objects(group.model, np.full(self.n, _GEOM), geoms)
+        self._geoms = Geoms(group.model, geoms)
         # A ray passes through the geoms of its own link.
-        self._others = self._objects.body != site.body[:, None]
+        self._others = self._geoms.body != site.body[:, None]
         kind = np.asarray(m.geom_type)[geoms]
         self._of_kind = [
             (int(k), indices(np.flatnonzero(kind == k))) for k in np.unique(kind) if k not in (_MESH, _HFIELD)
@@ -109,15 +108,13 @@ class _Targets:
         self._kind = indices(kind)
         self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
         self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
-        row = group.model.cgeom_of_geom[geoms]
-        self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
         self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)
 
     def meet(self, now: Present, origin: torch.Tensor, ray: torch.Tensor):
         """Whether rays (N, k, 3) of unit length meet anything, how far away [m], (N, k), and the unit normal there."""
         if not self.n:
             return torch.zeros_like(ray[..., 0], dtype=torch.bool), torch.zeros_like(ray[..., 0]), torch.zeros_like(ray)
-        pos, mat = self._objects.frames(now)
+        pos, mat = self._geoms.frames(now)
         size = self._sizes(now)
         with torch.no_grad():
             geom, far, flat = self._first_met(origin, ray, pos, mat, size)
@@ -145,9 +142,7 @@ class _Targets:
 
     def _sizes(self, now: Present) -> torch.Tensor:
         """Sizes of the targets, (N, n, 3); of meshes and height fields how much larger than compiled."""
-        size = self._size0.expand(now.n, -1, -1)
-        if len(self._sized):
-            size = size.index_copy(1, self._sized, now.parameter("geom_size")[:, self._rows])
+        size = self._geoms.sizes(now)
         return torch.where(self._scaled[:, None], size / self._size0, size)
 
     def _first_met(self, origin, ray, pos, mat, size):

@@ -126,6 +126,6 @@ def _bounds(m: mujoco.MjModel, kind: str, members: list[int]) -> tuple[torch.Ten
     real, positive = (int(getattr(mujoco.mjtDataType, f"mjDATATYPE_{name}")) for name in ("REAL", "POSITIVE"))
     high = np.where((cutoff > 0) & np.isin(kinds, (real, positive)), cutoff, np.inf)
     low = np.where((cutoff > 0) & (kinds == real), -cutoff, -np.inf)
-    if kind == "contact" or np.isinf(high).all():
+    if kind in ("contact", "fromto") or np.isinf(high).all():
         return None
     return numbers(low)[:, None], numbers(high)[:, None]
