@@ -175,21 +175,21 @@ def _integers(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
 
 
 def _as_integers(tensors: dict[str, torch.Tensor]) -> dict[str, wp.array]:
-    return {name: wp.from_torch(values, dtype=wp.int32) for name, values in tensors.items()}
+    return {name: wp.from_torch(values.detach(), dtype=wp.int32) for name, values in tensors.items()}
 
 
 def _as_shapes(pos: torch.Tensor, mat: torch.Tensor, size: torch.Tensor) -> dict[str, wp.array]:
     return {
-        "geom_xpos": wp.from_torch(pos, dtype=vec3),
-        "geom_xmat": wp.from_torch(mat, dtype=mat33),
-        "geom_size": wp.from_torch(size, dtype=vec3),
+        "geom_xpos": wp.from_torch(pos.detach(), dtype=vec3),
+        "geom_xmat": wp.from_torch(mat.detach(), dtype=mat33),
+        "geom_size": wp.from_torch(size.detach(), dtype=vec3),
     }
 
 
 def _as_places(places: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> dict[str, wp.array]:
     distance, position, frame = places
     return {
-        "con_dist": wp.from_torch(distance, dtype=real),
-        "con_pos": wp.from_torch(position, dtype=vec3),
-        "con_frame": wp.from_torch(frame, dtype=mat33),
+        "con_dist": wp.from_torch(distance.detach(), dtype=real),
+        "con_pos": wp.from_torch(position.detach(), dtype=vec3),
+        "con_frame": wp.from_torch(frame.detach(), dtype=mat33),
     }

@@ -11,7 +11,7 @@ import torch
 import genesis as gs
 
 _RIG = """
-<mujoco><option timestep="0.004" tolerance="0" iterations="100" magnetic=".1 .2 -.4" cone="{cone}"/>
+<mujoco><option timestep="0.004" tolerance="0" iterations="100" ccd_tolerance="1e-12" ccd_iterations="500" magnetic=".1 .2 -.4" cone="{cone}"/>
 <asset>
   <mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/>
   <hfield name="hill" nrow="3" ncol="4" size=".4 .3 .2 .1" elevation="0 .2 .5 .3 .1 .9 .4 .2 .3 .6 1 .5"/>
@@ -23,7 +23,7 @@ _RIG = """
   <site name="down_on_hill" pos="1.45 .05 1" euler="175 8 0"/><site name="into_hill" pos=".8 .02 .12" euler="0 90 0"/>
   <site name="at_stone" pos="0 -1 1" euler="90 20 0"/>
   <body name="target" pos="0 1 1"><geom name="still" type="sphere" size=".2"/></body>
-  <body name="stone" pos="0 -2 .5"><joint name="stone" axis="0 0 1"/><geom type="mesh" mesh="stone"/></body>
+  <body name="stone" pos="0 -2 .7"><joint name="stone" axis="0 0 1"/><geom name="stone" type="mesh" mesh="stone"/></body>
   <camera name="fixed" pos="2 1 1" xyaxes="0 1 0 -.3 0 1" fovy="50" resolution="320 240"/>
   <body name="trunk" pos="0 0 .3"><freejoint/>
     <geom name="trunk" type="box" size=".2 .1 .06" mass="2" friction=".7 .02 .002" condim="6"/>
@@ -88,11 +88,22 @@ _OBJECTS = (
     *(("camera", "eye"), ("camera", "aim"), ("camera", "track")),
 )
 _REFERENCES = (("body", "leg"), ("xbody", "trunk"), ("geom", "ball"), ("site", "imu"), ("camera", "eye"))
-_ALL_OF_CONTACTS = "found force torque dist pos normal tangent"
+_NET_OF_CONTACTS = "found force torque dist pos normal tangent"
+_ALL_OF_CONTACTS = f"{_NET_OF_CONTACTS} linvel angvel"
 _PAIRS = (
     *("", 'geom1="foot"', 'geom2="foot"', 'geom1="foot" geom2="floor"', 'geom1="floor" geom2="foot"'),
     *('body1="trunk"', 'subtree1="trunk"', 'subtree1="trunk" subtree2="trunk"', 'site="sphere"'),
     'body1="ball" geom2="floor"',
+)
+
+
+# Shapes of every kind, in either order; near, far and in contact.
+_DISTANCES = (
+    *(('geom1="floor"', 'geom2="foot"'), ('geom1="trunk"', 'geom2="floor"'), ('geom1="stone"', 'geom2="floor"')),
+    *(('geom1="post"', 'geom2="finger"'), ('geom1="ball"', 'geom2="trunk"'), ('geom1="trunk"', 'geom2="foot"')),
+    *(('geom1="finger"', 'geom2="trunk"'), ('geom1="leg"', 'geom2="hand"'), ('geom1="hand"', 'geom2="foot"')),
+    *(('geom1="stone"', 'geom2="trunk"'), ('geom1="stone"', 'geom2="ball"'), ('geom1="beam"', 'geom2="hand"')),
+    *(('geom1="ball"', 'geom2="post"'), ('body1="finger"', 'body2="foot"'), ('body1="trunk"', 'geom2="still"')),
 )
 
 
@@ -127,12 +138,19 @@ def elements() -> list[str]:
         for thing, name in (("xbody", "foot"), ("geom", "foot"), ("body", "leg")):
             every.append(f'<insidesite site="{zone}" objtype="{thing}" objname="{name}"/>')
     for pair in _PAIRS:
-        for reduce, n in (("none", 4), ("mindist", 4), ("maxforce", 4), ("netforce", 1)):
-            every.append(f'<contact {pair} reduce="{reduce}" num="{n}" data="{_ALL_OF_CONTACTS}"/>')
+        for reduce in ("none", "mindist", "maxforce"):
+            every.append(f'<contact {pair} reduce="{reduce}" num="4" data="{_ALL_OF_CONTACTS}"/>')
+        every.append(f'<contact {pair} reduce="netforce" data="{_NET_OF_CONTACTS}"/>')
         every.append(f'<contact {pair} reduce="mindist" num="1" data="found normal"/>')
     for site in (*SITES, "origin", "down_on_hill", "into_hill", "at_stone"):
         every.append(f'<rangefinder site="{site}"/>')
         every.append(f'<rangefinder site="{site}" data="dist dir origin point normal depth"/>')
+    for name, other in _DISTANCES:
+        every += [
+            f'<{kind} {name} {other} cutoff="{cutoff}"/>'
+            for kind in ("distance", "normal", "fromto")
+            for cutoff in (0, 0.5, 3)
+        ]
     return [*every, "<e_potential/>", "<e_kinetic/>", "<clock/>"]
 
 

@@ -8,7 +8,17 @@ from tests.sensors import rig as rigs
 
 # Of a sensor's size: both solvers iterate to the end, to the rounding of forces of hundreds of newtons on links of grams.
 TOLERANCE = 1e-9
+# Nearest points of a cylinder or ellipsoid: MuJoCo's search ends where the distance does not fall any more, to the root of
+# the rounding in it.
+ROUND = ("post", "beam")
+TOLERANCE_OF_ROUND = 1e-5
 STATES = 16
+
+
+def tolerance(element: str) -> float:
+    """Of a sensor's value, by its size."""
+    nearest = rigs.kind(element) in ("normal", "fromto") and any(f'"{name}"' in element for name in ROUND)
+    return TOLERANCE_OF_ROUND if nearest else TOLERANCE
 
 
 def test_every_type_is_among_those_that_are_compared():
@@ -30,7 +40,7 @@ def test_values_are_those_of_mujoco(cone):
         for k, element in enumerate(elements):
             expected, value = rigs.of(m, data, f"rig/sensor{k}"), values[f"sensor{k}"].detach().numpy()
             seen[rigs.kind(element)] |= bool(np.any(expected))
-            if not np.abs(value - expected).max() <= TOLERANCE * (1.0 + np.abs(expected).max()):
+            if not np.abs(value - expected).max() <= tolerance(element) * (1.0 + np.abs(expected).max()):
                 wrong.append((element, seed, value, expected))
     assert not wrong, wrong[:3]
     assert [kind for kind, any_value in seen.items() if not any_value] == ["clock"]
@@ -45,10 +55,11 @@ def test_values_belong_to_their_env():
     values = rig.get_sensor_data()
     for env, case in enumerate(cases):
         data = rigs.reference(m, case)
-        for name, value in values.items():
-            expected = rigs.of(m, data, f"rig/{name}")
+        for k, element in enumerate(rigs.elements()):
+            expected = rigs.of(m, data, f"rig/sensor{k}")
             size = 1.0 + np.abs(expected).max()
-            np.testing.assert_allclose(value[env].detach().numpy(), expected, atol=TOLERANCE * size)
+            value = values[f"sensor{k}"][env].detach().numpy()
+            np.testing.assert_allclose(value, expected, atol=tolerance(element) * size)
 
 
 def test_the_clock_goes_with_the_steps():

@@ -34,7 +34,9 @@ _WORDS = {
     "NUMBERS": _NUMBERS_AT,
     # kinds of features; the first three are the number of vertices
     **{name: 1 + k for k, name in enumerate(("VERTEX", "EDGE", "FACE", "MIX", "SMOOTH", "RIM", "RING", "SIDE"))},
-    **{"CAP": 9, "CAP_POINT": 10, "POINT": POINT},
+    "CAP": 9,
+    "CAP_POINT": 10,
+    "POINT": POINT,
     # what a contact is of
     **{name: k for k, name in enumerate(("WITNESSES", "FACES", "EDGE_A", "EDGE_B"))},
 }
