@@ -50,7 +50,7 @@ class _Measure(torch.autograd.Function):
             raise GenesisException(
                 "the nearest points of two geoms (sensors `normal` and `fromto`) have no derivative here: two convex "
                 "shapes are nearest to each other where the search for their exact place did not settle, as where "
-                "faces are all but parallel. Use `distance`, whose derivative is known there too, or detach these values."
+                "faces are all but parallel. Use `distance`, whose derivative is known there too, or detach the values."
             )
         by_frame = torch.zeros_like(places[2])
         by_frame[..., 0, :] = by_normal

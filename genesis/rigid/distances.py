@@ -101,8 +101,8 @@ class Distances:
     def geometry(
         self, pos: torch.Tensor, mat: torch.Tensor, size: torch.Tensor, found: Found
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of each contact its distance (N, C) [m], position (N, C, 3) [m] and frame (N, C, 3, 3), whose first row is the
-        normal; zero where there is none."""
+        """Of each contact its distance (N, C) [m], position (N, C, 3) [m] and frame (N, C, 3, 3), whose first row is
+        the normal; zero where there is none."""
         n = pos.shape[0]
         places = self._places(n, pos)
         self._launch(self._geometries, n, self._arrays(pos, mat, size, found) | _as_places(places))

@@ -91,8 +91,6 @@ def refusal(m: mujoco.MjModel, number: int) -> str | None:
         return "it has a delay or an interval, which need a memory of the past: remove `delay` and `interval`"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
-    if kind == "rangefinder" and m.sensor_objtype[number] == int(mujoco.mjtObj.mjOBJ_CAMERA):
-        return "pictures of distances, as a camera takes them, are not measured"
     if kind == "rangefinder" and np.any(m.geom_type[rays.can_be_met(m)] == int(mujoco.mjtGeom.mjGEOM_SDF)):
         return "a ray may meet a signed distance field, which is not simulated"
     return None

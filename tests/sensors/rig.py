@@ -29,9 +29,13 @@ _RIG = """
     <geom name="trunk" type="box" size=".2 .1 .06" mass="2" friction=".7 .02 .002" condim="6"/>
     <site name="imu" pos=".05 .02 .03" euler="20 30 40"/>
     <camera name="eye" pos=".1 0 .1" euler="10 0 5" sensorsize=".01 .008" focal=".01 .012" resolution="200 100"/>
+    <camera name="pinhole" pos=".1 0 .1" euler="60 -30 5" fovy="70" resolution="8 5"/>
+    <camera name="shifted" pos="-.3 .1 .1" euler="10 -60 5" sensorsize=".01 .008" focal=".01 .012" principal=".001 .002"
+      resolution="5 8"/>
+    <camera name="flat" pos=".1 .1 .5" euler="10 5 5" projection="orthographic" fovy="2.5" resolution="7 5"/>
     <camera name="track" mode="track" pos="1 1 1" euler="40 10 20" resolution="200 100"/>
     <camera name="trackcom" mode="trackcom" pos="1 1 1" euler="40 10 20" resolution="200 100"/>
-    <camera name="aim" mode="targetbody" target="target" pos="1 .2 .1" resolution="200 100"/>
+    <camera name="aim" mode="targetbody" target="target" pos="1 .2 .1" resolution="20 2"/>
     <camera name="aimcom" mode="targetbodycom" target="foot" pos="1 .2 .1" resolution="200 100"/>
     <body name="leg" pos=".2 0 0">
       <joint name="hip" axis="0 1 0" range="-20 10" damping=".2" armature=".01" actuatorfrcrange="-2 2"/>
@@ -145,6 +149,9 @@ def elements() -> list[str]:
     for site in (*SITES, "origin", "down_on_hill", "into_hill", "at_stone"):
         every.append(f'<rangefinder site="{site}"/>')
         every.append(f'<rangefinder site="{site}" data="dist dir origin point normal depth"/>')
+    for camera in ("pinhole", "shifted", "flat", "aim"):
+        every.append(f'<rangefinder camera="{camera}"/>')
+        every.append(f'<rangefinder camera="{camera}" data="dist dir origin point normal depth"/>')
     for name, other in _DISTANCES:
         every += [
             f'<{kind} {name} {other} cutoff="{cutoff}"/>'
