@@ -79,8 +79,8 @@ _UPWARDS = np.zeros((1, 3)), np.array([[0.0, 0.0, 1.0]])
 
 
 def _pixel_rays(m: mujoco.MjModel, camera: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the ray through each pixel's middle begins [m], and its direction, in the camera's frame, (width * height, 3)
-    (MuJoCo: mju_camIntrinsics, mju_camPixelRay)."""
+    """Where the ray through each pixel's middle begins [m], and its direction, in the camera's frame,
+    (width * height, 3) (MuJoCo: mju_camIntrinsics, mju_camPixelRay)."""
     width, height = (int(count) for count in m.cam_resolution[camera])
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     start, along = np.zeros((width * height, 3)), np.zeros((width * height, 3))
@@ -93,7 +93,7 @@ def _pixel_rays(m: mujoco.MjModel, camera: int) -> tuple[np.ndarray, np.ndarray]
     focal, middle = focal_lengths(m, camera), 0.5 * np.array([width, height])
     if m.cam_sensorsize[camera].all():
         # in 32 bits, as MuJoCo does
-        middle = m.cam_intrinsic[camera, 2:] / m.cam_sensorsize[camera] * np.float32([width, height])
+        middle = m.cam_intrinsic[camera, 2:] / m.cam_sensorsize[camera] * m.cam_resolution[camera].astype(np.float32)
     along[:, 0] = (x.ravel() - middle[0]) / focal[0]
     along[:, 1] = (middle[1] - y.ravel()) / focal[1]
     return start, along / np.linalg.norm(along, axis=1, keepdims=True)
@@ -153,8 +153,12 @@ class _Targets:
         size = self._sizes(now)
         with torch.no_grad():
             at_once = max(1, _PAIRS_AT_ONCE // (now.n * self.n))
-            rays = (values.split(at_once, dim) for values, dim in ((origin, 1), (ray, 1), (self._others, 0)))
-            parts = [self._first_met(*part, pos, mat, size) for part in zip(*rays, strict=True)]
+            parts = [
+                self._first_met(some, along, others, pos, mat, size)
+                for some, along, others in zip(
+                    origin.split(at_once, 1), ray.split(at_once, 1), self._others.split(at_once), strict=True
+                )
+            ]
             geom, far, flat = (torch.cat(values, 1) for values in zip(*parts, strict=True))
         hit = far.isfinite()
         env = torch.arange(now.n, device=geom.device)[:, None]

@@ -14,6 +14,8 @@ _RIG = """
 <mujoco><option timestep="0.004" tolerance="0" iterations="100" ccd_tolerance="1e-12" ccd_iterations="500" magnetic=".1 .2 -.4" cone="{cone}"/>
 <asset>
   <mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/>
+  <mesh name="skin" builtin="plate" params="7 6" scale=".2 .12 .1"/>
+  <mesh name="fingertip" vertex="-.02 -.03 -.04 .02 -.03 -.04 .02 .03 -.04 -.02 .03 -.04 0 0 .04 0 .01 -.05"/>
   <hfield name="hill" nrow="3" ncol="4" size=".4 .3 .2 .1" elevation="0 .2 .5 .3 .1 .9 .4 .2 .3 .6 1 .5"/>
 </asset>
 <worldbody>
@@ -27,6 +29,7 @@ _RIG = """
   <camera name="fixed" pos="2 1 1" xyaxes="0 1 0 -.3 0 1" fovy="50" resolution="320 240"/>
   <body name="trunk" pos="0 0 .3"><freejoint/>
     <geom name="trunk" type="box" size=".2 .1 .06" mass="2" friction=".7 .02 .002" condim="6"/>
+    <geom name="sole" type="mesh" mesh="skin" pos="0 0 -.06" euler="180 0 0" mass="0" contype="0" conaffinity="0"/>
     <site name="imu" pos=".05 .02 .03" euler="20 30 40"/>
     <camera name="eye" pos=".1 0 .1" euler="10 0 5" sensorsize=".01 .008" focal=".01 .012" resolution="200 100"/>
     <camera name="pinhole" pos=".1 0 .1" euler="60 -30 5" fovy="70" resolution="8 5"/>
@@ -54,7 +57,8 @@ _RIG = """
     <body name="arm" pos="-.2 0 .05"><joint name="socket" type="ball" range="0 30" damping=".1" armature=".01"/>
       <geom name="hand" type="sphere" size=".05" pos="-.1 .05 0"/><site name="palm" pos="-.1 .05 0"/>
       <body name="finger" pos="-.15 .05 0"><joint name="slide" type="slide" axis="1 0 0" range="-.05 .05" armature=".01"/>
-        <geom name="finger" type="box" size=".02 .03 .04"/><site name="tip" pos=".01 .01 .02" euler="10 0 80"/>
+        <geom name="finger" type="box" size=".02 .03 .04"/>
+        <geom name="fingertip" type="mesh" mesh="fingertip" mass="0" contype="0" conaffinity="0"/><site name="tip" pos=".01 .01 .02" euler="10 0 80"/>
       </body>
     </body>
   </body>
@@ -152,6 +156,7 @@ def elements() -> list[str]:
     for camera in ("pinhole", "shifted", "flat", "aim"):
         every.append(f'<rangefinder camera="{camera}"/>')
         every.append(f'<rangefinder camera="{camera}" data="dist dir origin point normal depth"/>')
+    every += ['<tactile geom="sole" mesh="skin"/>', '<tactile geom="fingertip" mesh="fingertip"/>']
     for name, other in _DISTANCES:
         every += [
             f'<{kind} {name} {other} cutoff="{cutoff}"/>'
