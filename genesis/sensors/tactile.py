@@ -68,9 +68,8 @@ class _Skin:
         """Which shapes its link is in contact with, (N, shapes) bool."""
         geom = contacts.geom.clamp(min=0)
         mine = self._mine[geom] & contacts.valid.unsqueeze(-1)
-        return torch.stack(
-            [(mine & (geom.flip(-1) == number)).flatten(1).any(1) for number in self._number.unbind()], -1
-        )
+        other = geom.flip(-1).unsqueeze(-1) == self._number
+        return (mine.unsqueeze(-1) & other).flatten(1, 2).any(1)
 
 
 def _tangents(m: mujoco.MjModel, mesh: int, count: int) -> np.ndarray:

@@ -22,7 +22,6 @@ import torch
 
 import genesis as gs
 from genesis import runtime
-from genesis.sensors.kinds import kind_of
 
 PACKAGES = ("gymnasium", "gymnasium_robotics", "dm_control", "mujoco_playground", "myosuite", "robosuite")
 TOLERANCE = 1e-9
@@ -52,6 +51,8 @@ def inputs(m: mujoco.MjModel, rng: np.random.Generator) -> dict[str, np.ndarray]
 def sweep(path: Path, states: int) -> tuple[Counter, dict[str, float], int]:
     """How many sensors there are of each type ("left out" among them), type -> largest difference, and states that are
     not compared because another acceleration was found."""
+    from genesis.sensors.kinds import kind_of  # after gs.init
+
     scene = gs.Scene(rigid_options=gs.options.RigidOptions(tolerance=0.0, iterations=ITERATIONS))
     robot = scene.add_entity(gs.morphs.MJCF(file=str(path)), name="robot")
     scene.build()
