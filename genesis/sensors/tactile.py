@@ -47,7 +47,8 @@ class _Skin:
         pos, mat = self._skin.frames(now)
         place = pos + turn(mat, self._vertex)
         tangents = turn(mat.unsqueeze(2), self._tangents)
-        depth = torch.zeros_like(place[..., 0])
+        # Zero, with a graph also where nothing is touched.
+        depth = torch.where(torch.zeros_like(place[..., 0], dtype=torch.bool), place[..., 0], 0.0)
         speed = depth.new_zeros((*depth.shape, 2))
         touched = self._touched(now.contacts)
         centre, turned = self._shapes.frames(now)

@@ -14,7 +14,7 @@ _RIG = """
 <mujoco><option timestep="0.004" tolerance="0" iterations="100" ccd_tolerance="1e-12" ccd_iterations="500" magnetic=".1 .2 -.4" cone="{cone}"/>
 <asset>
   <mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/>
-  <mesh name="skin" builtin="plate" params="7 6" scale=".2 .12 .1"/>
+  <mesh name="skin" builtin="plate" params="7 6" scale=".2 .12 .001"/>
   <mesh name="fingertip" vertex="-.02 -.03 -.04 .02 -.03 -.04 .02 .03 -.04 -.02 .03 -.04 0 0 .04 0 .01 -.05"/>
   <hfield name="hill" nrow="3" ncol="4" size=".4 .3 .2 .1" elevation="0 .2 .5 .3 .1 .9 .4 .2 .3 .6 1 .5"/>
 </asset>
@@ -47,6 +47,7 @@ _RIG = """
       <body name="foot" pos="0 0 -.2" gravcomp=".5">
         <joint name="knee" axis="0 1 0" range="-10 40" armature=".01" actuatorgravcomp="true" margin=".01"/>
         <geom name="foot" type="capsule" size=".04" fromto="0 0 0 .1 0 -.05" condim="3"/>
+        <geom name="heel" type="mesh" mesh="skin" pos=".05 0 -.07" euler="170 5 0" mass="0" contype="0" conaffinity="0"/>
         <site name="sphere" type="sphere" size=".07" pos=".1 0 -.05"/>
         <site name="box" type="box" size=".07 .02 .01" pos=".1 0 -.05"/>
         <site name="capsule" type="capsule" size=".02 .05" pos=".1 0 -.05" euler="0 80 0"/>
@@ -156,7 +157,8 @@ def elements() -> list[str]:
     for camera in ("pinhole", "shifted", "flat", "aim"):
         every.append(f'<rangefinder camera="{camera}"/>')
         every.append(f'<rangefinder camera="{camera}" data="dist dir origin point normal depth"/>')
-    every += ['<tactile geom="sole" mesh="skin"/>', '<tactile geom="fingertip" mesh="fingertip"/>']
+    every += ['<tactile geom="heel" mesh="skin"/>', '<tactile geom="sole" mesh="skin"/>']
+    every += ['<tactile geom="fingertip" mesh="fingertip"/>']
     for name, other in _DISTANCES:
         every += [
             f'<{kind} {name} {other} cutoff="{cutoff}"/>'

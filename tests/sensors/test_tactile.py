@@ -9,7 +9,7 @@ from tests.differences import directional_derivative
 from tests.sensors import rig as rigs
 
 _TEXT = """<mujoco><option tolerance="0" iterations="100"/><asset>
-  <mesh name="skin" builtin="plate" params="9 8" scale=".2 .15 .1"/>
+  <mesh name="skin" builtin="plate" params="9 8" scale=".2 .15 .001"/>
   <mesh name="bare" vertex="-.1 -.1 0 .1 -.1 0 .1 .1 0 -.1 .1 0 0 0 .03 0 0 -.04"/>
   <mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/></asset>
 <worldbody><geom type="{shape}" {size} pos=".01 .02 -.1" euler="10 20 30"/>
