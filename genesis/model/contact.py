@@ -284,7 +284,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     for cgeom in np.flatnonzero(kinds == _MESH):
         mesh = int(m.geom_dataid[geoms[cgeom]])
         if mesh not in found:
-            hull = hulls.describe(m, mesh, np.asarray(m.geom_size)[geoms[cgeom]])
+            hull = hulls.describe(m, mesh, hulls.units(m, geoms[cgeom]))
             before = [sum(len(getattr(h, part)) for h in described) for part in ("vertices", "normals", "table")]
             found[mesh] = before[0], len(hull.vertices), before[1], before[2]
             described.append(hull)
@@ -311,7 +311,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
     scaled = np.isin(kinds, (_MESH, _HFIELD))
-    sizes = np.where(scaled[:, None], np.asarray(m.geom_size)[geoms], 1.0)
+    sizes = np.where(scaled[:, None], hulls.units(m, geoms), 1.0)
     boxes = np.asarray(m.geom_aabb)[geoms].reshape(-1, 2, 3) / sizes[:, None]
     contacts.constants |= {
         "cgeom_box": np.where(scaled[:, None], boxes.reshape(-1, 6), 0.0),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _XBODY, _BODY, _GEOM, _SITE, _CAMERA = (
     int(getattr(mujoco.mjtObj, f"mjOBJ_{name}")) for name in ("XBODY", "BODY", "GEOM", "SITE", "CAMERA")
 )
+_MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
 # Of an object that hangs on a body: the prefix of its fields in `MjModel`.
 _PREFIXES = {_GEOM: "geom", _SITE: "site", _CAMERA: "cam"}
 _IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
@@ -93,14 +94,18 @@ class Geoms(Objects):
 
     def __init__(self, model: Model, ids: np.ndarray) -> None:
         super().__init__(model, np.full(len(ids), _GEOM), ids)
-        self._size = numbers(model.mj_model.geom_size[ids])
+        m = model.mj_model
+        self._size = numbers(m.geom_size[ids])
+        # Of a mesh that is flat along an axis, the unit there.
+        flat = (np.asarray(m.geom_type)[ids, None] == _MESH) & (m.geom_size[ids] == 0)
+        self._flat = torch.as_tensor(flat, device=self._size.device) if flat.any() else None
 
     def sizes(self, now: Present) -> torch.Tensor:
-        """[m], (N, k, 3); what the numbers mean depends on the shape."""
+        """[m], (N, k, 3); what the numbers mean depends on the shape. Where a mesh is flat: 1."""
         size = self._size.expand(now.n, -1, -1)
         if len(self._geoms):
             size = size.index_copy(1, self._geoms, now.parameter("geom_size")[:, self._geom_rows])
-        return size
+        return size if self._flat is None else torch.where(self._flat, 1.0, size)
 
 
 @dataclass(frozen=True)

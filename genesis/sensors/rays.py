@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 import torch
 
+from genesis.model import hulls
 from genesis.sensors.frames import focal_lengths
 from genesis.sensors.group import Group, Measure
 from genesis.sensors.objects import Geoms, Objects
@@ -142,7 +143,7 @@ class _Targets:
         ]
         self._kind = indices(kind)
         self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
-        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
+        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], hulls.units(m, geoms), 1.0))
         self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)
 
     def meet(self, now: Present, origin: torch.Tensor, ray: torch.Tensor):
