@@ -159,12 +159,9 @@ def elements() -> list[str]:
         every.append(f'<rangefinder camera="{camera}" data="dist dir origin point normal depth"/>')
     every += ['<tactile geom="heel" mesh="skin"/>', '<tactile geom="sole" mesh="skin"/>']
     every += ['<tactile geom="fingertip" mesh="fingertip"/>']
-    for name, other in _DISTANCES:
-        every += [
-            f'<{kind} {name} {other} cutoff="{cutoff}"/>'
-            for kind in ("distance", "normal", "fromto")
-            for cutoff in (0, 0.5, 3)
-        ]
+    for k, (name, other) in enumerate(_DISTANCES):
+        cutoff = (0, 0.5, 3)[k % 3]
+        every += [f'<{kind} {name} {other} cutoff="{cutoff}"/>' for kind in ("distance", "normal", "fromto")]
     return [*every, "<e_potential/>", "<e_kinetic/>", "<clock/>"]
 
 
