@@ -27,10 +27,11 @@ _CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
 _MESH, _HFIELD = int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD)
 # What a range finder can report, in this order, and how many numbers each is (MuJoCo: mjtRayDataField).
 _FIELDS = (("dist", 1), ("dir", 3), ("origin", 3), ("point", 3), ("normal", 3), ("depth", 1))
-# Triangles of a leaf, which has one box around it.
-_LEAF = 32
-# What is looked at in one go takes some tens of megabytes: rays times geoms, rays times boxes, and leaves.
-_PAIRS_AT_ONCE, _BOXES_AT_ONCE, _LEAVES_AT_ONCE = 2**19, 2**20, 2**13
+# Triangles of a leaf, which has one box around it, and boxes that have a larger one around them.
+_LEAF, _BRANCHES = 32, 16
+# What is looked at in one go takes some tens of megabytes: rays times geoms, rays, each with the boxes on its way, and
+# leaves.
+_PAIRS_AT_ONCE, _RAYS_AT_ONCE, _LEAVES_AT_ONCE = 2**19, 2**11, 2**13
 
 
 def can_be_met(m: mujoco.MjModel) -> np.ndarray:
@@ -107,21 +108,26 @@ class _Surface:
     Attributes:
         geom: its place among the targets
         corner: (leaves, _LEAF, 3, 3) [m]
-        low, high: (leaves, 3) [m], corners of the box around each leaf, a little larger than it
+        boxes: low and high corners (n, 3) [m] of boxes, a little larger than what they hold; those of the last level
+            are the leaves', and box k of another one holds boxes `_BRANCHES` k, ... of the next
     """
 
     geom: int
     corner: torch.Tensor
-    low: torch.Tensor
-    high: torch.Tensor
+    boxes: list[tuple[torch.Tensor, torch.Tensor]]
 
 
 def _surface(m: mujoco.MjModel, geom: int, place: int) -> _Surface:
     corner = _triangles(m, geom)
     corner = corner[_leaves(corner)]
-    low, high = corner.min((1, 2)), corner.max((1, 2))
     room = _ROOM * np.abs(corner).max()
-    return _Surface(place, numbers(corner), numbers(low - room), numbers(high + room))
+    low, high = corner.min((1, 2)) - room, corner.max((1, 2)) + room
+    boxes = [(low, high)]
+    while len(low) > _BRANCHES:
+        starts = np.arange(0, len(low), _BRANCHES)
+        low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        boxes.insert(0, (low, high))
+    return _Surface(place, numbers(corner), [(numbers(low), numbers(high)) for low, high in boxes])
 
 
 _ROOM = 1e-6  # by which boxes are larger, relative to the whole surface: rounding shall not lose a triangle
@@ -258,18 +264,15 @@ def _leaves(corner: np.ndarray) -> np.ndarray:
 def _triangle_met(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The nearest triangle along rays (N, k, 3), from either side: how far, and its normal."""
     points, rays = point.reshape(-1, 3), ray.reshape(-1, 3)
-    at_once = max(1, _BOXES_AT_ONCE // len(surface.low))
-    parts = [_nearest(surface, *part) for part in zip(points.split(at_once), rays.split(at_once), strict=True)]
+    some = zip(points.split(_RAYS_AT_ONCE), rays.split(_RAYS_AT_ONCE), strict=True)
+    parts = [_nearest(surface, *part) for part in some]
     best, normal = (torch.cat(values) for values in zip(*parts, strict=True))
     return best.reshape(point.shape[:-1]), normal.reshape(point.shape)
 
 
 def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same of rays (R, 3): triangles are looked at where the ray passes the box around their leaf."""
-    slope = torch.where(ray.abs() < TINY, TINY, ray).unsqueeze(1)
-    one, two = ((bound - point.unsqueeze(1)) / slope for bound in (surface.low, surface.high))
-    enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
-    which, leaf = torch.nonzero(leaves >= enters.clamp(min=0.0), as_tuple=True)
+    which, leaf = _leaves_on_the_way(surface, point, ray)
     best, normal = point.new_full(point.shape[:-1], torch.inf), torch.zeros_like(point)
     for r, corner in zip(which.split(_LEAVES_AT_ONCE), leaf.split(_LEAVES_AT_ONCE), strict=True):
         x, across = _meet_triangles(surface.corner[corner], point[r], ray[r])
@@ -277,6 +280,27 @@ def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple
         nearest = x == best[r]
         normal[r[nearest]] = across[nearest]
     return best, normal
+
+
+def _leaves_on_the_way(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rays and leaves whose boxes they pass, (P,) each; a box is looked at where the ray passes the one around it."""
+    inverse = 1.0 / torch.where(ray.abs() < TINY, TINY, ray)
+    top = len(surface.boxes[0][0])
+    which = torch.arange(len(ray), device=ray.device).repeat_interleave(top)
+    box = torch.arange(top, device=ray.device).repeat(len(ray))
+    children = torch.arange(_BRANCHES, device=ray.device)
+    for level, (low, high) in enumerate(surface.boxes):
+        if level > 0:
+            box = (_BRANCHES * box.unsqueeze(1) + children).flatten()
+            which = which.repeat_interleave(_BRANCHES)
+            there = box < len(low)
+            which, box = which[there], box[there]
+        start, along = point[which], inverse[which]
+        one, two = (low[box] - start) * along, (high[box] - start) * along
+        enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
+        passed = leaves >= enters.clamp(min=0.0)
+        which, box = which[passed], box[passed]
+    return which, box
 
 
 def _meet_triangles(corner: torch.Tensor, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
