@@ -1,7 +1,9 @@
 """Every type of sensor against mjData.sensordata after mj_forward."""
 
+import mujoco
 import numpy as np
 import pytest
+import torch
 
 from genesis.sensors.kinds import KINDS
 from tests.sensors import rig as rigs
@@ -75,6 +77,33 @@ def test_a_ray_that_can_meet_nothing():
     body = '<body><freejoint/><inertial mass="1" pos="0 0 0" diaginertia="1 1 1"/><site name="s"/></body>'
     _, rig = rigs.load(f'<mujoco><worldbody>{body}</worldbody><sensor><rangefinder site="s"/></sensor></mujoco>')
     assert rig.get_sensor_data("sensor0").tolist() == [-1.0]
+
+
+def test_rays_on_a_large_terrain():
+    """Of which the boxes lie in boxes; and on a flat mesh, from above."""
+    n, rng = 48, np.random.default_rng(0)
+    heights = " ".join(f"{height:.3f}" for height in rng.random(n * n))
+    sites = "".join(f'<site name="s{k}" euler="{95 + 7 * k} {20 * k} 0"/>' for k in range(12))
+    sensors = "".join(f'<rangefinder site="s{k}" data="dist normal"/>' for k in range(12))
+    scene, rig = rigs.load(f"""<mujoco><asset>
+      <hfield name="h" nrow="{n}" ncol="{n}" size="5 5 .5 .1" elevation="{heights}"/>
+      <mesh name="plate" builtin="plate" params="3 3" scale="9 9 .001"/></asset>
+      <worldbody><geom type="hfield" hfield="h"/>
+        <geom type="mesh" mesh="plate" pos="0 0 -1" contype="0" conaffinity="0"/>
+        <body pos="0 0 1"><freejoint/><geom size=".1"/>{sites}</body></worldbody>
+      <sensor>{sensors}</sensor></mujoco>""")
+    m = scene.mj_model
+    data = mujoco.MjData(m)
+    hits = 0
+    for _ in range(8):
+        data.qpos[:3] = [*rng.uniform(-6.0, 6.0, 2), 1.0]
+        mujoco.mj_forward(m, data)
+        rig.set_qpos(torch.as_tensor(data.qpos))
+        for k in range(12):
+            expected = rigs.of(m, data, f"rig/sensor{k}")
+            np.testing.assert_allclose(rig.get_sensor_data(f"sensor{k}"), expected, atol=TOLERANCE)
+            hits += expected[0] > 0
+    assert hits > 20
 
 
 def test_a_weld_made_at_run_time_is_felt_as_one_of_the_file():

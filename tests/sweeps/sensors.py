@@ -10,6 +10,7 @@ on differences) are counted apart, by their accelerations. Ends with 1 where a d
 """
 
 import argparse
+import copy
 import importlib.util
 import sys
 from collections import Counter
@@ -57,7 +58,7 @@ def sweep(path: Path, states: int) -> tuple[Counter, dict[str, float], int]:
     scene = gs.Scene(rigid_options=gs.options.RigidOptions(tolerance=0.0, iterations=ITERATIONS))
     robot = scene.add_entity(gs.morphs.MJCF(file=str(path)), name="robot")
     scene.build()
-    m = scene.mj_model
+    m = copy.deepcopy(scene.mj_model)  # whose options are the engine's too
     m.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_SENSOR)
     m.opt.ccd_tolerance, m.opt.ccd_iterations = CCD
     rng, data = np.random.default_rng(0), mujoco.MjData(m)
