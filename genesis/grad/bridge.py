@@ -1,4 +1,4 @@
-"""The two autograd functions through which torch and the kernels meet: a step, and an observation of a state.
+"""The two autograd functions through which torch and a step's kernels meet: a step, and an observation of a state.
 
 Each saves its inputs only. Its backward pass loads them again, recomputes, and walks the stages in reverse.
 """

@@ -5,6 +5,8 @@ Two numberings:
 - a *cgeom* is a geom that takes part in at least one pair: 0..ncg-1 in the order of MuJoCo's ids;
 - a *cpair* is a pair of cgeoms that MuJoCo would test: 0..ncpair-1 in the order in which MuJoCo lists their contacts.
 
+Pairs whose distance is measured (`describe_measured`) have numberings of their own.
+
 The filters are those of ``mj_broadphase`` and ``mj_collision``: a pair is tested if the two bodies are not welded
 together, not parent and child (unless one is the world or the flag ``filterparent`` is off), not excluded, and the
 geoms' ``contype`` and ``conaffinity`` match. Explicit ``<pair>``s replace the pair of the same two geoms and pass every
@@ -234,6 +236,40 @@ def describe(
     return contacts
 
 
+def describe_measured(m: mujoco.MjModel, pairs: Sequence[tuple[int, int]], reach: Sequence[float]) -> Contacts:
+    """Cgeoms and cpairs of geoms, none of them a height field, whose distance is measured up to `reach` [m], as
+    mj_geomDistance finds it: one contact of each pair of convex shapes, boxes among them, whichever comes first; of the
+    others as many as they make.
+
+    Only what finds contacts and their geometry is there. `pairs`: MuJoCo ids, each in the order of `in_measured_order`.
+    """
+    kinds = [_measured_kind(m, pair) for pair in pairs]
+    contacts = Contacts(ncpair=len(pairs))
+    _add_geoms(contacts, m, [Pair(*pair) for pair in pairs])
+    contacts.nconmax = sum(1 if kind.family == CONVEX else kind.most for kind in kinds)
+    contacts.indices |= {
+        "cpair_geom": contacts.cgeom_of_geom[np.array(pairs, dtype=int).reshape(-1, 2)],
+        "cpair_kind": np.array([kind.number for kind in kinds], dtype=int),
+        "cpair_family": np.array([kind.family for kind in kinds], dtype=int),
+    }
+    contacts.constants |= {"cpair_margin": np.array(reach, dtype=float), "cpair_gap": np.zeros(len(pairs))}
+    return contacts
+
+
+def in_measured_order(m: mujoco.MjModel, one: int, two: int) -> tuple[int, int] | None:
+    """Two geoms in the order in which `describe_measured` takes them; None: MuJoCo knows no distance of such shapes."""
+    kinds = int(m.geom_type[one]), int(m.geom_type[two])
+    if tuple(sorted(kinds)) in _NEVER:
+        return None
+    by_type = _measured_kind(m, (one, two)).family != CONVEX
+    return (two, one) if by_type and kinds[0] > kinds[1] else (one, two)
+
+
+def _measured_kind(m: mujoco.MjModel, pair: tuple[int, int]) -> PairKind:
+    one, two = sorted(int(m.geom_type[geom]) for geom in pair)
+    return PairKind(CONVEX_CONVEX, CONVEX, 1) if (one, two) == (_BOX, _BOX) else KINDS[one, two]
+
+
 def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None:
     geoms = np.array(sorted({geom for pair in pairs for geom in (pair.geom1, pair.geom2)}), dtype=int)
     kinds = np.asarray(m.geom_type)[geoms]
@@ -248,7 +284,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
     for cgeom in np.flatnonzero(kinds == _MESH):
         mesh = int(m.geom_dataid[geoms[cgeom]])
         if mesh not in found:
-            hull = hulls.describe(m, mesh, np.asarray(m.geom_size)[geoms[cgeom]])
+            hull = hulls.describe(m, mesh, hulls.units(m, geoms[cgeom]))
             before = [sum(len(getattr(h, part)) for h in described) for part in ("vertices", "normals", "table")]
             found[mesh] = before[0], len(hull.vertices), before[1], before[2]
             described.append(hull)
@@ -275,7 +311,7 @@ def _add_geoms(contacts: Contacts, m: mujoco.MjModel, pairs: list[Pair]) -> None
         "cgeom_bounded": np.flatnonzero(kinds != _PLANE),
     }
     scaled = np.isin(kinds, (_MESH, _HFIELD))
-    sizes = np.where(scaled[:, None], np.asarray(m.geom_size)[geoms], 1.0)
+    sizes = np.where(scaled[:, None], hulls.units(m, geoms), 1.0)
     boxes = np.asarray(m.geom_aabb)[geoms].reshape(-1, 2, 3) / sizes[:, None]
     contacts.constants |= {
         "cgeom_box": np.where(scaled[:, None], boxes.reshape(-1, 6), 0.0),

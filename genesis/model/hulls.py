@@ -22,6 +22,13 @@ class Hull:
     table: np.ndarray
 
 
+def units(m: mujoco.MjModel, geoms: np.ndarray) -> np.ndarray:
+    """What the coordinates of meshes and height fields are multiples of, (k, 3) [m]: the geoms' sizes as compiled; 1
+    where a mesh is flat."""
+    size = np.asarray(m.geom_size)[geoms]
+    return np.where(size > 0, size, 1.0)
+
+
 def describe(m: mujoco.MjModel, mesh: int, size: np.ndarray) -> Hull:
     """The hull of a mesh, of whose geoms the size is as compiled (3,) [m]: its vertices in the order of ``mesh_graph``,
     or all of a small mesh's in their own order."""

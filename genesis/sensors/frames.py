@@ -69,7 +69,7 @@ def camprojection(group: Group) -> Measure:
     m = group.model.mj_model
     site, camera = Objects(group.model, group.objtype, group.objid), Objects(group.model, group.reftype, group.refid)
     size = numbers(m.cam_resolution[group.refid])
-    focal = numbers([_focal_lengths(m, int(k)) for k in group.refid]) * size.new_tensor([-1.0, 1.0])
+    focal = numbers([focal_lengths(m, int(k)) for k in group.refid]) * size.new_tensor([-1.0, 1.0])
 
     def measure(now: Present) -> torch.Tensor:
         pos, mat = camera.frames(now)
@@ -80,7 +80,7 @@ def camprojection(group: Group) -> Measure:
     return measure
 
 
-def _focal_lengths(m: mujoco.MjModel, camera: int) -> np.ndarray:
+def focal_lengths(m: mujoco.MjModel, camera: int) -> np.ndarray:
     """Along the picture's width and height [pixels], (2,)."""
     resolution, sensor = m.cam_resolution[camera], m.cam_sensorsize[camera]
     if sensor.all():

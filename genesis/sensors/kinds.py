@@ -10,7 +10,7 @@ from collections.abc import Callable
 import mujoco
 import numpy as np
 
-from genesis.sensors import frames, mechanism, rays, touch
+from genesis.sensors import distances, frames, mechanism, rays, tactile, touch
 from genesis.sensors.group import Group, Measure
 
 KINDS: dict[str, Callable[[Group], Measure]] = {
@@ -53,14 +53,16 @@ KINDS: dict[str, Callable[[Group], Measure]] = {
     "touch": touch.touch,
     "contact": touch.contact,
     "insidesite": touch.insidesite,
+    "tactile": tactile.tactile,
     "rangefinder": rays.rangefinder,
+    "distance": distances.distance,
+    "normal": distances.normal,
+    "fromto": distances.fromto,
     "e_potential": mechanism.e_potential,
     "e_kinetic": mechanism.e_kinetic,
     "clock": mechanism.clock,
 }
 REFUSED = {
-    **dict.fromkeys(("geomdist", "geomnormal", "geomfromto"), "distances between geoms are not measured yet"),
-    "tactile": "pressure over a mesh is not measured",
     "plugin": "plugins are not run",
     "user": "it is for a callback of MuJoCo's, which is not called here",
 }
@@ -68,11 +70,14 @@ REFUSED = {
 _ELEMENTS = {
     "jointactfrc": "jointactuatorfrc",
     "tendonactfrc": "tendonactuatorfrc",
+    "geomdist": "distance",
+    "geomnormal": "normal",
+    "geomfromto": "fromto",
 }
 
 
 def kind_of(m: mujoco.MjModel, number: int) -> str:
-    """The type of a sensor, as an MJCF calls it; a distance of geoms is "geomdist", "geomnormal" or "geomfromto"."""
+    """The type of a sensor, as an MJCF calls it."""
     name = mujoco.mjtSensor(int(m.sensor_type[number])).name.removeprefix("mjSENS_").lower()
     return _ELEMENTS.get(name, name)
 
@@ -86,8 +91,8 @@ def refusal(m: mujoco.MjModel, number: int) -> str | None:
         return "it has a delay or an interval, which need a memory of the past: remove `delay` and `interval`"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
-    if kind == "rangefinder" and m.sensor_objtype[number] == int(mujoco.mjtObj.mjOBJ_CAMERA):
-        return "pictures of distances, as a camera takes them, are not measured"
+    if kind == "tactile" and np.any(m.mesh_octadr >= 0):
+        return "a mesh of the scene is a distance field, which is not simulated"
     if kind == "rangefinder" and np.any(m.geom_type[rays.can_be_met(m)] == int(mujoco.mjtGeom.mjGEOM_SDF)):
         return "a ray may meet a signed distance field, which is not simulated"
     return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _XBODY, _BODY, _GEOM, _SITE, _CAMERA = (
     int(getattr(mujoco.mjtObj, f"mjOBJ_{name}")) for name in ("XBODY", "BODY", "GEOM", "SITE", "CAMERA")
 )
+_MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
 # Of an object that hangs on a body: the prefix of its fields in `MjModel`.
 _PREFIXES = {_GEOM: "geom", _SITE: "site", _CAMERA: "cam"}
 _PLACED = {_GEOM: "geom", _SITE: "site"}  # of these, those whose place is a parameter
@@ -88,6 +89,26 @@ class Objects:
         omega, alpha = now.omega[:, self.body], now.alpha[:, self.body]
         arm = position - now.xpos[:, self.body]
         return now.acceleration[:, self.body] + cross(alpha, arm) + cross(omega, cross(omega, arm)), alpha
+
+
+class Geoms(Objects):
+    """k geoms, by their MuJoCo ids, which have a size."""
+
+    def __init__(self, model: Model, ids: np.ndarray) -> None:
+        super().__init__(model, np.full(len(ids), _GEOM), ids)
+        m = model.mj_model
+        self._size, row = numbers(m.geom_size[ids]), model.row_of_geom[ids]
+        self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
+        # Of a mesh that is flat along an axis, the unit there.
+        flat = (np.asarray(m.geom_type)[ids, None] == _MESH) & (m.geom_size[ids] == 0)
+        self._flat = torch.as_tensor(flat, device=self._size.device) if flat.any() else None
+
+    def sizes(self, now: Present) -> torch.Tensor:
+        """[m], (N, k, 3); what the numbers mean depends on the shape. Where a mesh is flat: 1."""
+        size = self._size.expand(now.n, -1, -1)
+        if len(self._sized):
+            size = size.index_copy(1, self._sized, now.parameter("geom_size")[:, self._rows])
+        return size if self._flat is None else torch.where(self._flat, 1.0, size)
 
 
 @dataclass(frozen=True)

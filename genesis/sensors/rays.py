@@ -1,4 +1,4 @@
-"""Range finders: how far along the z axis of a site the next surface is.
+"""Range finders: how far along the z axis of a site, or along the rays of a camera's pixels, the next surface is.
 
 Which surface a ray meets is discrete, and found without a graph. Where it meets the surface is then evaluated anew as a
 function of the ray and of the surface: with c the point that was met, fixed to its geom, and n the normal there,
@@ -16,19 +16,22 @@ import mujoco
 import numpy as np
 import torch
 
+from genesis.model import hulls
+from genesis.sensors.frames import focal_lengths
 from genesis.sensors.group import Group, Measure
-from genesis.sensors.objects import Objects
+from genesis.sensors.objects import Geoms, Objects
 from genesis.sensors.present import Present, indices, numbers, turn, turn_back
 from genesis.sensors.shapes import SHAPES, TINY
 
-_GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
+_CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
 _MESH, _HFIELD = int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD)
 # What a range finder can report, in this order, and how many numbers each is (MuJoCo: mjtRayDataField).
 _FIELDS = (("dist", 1), ("dir", 3), ("origin", 3), ("point", 3), ("normal", 3), ("depth", 1))
-# Triangles of a leaf, which has one box around it.
-_LEAF = 32
-# What is looked at in one go takes some tens of megabytes: rays times boxes, and leaves.
-_BOXES_AT_ONCE, _LEAVES_AT_ONCE = 2**20, 2**13
+# Triangles of a leaf, which has one box around it, and boxes that have a larger one around them.
+_LEAF, _BRANCHES = 32, 16
+# What is looked at in one go takes some tens of megabytes: rays times geoms, rays, each with the boxes on its way, and
+# leaves.
+_PAIRS_AT_ONCE, _RAYS_AT_ONCE, _LEAVES_AT_ONCE = 2**19, 2**11, 2**13
 
 
 def can_be_met(m: mujoco.MjModel) -> np.ndarray:
@@ -41,16 +44,24 @@ def can_be_met(m: mujoco.MjModel) -> np.ndarray:
 
 
 def rangefinder(group: Group) -> Measure:
-    """Distance [m], or -1 where nothing is met, and what else is asked for."""
-    site = Objects(group.model, group.objtype, group.objid)
-    targets = _Targets(group, site)
+    """Distance [m], or -1 where nothing is met, and what else is asked for; of a camera pixel by pixel, row by row."""
+    of_camera = int(group.objtype[0]) == _CAMERA
+    place = Objects(group.model, group.objtype, group.objid)
     wanted = [name for bit, (name, _) in enumerate(_FIELDS) if group.settings[0] >> bit & 1]
+    per_ray = group.dim // sum(width for name, width in _FIELDS if name in wanted)
+    rays = [_pixel_rays(group.model.mj_model, int(camera)) for camera in group.objid] if of_camera else [_UPWARDS]
+    start, along = (numbers(np.stack(parts)) for parts in zip(*rays, strict=True))
+    targets = _Targets(group, np.repeat(place.body.numpy(force=True), per_ray))
 
     def measure(now: Present) -> torch.Tensor:
-        origin, mat = site.frames(now)
-        ray = mat[..., 2]
-        hit, distance, normal = targets.meet(now, origin, ray)
-        distance = torch.where(hit, distance, -1.0).unsqueeze(-1)
+        pos, mat = place.frames(now)
+        pos, mat = pos.unsqueeze(2), mat.unsqueeze(2)
+        origin, ray = pos + turn(mat, start), turn(mat, along)
+        hit, distance, normal = (
+            values.unflatten(1, (-1, per_ray)) for values in targets.meet(now, origin.flatten(1, 2), ray.flatten(1, 2))
+        )
+        depth = distance * (ray * -mat[..., 2]).sum(-1) if of_camera else distance
+        distance, depth = (torch.where(hit, values, -1.0).unsqueeze(-1) for values in (distance, depth))
         hit = hit.unsqueeze(-1)
         values = {
             "dist": distance,
@@ -58,11 +69,36 @@ def rangefinder(group: Group) -> Measure:
             "origin": origin,
             "point": torch.where(hit, origin + distance * ray, 0.0),
             "normal": torch.where(hit, normal, 0.0),
-            "depth": distance,
+            "depth": depth,
         }
-        return torch.cat([values[name] for name in wanted], -1)
+        return torch.cat([values[name] for name in wanted], -1).flatten(2)
 
     return measure
+
+
+# Of a site: where its ray begins, and its direction, in the site's frame, (1, 3).
+_UPWARDS = np.zeros((1, 3)), np.array([[0.0, 0.0, 1.0]])
+
+
+def _pixel_rays(m: mujoco.MjModel, camera: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the ray through each pixel's middle begins [m], and its direction, in the camera's frame,
+    (width * height, 3) (MuJoCo: mju_camIntrinsics, mju_camPixelRay)."""
+    width, height = (int(count) for count in m.cam_resolution[camera])
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    start, along = np.zeros((width * height, 3)), np.zeros((width * height, 3))
+    along[:, 2] = -1.0
+    if m.cam_projection[camera] == int(mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC):
+        half_extent = 0.5 * m.cam_fovy[camera]
+        start[:, 0] = half_extent * (2.0 / width * x.ravel() - 1.0)
+        start[:, 1] = half_extent * (1.0 - 2.0 / height * y.ravel())
+        return start, along
+    focal, middle = focal_lengths(m, camera), 0.5 * np.array([width, height])
+    if m.cam_sensorsize[camera].all():
+        # in 32 bits, as MuJoCo does
+        middle = m.cam_intrinsic[camera, 2:] / m.cam_sensorsize[camera] * m.cam_resolution[camera].astype(np.float32)
+    along[:, 0] = (x.ravel() - middle[0]) / focal[0]
+    along[:, 1] = (middle[1] - y.ravel()) / focal[1]
+    return start, along / np.linalg.norm(along, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -72,55 +108,65 @@ class _Surface:
     Attributes:
         geom: its place among the targets
         corner: (leaves, _LEAF, 3, 3) [m]
-        low, high: (leaves, 3) [m], corners of the box around each leaf, a little larger than it
+        boxes: low and high corners (n, 3) [m] of boxes, a little larger than what they hold; those of the last level
+            are the leaves', and box k of another one holds boxes `_BRANCHES` k, ... of the next
     """
 
     geom: int
     corner: torch.Tensor
-    low: torch.Tensor
-    high: torch.Tensor
+    boxes: list[tuple[torch.Tensor, torch.Tensor]]
 
 
 def _surface(m: mujoco.MjModel, geom: int, place: int) -> _Surface:
     corner = _triangles(m, geom)
     corner = corner[_leaves(corner)]
-    low, high = corner.min((1, 2)), corner.max((1, 2))
     room = _ROOM * np.abs(corner).max()
-    return _Surface(place, numbers(corner), numbers(low - room), numbers(high + room))
+    low, high = corner.min((1, 2)) - room, corner.max((1, 2)) + room
+    boxes = [(low, high)]
+    while len(low) > _BRANCHES:
+        starts = np.arange(0, len(low), _BRANCHES)
+        low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        boxes.insert(0, (low, high))
+    return _Surface(place, numbers(corner), [(numbers(low), numbers(high)) for low, high in boxes])
 
 
 _ROOM = 1e-6  # by which boxes are larger, relative to the whole surface: rounding shall not lose a triangle
 
 
 class _Targets:
-    """The geoms that the rays of some sites can meet."""
+    """The geoms that rays can meet which begin on these bodies, (K,)."""
 
-    def __init__(self, group: Group, site: Objects) -> None:
+    def __init__(self, group: Group, body: np.ndarray) -> None:
         m = group.model.mj_model
         geoms = np.flatnonzero(can_be_met(m))
         self.n = len(geoms)
-        self._objects = Objects(group.model, np.full(self.n, _GEOM), geoms)
+        self._geoms = Geoms(group.model, geoms)
         # A ray passes through the geoms of its own link.
-        self._others = self._objects.body != site.body[:, None]
+        self._others = self._geoms.body != indices(body)[:, None]
         kind = np.asarray(m.geom_type)[geoms]
         self._of_kind = [
             (int(k), indices(np.flatnonzero(kind == k))) for k in np.unique(kind) if k not in (_MESH, _HFIELD)
         ]
         self._kind = indices(kind)
         self._surfaces = [_surface(m, int(geoms[k]), int(k)) for k in np.flatnonzero(np.isin(kind, (_MESH, _HFIELD)))]
-        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], m.geom_size[geoms], 1.0))
-        row = group.model.row_of_geom[geoms]
-        self._sized, self._rows = indices(np.flatnonzero(row >= 0)), indices(row[row >= 0])
+        self._size0 = numbers(np.where(np.isin(kind, (_MESH, _HFIELD))[:, None], hulls.units(m, geoms), 1.0))
         self._scaled = torch.as_tensor(np.isin(kind, (_MESH, _HFIELD)), device=self._kind.device)
 
     def meet(self, now: Present, origin: torch.Tensor, ray: torch.Tensor):
-        """Whether rays (N, k, 3) of unit length meet anything, how far away [m], (N, k), and the unit normal there."""
+        """Whether rays (N, K, 3) of unit length meet anything, how far away [m], (N, K), and the unit normal there."""
         if not self.n:
             return torch.zeros_like(ray[..., 0], dtype=torch.bool), torch.zeros_like(ray[..., 0]), torch.zeros_like(ray)
-        pos, mat = self._objects.frames(now)
+        pos, mat = self._geoms.frames(now)
         size = self._sizes(now)
         with torch.no_grad():
-            geom, far, flat = self._first_met(origin, ray, pos, mat, size)
+            at_once = max(1, _PAIRS_AT_ONCE // (now.n * self.n))
+            parts = [
+                self._first_met(some, along, others, pos, mat, size)
+                for some, along, others in zip(
+                    origin.split(at_once, 1), ray.split(at_once, 1), self._others.split(at_once), strict=True
+                )
+            ]
+            geom, far, flat = (torch.cat(values, 1) for values in zip(*parts, strict=True))
         hit = far.isfinite()
         env = torch.arange(now.n, device=geom.device)[:, None]
         pos, mat, size = pos[env, geom], mat[env, geom], size[env, geom]
@@ -145,12 +191,10 @@ class _Targets:
 
     def _sizes(self, now: Present) -> torch.Tensor:
         """Sizes of the targets, (N, n, 3); of meshes and height fields how much larger than compiled."""
-        size = self._size0.expand(now.n, -1, -1)
-        if len(self._sized):
-            size = size.index_copy(1, self._sized, now.parameter("geom_size")[:, self._rows])
+        size = self._geoms.sizes(now)
         return torch.where(self._scaled[:, None], size / self._size0, size)
 
-    def _first_met(self, origin, ray, pos, mat, size):
+    def _first_met(self, origin, ray, others, pos, mat, size):
         """The nearest target along each ray, how far it is (infinity: nothing), and the normal of the triangle met."""
         shape = (*origin.shape[:-1], self.n)
         far = origin.new_full(shape, torch.inf)
@@ -165,12 +209,12 @@ class _Targets:
             g = surface.geom
             scale = size[:, None, g]
             x, normal = _triangle_met(surface, local[:, :, g] / scale, along[:, :, g] / scale)
-            x = torch.where(self._others[:, g], x, torch.inf)
+            x = torch.where(others[:, g], x, torch.inf)
             far[..., g] = x
             closer = x < nearest
             flat = torch.where(closer.unsqueeze(-1), normal / scale, flat)
             nearest = torch.where(closer, x, nearest)
-        far = torch.where(self._others, far, torch.inf)
+        far = torch.where(others, far, torch.inf)
         first, geom = far.min(-1)
         return geom, first, torch.nn.functional.normalize(flat, dim=-1)
 
@@ -220,18 +264,15 @@ def _leaves(corner: np.ndarray) -> np.ndarray:
 def _triangle_met(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The nearest triangle along rays (N, k, 3), from either side: how far, and its normal."""
     points, rays = point.reshape(-1, 3), ray.reshape(-1, 3)
-    at_once = max(1, _BOXES_AT_ONCE // len(surface.low))
-    parts = [_nearest(surface, *part) for part in zip(points.split(at_once), rays.split(at_once), strict=True)]
+    some = zip(points.split(_RAYS_AT_ONCE), rays.split(_RAYS_AT_ONCE), strict=True)
+    parts = [_nearest(surface, *part) for part in some]
     best, normal = (torch.cat(values) for values in zip(*parts, strict=True))
     return best.reshape(point.shape[:-1]), normal.reshape(point.shape)
 
 
 def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same of rays (R, 3): triangles are looked at where the ray passes the box around their leaf."""
-    slope = torch.where(ray.abs() < TINY, TINY, ray).unsqueeze(1)
-    one, two = ((bound - point.unsqueeze(1)) / slope for bound in (surface.low, surface.high))
-    enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
-    which, leaf = torch.nonzero(leaves >= enters.clamp(min=0.0), as_tuple=True)
+    which, leaf = _leaves_on_the_way(surface, point, ray)
     best, normal = point.new_full(point.shape[:-1], torch.inf), torch.zeros_like(point)
     for r, corner in zip(which.split(_LEAVES_AT_ONCE), leaf.split(_LEAVES_AT_ONCE), strict=True):
         x, across = _meet_triangles(surface.corner[corner], point[r], ray[r])
@@ -239,6 +280,27 @@ def _nearest(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple
         nearest = x == best[r]
         normal[r[nearest]] = across[nearest]
     return best, normal
+
+
+def _leaves_on_the_way(surface: _Surface, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rays and leaves whose boxes they pass, (P,) each; a box is looked at where the ray passes the one around it."""
+    inverse = 1.0 / torch.where(ray.abs() < TINY, TINY, ray)
+    top = len(surface.boxes[0][0])
+    which = torch.arange(len(ray), device=ray.device).repeat_interleave(top)
+    box = torch.arange(top, device=ray.device).repeat(len(ray))
+    children = torch.arange(_BRANCHES, device=ray.device)
+    for level, (low, high) in enumerate(surface.boxes):
+        if level > 0:
+            box = (_BRANCHES * box.unsqueeze(1) + children).flatten()
+            which = which.repeat_interleave(_BRANCHES)
+            there = box < len(low)
+            which, box = which[there], box[there]
+        start, along = point[which], inverse[which]
+        one, two = (low[box] - start) * along, (high[box] - start) * along
+        enters, leaves = torch.minimum(one, two).amax(-1), torch.maximum(one, two).amin(-1)
+        passed = leaves >= enters.clamp(min=0.0)
+        which, box = which[passed], box[passed]
+    return which, box
 
 
 def _meet_triangles(corner: torch.Tensor, point: torch.Tensor, ray: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,6 +20,7 @@ from genesis.world.arguments import plain_tensors
 if TYPE_CHECKING:
     from genesis.world.world import World
 
+_CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
 _SHOWN = 8  # how many sensors a message names
 
 
@@ -114,7 +115,8 @@ class Sensors:
         m = self._world.composed.mj_model
         groups: dict[tuple, list[int]] = {}
         for number in chosen:
-            key = (kind_of(m, number), int(m.sensor_dim[number]), *m.sensor_intprm[number].tolist())
+            of_camera = int(m.sensor_objtype[number] == _CAMERA)
+            key = (kind_of(m, number), int(m.sensor_dim[number]), of_camera, *m.sensor_intprm[number].tolist())
             groups.setdefault(key, []).append(number)
         for (kind, *_), members in groups.items():
             group = Group(self._world.model, np.array(members))
@@ -127,6 +129,6 @@ def _bounds(m: mujoco.MjModel, kind: str, members: list[int]) -> tuple[torch.Ten
     real, positive = (int(getattr(mujoco.mjtDataType, f"mjDATATYPE_{name}")) for name in ("REAL", "POSITIVE"))
     high = np.where((cutoff > 0) & np.isin(kinds, (real, positive)), cutoff, np.inf)
     low = np.where((cutoff > 0) & (kinds == real), -cutoff, -np.inf)
-    if kind == "contact" or np.isinf(high).all():
+    if kind in ("contact", "fromto") or np.isinf(high).all():
         return None
     return numbers(low)[:, None], numbers(high)[:, None]

@@ -31,12 +31,15 @@ class Shape:
         contains: of size and point: whether it is inside, (...) bool (MuJoCo: mju_insideGeom)
         anchor: of size and a point of the surface: the point as a function of the size, the surface growing with it
         normal: of size and a point of the surface: outward normal there, of any length
+        depth: of size and a point inside: how deep it is in MuJoCo's distance field (mjc_distance), positive; outside
+            of the shape anything
     """
 
     distance: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
     contains: Field
     anchor: Field
     normal: Field
+    depth: Field
 
 
 # -- distances along a ray --------------------------------------------------------------------------------------------
@@ -159,31 +162,71 @@ def _divided(size: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
     return point / torch.where(size == 0, 1.0, size)
 
 
+# -- depths -----------------------------------------------------------------------------------------------------------
+
+
+def _length(v: torch.Tensor) -> torch.Tensor:
+    """(...), with the gradient zero where the length is."""
+    square = v.square().sum(-1)
+    return torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)
+
+
+def _capsule_depth(size: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+    return size[..., 0] - _length(_capsule_normal(size, point))
+
+
+def _ellipsoid_depth(size: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+    scaled = _divided(size, point)
+    far, slope = _length(scaled), _length(_divided(size, scaled))
+    return far * (1.0 - far) / torch.where(slope == 0, 1.0, slope)
+
+
+def _cylinder_depth(size: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+    return torch.minimum(size[..., 0] - _length(point[..., :2]), size[..., 1] - point[..., 2].abs())
+
+
+def _box_depth(size: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+    """To a wall along a direction that turns from the radial one, in the middle, to the wall's normal, at the wall."""
+    to_wall = size - point.abs()
+    room = torch.where(to_wall > TINY, to_wall, TINY)
+    return (room.square() / size).amin(-1) * _length(size / room)
+
+
 SHAPES: dict[int, Shape] = {
-    PLANE: Shape(_plane, lambda _size, p: p[..., 2] < 0, lambda _size, p: p, _up),
+    PLANE: Shape(_plane, lambda _size, p: p[..., 2] < 0, lambda _size, p: p, _up, lambda _size, p: -p[..., 2]),
     SPHERE: Shape(
         _sphere,
         lambda size, p: p.square().sum(-1) < size[..., 0].square(),
         lambda size, p: p * _growth(size)[..., :1],
         lambda _size, p: p,
+        lambda size, p: size[..., 0] - _length(p),
     ),
     CAPSULE: Shape(
         _capsule,
         lambda size, p: _capsule_normal(size, p).square().sum(-1) < size[..., 0].square(),
         _capsule_anchor,
         _capsule_normal,
+        _capsule_depth,
     ),
     ELLIPSOID: Shape(
         _ellipsoid,
         lambda size, p: _divided(size, p).square().sum(-1) < 1.0,
         lambda size, p: p * _growth(size),
         lambda size, p: _divided(size, _divided(size, p)),
+        _ellipsoid_depth,
     ),
     CYLINDER: Shape(
         _cylinder,
         lambda size, p: (p[..., 2].abs() < size[..., 1]) & (p[..., :2].square().sum(-1) < size[..., 0].square()),
         lambda size, p: p * _growth(size)[..., [0, 0, 1]],
         _cylinder_normal,
+        _cylinder_depth,
     ),
-    BOX: Shape(_box, lambda size, p: (p.abs() < size).all(-1), lambda size, p: p * _growth(size), _box_normal),
+    BOX: Shape(
+        _box,
+        lambda size, p: (p.abs() < size).all(-1),
+        lambda size, p: p * _growth(size),
+        _box_normal,
+        _box_depth,
+    ),
 }

@@ -21,7 +21,10 @@ _GEOM, _BODY, _XBODY, _SITE = (
     int(getattr(mujoco.mjtObj, f"mjOBJ_{name}")) for name in ("GEOM", "BODY", "XBODY", "SITE")
 )
 # What a contact sensor can report of a contact, in this order, and how many numbers each is (MuJoCo: mjtConDataField).
-_FIELDS = (("found", 1), ("force", 3), ("torque", 3), ("dist", 1), ("pos", 3), ("normal", 3), ("tangent", 3))
+_FIELDS = (
+    *(("found", 1), ("force", 3), ("torque", 3), ("dist", 1), ("pos", 3), ("normal", 3), ("tangent", 3)),
+    *(("linvel", 3), ("angvel", 3)),
+)
 # How it chooses: the first ones, the closest, the strongest, or all of them as one.
 _FIRST, _CLOSEST, _STRONGEST, _NET = range(4)
 
@@ -117,11 +120,16 @@ def contact(group: Group) -> Measure:
     if not group.model.has_contacts:
         return lambda now: now.state.new_zeros((now.n, len(group.number), group.dim))
     matches = _Matches(group)
+    moving = "linvel" in wanted or "angvel" in wanted
 
     def measure(now: Present) -> torch.Tensor:
         contacts = now.contacts
         found = matches.find(now, contacts)
-        values = _net(contacts, found) if reduce == _NET else _chosen(contacts, found, slots, reduce)
+        if reduce == _NET:
+            values = _net(contacts, found)
+        else:
+            motion = _motion(now, contacts) if moving else {}
+            values = _chosen(contacts, found, motion, slots, reduce)
         each = torch.cat([values[field] for field in wanted], -1)
         each = torch.nn.functional.pad(each, (0, 0, 0, slots - each.shape[2]))
         return each.flatten(2)
@@ -184,7 +192,22 @@ def _table(group: Group, types: np.ndarray, ids: np.ndarray) -> torch.Tensor:
     return torch.as_tensor(table, device=indices([]).device)
 
 
-def _chosen(contacts: Contacts, found: _Found, slots: int, reduce: int) -> dict[str, torch.Tensor]:
+def _motion(now: Present, contacts: Contacts) -> dict[str, torch.Tensor]:
+    """Velocity of the second link against the first at each contact [m/s], and angular velocity [rad/s], along the rows
+    of its frame, (N, n, 3)."""
+    env = torch.arange(now.n, device=contacts.link.device)[:, None, None]
+    body = contacts.link + 1
+    omega = now.omega[env, body]
+    velocity = now.velocity[env, body] + cross(omega, contacts.position.unsqueeze(2) - now.xpos[env, body])
+    return {
+        name: turn(contacts.frame, moves[:, :, 1] - moves[:, :, 0])
+        for name, moves in (("linvel", velocity), ("angvel", omega))
+    }
+
+
+def _chosen(
+    contacts: Contacts, found: _Found, motion: dict[str, torch.Tensor], slots: int, reduce: int
+) -> dict[str, torch.Tensor]:
     """Fields of the chosen contacts of each sensor, (N, k, slots at most, ...); zero where there are fewer."""
     wrench, count = contacts.wrench, found.counts
     with torch.no_grad():
@@ -215,6 +238,7 @@ def _chosen(contacts: Contacts, found: _Found, slots: int, reduce: int) -> dict[
         "pos": pick(contacts.position),
         "normal": sign * pick(contacts.frame[..., 0, :]),
         "tangent": sign * pick(contacts.frame[..., 1, :]),
+        **{name: along * pick(values) for name, values in motion.items()},
     }
 
 

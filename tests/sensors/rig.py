@@ -11,9 +11,11 @@ import torch
 import genesis as gs
 
 _RIG = """
-<mujoco><option timestep="0.004" tolerance="0" iterations="100" magnetic=".1 .2 -.4" cone="{cone}"/>
+<mujoco><option timestep="0.004" tolerance="0" iterations="100" ccd_tolerance="1e-12" ccd_iterations="500" magnetic=".1 .2 -.4" cone="{cone}"/>
 <asset>
   <mesh name="stone" vertex="0 0 0 .4 0 .1 0 .5 .1 .1 .1 .4 .4 .4 .3 -.2 .1 .2"/>
+  <mesh name="skin" builtin="plate" params="7 6" scale=".2 .12 .001"/>
+  <mesh name="fingertip" vertex="-.02 -.03 -.04 .02 -.03 -.04 .02 .03 -.04 -.02 .03 -.04 0 0 .04 0 .01 -.05"/>
   <hfield name="hill" nrow="3" ncol="4" size=".4 .3 .2 .1" elevation="0 .2 .5 .3 .1 .9 .4 .2 .3 .6 1 .5"/>
 </asset>
 <worldbody>
@@ -23,15 +25,20 @@ _RIG = """
   <site name="down_on_hill" pos="1.45 .05 1" euler="175 8 0"/><site name="into_hill" pos=".8 .02 .12" euler="0 90 0"/>
   <site name="at_stone" pos="0 -1 1" euler="90 20 0"/>
   <body name="target" pos="0 1 1"><geom name="still" type="sphere" size=".2"/></body>
-  <body name="stone" pos="0 -2 .5"><joint name="stone" axis="0 0 1"/><geom type="mesh" mesh="stone"/></body>
+  <body name="stone" pos="0 -2 .7"><joint name="stone" axis="0 0 1"/><geom name="stone" type="mesh" mesh="stone"/></body>
   <camera name="fixed" pos="2 1 1" xyaxes="0 1 0 -.3 0 1" fovy="50" resolution="320 240"/>
   <body name="trunk" pos="0 0 .3"><freejoint/>
     <geom name="trunk" type="box" size=".2 .1 .06" mass="2" friction=".7 .02 .002" condim="6"/>
+    <geom name="sole" type="mesh" mesh="skin" pos="0 0 -.06" euler="180 0 0" mass="0" contype="0" conaffinity="0"/>
     <site name="imu" pos=".05 .02 .03" euler="20 30 40"/>
     <camera name="eye" pos=".1 0 .1" euler="10 0 5" sensorsize=".01 .008" focal=".01 .012" resolution="200 100"/>
+    <camera name="pinhole" pos=".1 0 .1" euler="60 -30 5" fovy="70" resolution="8 5"/>
+    <camera name="shifted" pos="-.3 .1 .1" euler="10 -60 5" sensorsize=".01 .008" focal=".01 .012" principal=".001 .002"
+      resolution="5 8"/>
+    <camera name="flat" pos=".1 .1 .5" euler="10 5 5" projection="orthographic" fovy="2.5" resolution="7 5"/>
     <camera name="track" mode="track" pos="1 1 1" euler="40 10 20" resolution="200 100"/>
     <camera name="trackcom" mode="trackcom" pos="1 1 1" euler="40 10 20" resolution="200 100"/>
-    <camera name="aim" mode="targetbody" target="target" pos="1 .2 .1" resolution="200 100"/>
+    <camera name="aim" mode="targetbody" target="target" pos="1 .2 .1" resolution="20 2"/>
     <camera name="aimcom" mode="targetbodycom" target="foot" pos="1 .2 .1" resolution="200 100"/>
     <body name="leg" pos=".2 0 0">
       <joint name="hip" axis="0 1 0" range="-20 10" damping=".2" armature=".01" actuatorfrcrange="-2 2"/>
@@ -40,6 +47,7 @@ _RIG = """
       <body name="foot" pos="0 0 -.2" gravcomp=".5">
         <joint name="knee" axis="0 1 0" range="-10 40" armature=".01" actuatorgravcomp="true" margin=".01"/>
         <geom name="foot" type="capsule" size=".04" fromto="0 0 0 .1 0 -.05" condim="3"/>
+        <geom name="heel" type="mesh" mesh="skin" pos=".05 0 -.07" euler="170 5 0" mass="0" contype="0" conaffinity="0"/>
         <site name="sphere" type="sphere" size=".07" pos=".1 0 -.05"/>
         <site name="box" type="box" size=".07 .02 .01" pos=".1 0 -.05"/>
         <site name="capsule" type="capsule" size=".02 .05" pos=".1 0 -.05" euler="0 80 0"/>
@@ -50,7 +58,8 @@ _RIG = """
     <body name="arm" pos="-.2 0 .05"><joint name="socket" type="ball" range="0 30" damping=".1" armature=".01"/>
       <geom name="hand" type="sphere" size=".05" pos="-.1 .05 0"/><site name="palm" pos="-.1 .05 0"/>
       <body name="finger" pos="-.15 .05 0"><joint name="slide" type="slide" axis="1 0 0" range="-.05 .05" armature=".01"/>
-        <geom name="finger" type="box" size=".02 .03 .04"/><site name="tip" pos=".01 .01 .02" euler="10 0 80"/>
+        <geom name="finger" type="box" size=".02 .03 .04"/>
+        <geom name="fingertip" type="mesh" mesh="fingertip" mass="0" contype="0" conaffinity="0"/><site name="tip" pos=".01 .01 .02" euler="10 0 80"/>
       </body>
     </body>
   </body>
@@ -88,11 +97,22 @@ _OBJECTS = (
     *(("camera", "eye"), ("camera", "aim"), ("camera", "track")),
 )
 _REFERENCES = (("body", "leg"), ("xbody", "trunk"), ("geom", "ball"), ("site", "imu"), ("camera", "eye"))
-_ALL_OF_CONTACTS = "found force torque dist pos normal tangent"
+_NET_OF_CONTACTS = "found force torque dist pos normal tangent"
+_ALL_OF_CONTACTS = f"{_NET_OF_CONTACTS} linvel angvel"
 _PAIRS = (
     *("", 'geom1="foot"', 'geom2="foot"', 'geom1="foot" geom2="floor"', 'geom1="floor" geom2="foot"'),
     *('body1="trunk"', 'subtree1="trunk"', 'subtree1="trunk" subtree2="trunk"', 'site="sphere"'),
     'body1="ball" geom2="floor"',
+)
+
+
+# Shapes of every kind, in either order; near, far and in contact.
+_DISTANCES = (
+    *(('geom1="floor"', 'geom2="foot"'), ('geom1="trunk"', 'geom2="floor"'), ('geom1="stone"', 'geom2="floor"')),
+    *(('geom1="post"', 'geom2="finger"'), ('geom1="ball"', 'geom2="trunk"'), ('geom1="trunk"', 'geom2="foot"')),
+    *(('geom1="finger"', 'geom2="trunk"'), ('geom1="leg"', 'geom2="hand"'), ('geom1="hand"', 'geom2="foot"')),
+    *(('geom1="stone"', 'geom2="trunk"'), ('geom1="stone"', 'geom2="ball"'), ('geom1="beam"', 'geom2="hand"')),
+    *(('geom1="ball"', 'geom2="post"'), ('body1="finger"', 'body2="foot"'), ('body1="trunk"', 'geom2="still"')),
 )
 
 
@@ -127,12 +147,21 @@ def elements() -> list[str]:
         for thing, name in (("xbody", "foot"), ("geom", "foot"), ("body", "leg")):
             every.append(f'<insidesite site="{zone}" objtype="{thing}" objname="{name}"/>')
     for pair in _PAIRS:
-        for reduce, n in (("none", 4), ("mindist", 4), ("maxforce", 4), ("netforce", 1)):
-            every.append(f'<contact {pair} reduce="{reduce}" num="{n}" data="{_ALL_OF_CONTACTS}"/>')
+        for reduce in ("none", "mindist", "maxforce"):
+            every.append(f'<contact {pair} reduce="{reduce}" num="4" data="{_ALL_OF_CONTACTS}"/>')
+        every.append(f'<contact {pair} reduce="netforce" data="{_NET_OF_CONTACTS}"/>')
         every.append(f'<contact {pair} reduce="mindist" num="1" data="found normal"/>')
     for site in (*SITES, "origin", "down_on_hill", "into_hill", "at_stone"):
         every.append(f'<rangefinder site="{site}"/>')
         every.append(f'<rangefinder site="{site}" data="dist dir origin point normal depth"/>')
+    for camera in ("pinhole", "shifted", "flat", "aim"):
+        every.append(f'<rangefinder camera="{camera}"/>')
+        every.append(f'<rangefinder camera="{camera}" data="dist dir origin point normal depth"/>')
+    every += ['<tactile geom="heel" mesh="skin"/>', '<tactile geom="sole" mesh="skin"/>']
+    every += ['<tactile geom="fingertip" mesh="fingertip"/>']
+    for k, (name, other) in enumerate(_DISTANCES):
+        cutoff = (0, 0.5, 3)[k % 3]
+        every += [f'<{kind} {name} {other} cutoff="{cutoff}"/>' for kind in ("distance", "normal", "fromto")]
     return [*every, "<e_potential/>", "<e_kinetic/>", "<clock/>"]
 
 

@@ -416,6 +416,9 @@ def _of_families(kernel: str) -> tuple[tuple[wp.Kernel, Callable[[Model], bool]]
 
 
 _NARROW_PHASES, _GEOMETRIES = _of_families("NARROW_PHASE"), _of_families("GEOMETRY")
+# The same by family, for who measures other pairs than those that can touch; convex pairs have no GEOMETRY of Warp's.
+NARROW_PHASE_OF = {family: file.NARROW_PHASE for family, file in _FAMILIES.items()}
+GEOMETRY_OF = {family: file.GEOMETRY for family, file in _FAMILIES.items() if hasattr(file, "GEOMETRY")}
 
 FOUND = (
     *("cgeom_radius", "sweep_order", "candidate_count", "candidate"),

@@ -21,6 +21,7 @@ from genesis.types import real
 
 DOUBLE = real is wp.float64
 _CLIP_AT, _NUMBERS_AT = 9, 14  # in a contact's features
+POINT = 11  # a feature: what was found, fixed in its shape, where nothing better is known
 
 _WORDS = {
     **{name: int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER")},
@@ -33,7 +34,9 @@ _WORDS = {
     "NUMBERS": _NUMBERS_AT,
     # kinds of features; the first three are the number of vertices
     **{name: 1 + k for k, name in enumerate(("VERTEX", "EDGE", "FACE", "MIX", "SMOOTH", "RIM", "RING", "SIDE"))},
-    **{name: 9 + k for k, name in enumerate(("CAP", "CAP_POINT", "POINT"))},
+    "CAP": 9,
+    "CAP_POINT": 10,
+    "POINT": POINT,
     # what a contact is of
     **{name: k for k, name in enumerate(("WITNESSES", "FACES", "EDGE_A", "EDGE_B"))},
 }
