@@ -31,7 +31,7 @@ _OF_JOINT = ("xanchor", "xaxis")
 _OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "efc_force")
 _OF_MATRIX = ("qM", "qH", "qLD")
 _OF_ACTUATOR = (
-    *("ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
+    *("ctrl", "actuator_ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
     *("actuator_force_raw", "dforce_dvel_raw", "act", "act_dot", "actuator_moment"),
 )
 _OF_GEOM = ("geom_xpos", "geom_xmat")

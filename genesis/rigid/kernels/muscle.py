@@ -134,7 +134,7 @@ def muscles(
     law: ActuatorLaw,
     activations: Activations,
     moments: Moments,
-    ctrl: wp.array2d(dtype=real),
+    actuator_ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
     out: MuscleForces,
 ):
@@ -165,5 +165,5 @@ def muscles(
             )
         if activations.actuator_dyntype[u] == DYN_MUSCLE:
             out.muscle_rate[w, n] = activation_rate(
-                activations.actuator_dynprm, w, u, signal_of(w, u, law, ctrl), act[w, activations.actuator_actadr[u]]
+                activations.actuator_dynprm, w, u, signal_of(w, u, law, actuator_ctrl), act[w, activations.actuator_actadr[u]]
             )
