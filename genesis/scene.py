@@ -263,10 +263,11 @@ class Scene:
 
         `A`: ([n_envs,] 2 nv + na, 2 nv + na), `B`: ([n_envs,] 2 nv + na, nu), of all entities together. A change of
         state is (dq, dv, dact) as `mjd_transitionFD` orders it: rotations of free and ball joints change by a rotation
-        vector in the link's frame. `control`: what `B` is the derivative by: "actuators" (`ctrl`, nu columns), or the
-        "force", "position" or "velocity" that dofs are commanded (nv columns). Columns of what is not in force (an
-        actuator that was never commanded, a dof that is idle or under another command) are zero. At the limit of a
-        clipped control or a contact that is about to open, the derivative is the one-sided one of a backward pass.
+        vector in the link's frame; past controls of actuators with a history count as activations, behind the others.
+        `control`: what `B` is the derivative by: "actuators" (`ctrl`, nu columns), or the "force", "position" or
+        "velocity" that dofs are commanded (nv columns). Columns of what is not in force (an actuator that was never
+        commanded, a dof that is idle or under another command) are zero. At the limit of a clipped
+        control or a contact that is about to open, the derivative is the one-sided one of a backward pass.
 
         Neither has a graph. Steps with substeps or RK4 cost more: one adjoint of the whole step per row.
 

@@ -66,8 +66,14 @@ class RigidSolverState:
     @property
     def act(self) -> Tensor:
         """Activations of the actuators that have one, ([n_envs,] na)."""
-        start = self._world.nq + self._world.nv
-        return self._columns(start, self._packed.shape[1] - start)
+        return self._columns(self._world.nq + self._world.nv, self._world.model.na - self._world.model.nhistory)
+
+    @property
+    def control_history(self) -> Tensor:
+        """Past controls of the actuators that have a history, one after the other, each from the oldest on,
+        ([n_envs,] n)."""
+        count = self._world.model.nhistory
+        return self._columns(self._packed.shape[1] - count, count)
 
     @property
     def links_pos(self) -> Tensor:

@@ -177,7 +177,8 @@ class _Tracer(GraphDynamics):
             return f"position of {names.coordinate(model, column)}"
         if column < model.nq + model.nv:
             return f"velocity of {names.dof(model, column - model.nq)}"
-        return f"activation {column - model.nq - model.nv}"
+        number, first = column - model.nq - model.nv, model.na - model.nhistory
+        return f"activation {number}" if number < first else f"past control {number - first}"
 
 
 # A tracer of each dynamics that has been asked about; it has a work space of its own.

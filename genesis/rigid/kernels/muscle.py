@@ -165,5 +165,9 @@ def muscles(
             )
         if activations.actuator_dyntype[u] == DYN_MUSCLE:
             out.muscle_rate[w, n] = activation_rate(
-                activations.actuator_dynprm, w, u, signal_of(w, u, law, actuator_ctrl), act[w, activations.actuator_actadr[u]]
+                activations.actuator_dynprm,
+                w,
+                u,
+                signal_of(w, u, law, actuator_ctrl),
+                act[w, activations.actuator_actadr[u]],
             )

@@ -140,9 +140,7 @@ class Binder:
         scalars = self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=int(for_adjoint))
         return [self._bind(stage, scalars, rename) for stage in step.stages_for(names, self._model)]
 
-    def _evaluation(
-        self, rename: dict[str, str], index: int, for_adjoint: bool, ahead: float = 0.0
-    ) -> list[Launch]:
+    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool, ahead: float = 0.0) -> list[Launch]:
         """`ahead`: when it is, in steps from the start of the integration step."""
         model = self._model
         stages = [s.of(model) for s in (*step.forward(model.kinds), *step.FREE_BODIES) if s.needed(model)]
