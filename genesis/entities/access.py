@@ -179,8 +179,8 @@ def require_each(place: Place, parameter: Entry, method: str, chosen: Selection)
         if not known.all():
             actuator = place.element("actuators", int(chosen.positions()[int(np.argmin(known))]))
             raise GenesisException(
-                f"{place.owner(method)}: {actuator} keeps no history of its controls; state `nsample` in the model file, "
-                "or choose others with `actuators_idx_local`."
+                f"{place.owner(method)}: {actuator} keeps no history of its controls; state `nsample` in the model "
+                "file, or choose others with `actuators_idx_local`."
             )
 
 

@@ -95,8 +95,8 @@ class Place:
         (found,) = np.nonzero(indices["history_actuator"] == self.starts["actuators"] + number)
         if not len(found):
             raise GenesisException(
-                f"{owner}: {self.element('actuators', number)} keeps no history of its controls; state `nsample` in the "
-                "model file, or choose another."
+                f"{owner}: {self.element('actuators', number)} keeps no history of its controls; state `nsample` in "
+                "the model file, or choose another."
             )
         first, end = indices["history_adr"][found[0] : found[0] + 2].tolist()
         return self.world.nq + self.world.nv + first, end - first

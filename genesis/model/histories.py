@@ -1,7 +1,7 @@
 """The past controls of actuators with a delay, which belong to the state as activations do (MuJoCo: mjData.history).
 
-MuJoCo keeps a ring of (time, value) for each such actuator. A step has one duration, so that the times say nothing: here
-an actuator's history is the last `nsample` controls, one per integration step, the oldest first.
+MuJoCo keeps a ring of (time, value) for each such actuator. All steps being equally long, the times say nothing: here
+a history is the last `nsample` controls, one per integration step, the oldest first.
 """
 
 from __future__ import annotations

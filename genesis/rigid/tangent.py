@@ -1,8 +1,9 @@
 """States and their tangent space, in torch: batched over leading dimensions and differentiable.
 
-A state is (qpos, qvel, act), nx = nq + nv + na numbers, where the histories of controls count as activations; a small
-change of it is (dq, dv, dact), ndx = 2 nv + na numbers in the order of `mjd_transitionFD`. Rotations of ball and free joints change by a rotation vector in the link's frame,
-q' = q exp(dq / 2), as in `mj_integratePos` and `mj_differentiatePos`.
+A state is (qpos, qvel, act), nx = nq + nv + na numbers, where past controls of actuators with a history count as
+activations; a small change of it is (dq, dv, dact), ndx = 2 nv + na numbers in the order of `mjd_transitionFD`.
+Rotations of ball and free joints change by a rotation vector in the link's frame, q' = q exp(dq / 2), as in
+`mj_integratePos` and `mj_differentiatePos`.
 """
 
 import mujoco
