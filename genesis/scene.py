@@ -177,11 +177,14 @@ class Scene:
             with not_collected():
                 # Only here: they bring MuJoCo and the kernels along.
                 from genesis.model.compose import EntitySpec
+                from genesis.world.remembering import RememberingWorld, kind_of_world
                 from genesis.world.world import build_world
 
             specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
-            world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs)
+            world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
         self._world = world
+        if isinstance(world, RememberingWorld):
+            world.measure = self._sensors_of(world).look_back
         runtime.logger.info(
             "Scene %d built: %d entities, %d links, %d dofs, n_envs %d.",
             self.uid,
@@ -303,8 +306,10 @@ class Scene:
         elif state is None:
             world.reset(world.start, envs)
         else:
-            target, placement = reset_to(state, world, "scene.reset")
+            target, placement, past = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
+            if past is not None:
+                world.recall(past, envs)
 
     def _reset_to_keyframe(self, world: World, name: str, envs: Selection | None, envs_idx: Any) -> None:
         found = keyframes.find(world, self._entities, name, "scene.reset")
@@ -332,7 +337,7 @@ class Scene:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
         world = self._built("get_state")
         packed, theta, placement = world.read_state(), world.theta.packed(), world.commands.idle
-        state = SimState(self, world, packed, theta, placement, world.model.weld_pairs, world.cur_step)
+        state = SimState(self, world, packed, theta, placement, world.model.weld_pairs, world.cur_step, world.past)
         if torch.is_grad_enabled():
             return state
         with plain_tensors():
