@@ -54,7 +54,7 @@ def test_motion_equals_mujoco(integrator, substeps):
 
 def test_a_delay_of_whole_steps_is_exact():
     """Held, by twelve steps: the very numbers commanded then act, however long ago the start is. (MuJoCo adds up its
-    time, and after some thousand steps reads the sample before at some of them.)"""
+    time, and after two hundred steps reads the sample before at about half of them.)"""
     source = """<mujoco><option timestep=".01"/><worldbody><body><joint name="x" type="slide"/><geom size=".1"/></body></worldbody>
     <actuator><motor joint="x" delay=".12" nsample="12"/><motor joint="x" delay=".07" nsample="12"/></actuator></mujoco>"""
     scene, robot = build(source, requires_grad=False)

@@ -137,7 +137,14 @@ class Sensors:
     def _then(self, moment: Moment | Measured, chosen: tuple[int, ...]) -> dict[int, torch.Tensor]:
         """What some of them measured in a moment, (N, dim) each."""
         if isinstance(moment, Moment):
-            return self._measured(moment, chosen)
+            key = chosen, torch.is_grad_enabled()
+            found = moment.measured.get(key)
+            if found is None:
+                found = self._measured(moment, chosen)
+                # With a graph they are not kept: a backward pass would free it.
+                if not any(value.requires_grad for value in found.values()):
+                    moment.measured[key] = found
+            return found
         dims = self._world.model.mj_model.sensor_dim[list(self._schedules)]
         return {
             k: value

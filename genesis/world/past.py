@@ -43,7 +43,11 @@ class _Parameters:
 
 
 class Moment:
-    """A world at the start of a step, as a sensor looks at it (`Observable`); see `World` for the attributes."""
+    """A world at the start of a step, as a sensor looks at it (`Observable`); see `World` for the attributes.
+
+    Attributes:
+        measured: what sensors that have been asked for saw, without graph; whoever knows sensors puts it there
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Moment:
         self.theta, self.commands, self.solution = _Parameters(theta), _Commands(command), solution
         self.requires_grad, self.cur_step, self.dt = requires_grad, cur_step, dt
         self._state = state
+        self.measured: dict[tuple[tuple[int, ...], bool], dict[int, torch.Tensor]] = {}
         self.observer = Observer(self)
 
     model: Model
