@@ -444,6 +444,10 @@ PARAMETERS = _by_name(
         setter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators), not negative.",
         getter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators).",
     ),
+)
+
+# Of actuators that keep a history of their controls.
+DELAY_PARAMETERS = _by_name(
     Entry(
         "actuators_delay",
         "actuator_delay",
@@ -970,7 +974,13 @@ PASSIVE_PARAMETERS = _by_name(
         getter="Inertias of the fluid that turns with the shapes, over its density [m^5], ([n_envs,] n_geoms, 3).",
     ),
 )
-ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS, **COUPLING_PARAMETERS, **PASSIVE_PARAMETERS}
+ENTITY_PARAMETERS = {
+    **PARAMETERS,
+    **DELAY_PARAMETERS,
+    **CONSTRAINT_PARAMETERS,
+    **COUPLING_PARAMETERS,
+    **PASSIVE_PARAMETERS,
+}
 # Of geoms, whether they touch something or a fluid acts on them; the others of geoms are of contact.
 SHAPE_PARAMETERS = ("geoms_size", "geoms_offset_pos", "geoms_offset_quat")
 INVERSE_WEIGHTS = ("dofs_invweight", "links_invweight", "tendons_invweight")
