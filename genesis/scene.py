@@ -177,11 +177,14 @@ class Scene:
             with not_collected():
                 # Only here: they bring MuJoCo and the kernels along.
                 from genesis.model.compose import EntitySpec
+                from genesis.world.remembering import RememberingWorld, kind_of_world
                 from genesis.world.world import build_world
 
             specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
-            world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs)
+            world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
         self._world = world
+        if isinstance(world, RememberingWorld):
+            world.measure = self._sensors_of(world).look_back
         runtime.logger.info(
             "Scene %d built: %d entities, %d links, %d dofs, n_envs %d.",
             self.uid,
@@ -263,10 +266,11 @@ class Scene:
 
         `A`: ([n_envs,] 2 nv + na, 2 nv + na), `B`: ([n_envs,] 2 nv + na, nu), of all entities together. A change of
         state is (dq, dv, dact) as `mjd_transitionFD` orders it: rotations of free and ball joints change by a rotation
-        vector in the link's frame. `control`: what `B` is the derivative by: "actuators" (`ctrl`, nu columns), or the
-        "force", "position" or "velocity" that dofs are commanded (nv columns). Columns of what is not in force (an
-        actuator that was never commanded, a dof that is idle or under another command) are zero. At the limit of a
-        clipped control or a contact that is about to open, the derivative is the one-sided one of a backward pass.
+        vector in the link's frame; past controls of actuators with a history count as activations, behind the others.
+        `control`: what `B` is the derivative by: "actuators" (`ctrl`, nu columns), or the "force", "position" or
+        "velocity" that dofs are commanded (nv columns). Columns of what is not in force (an actuator that was never
+        commanded, a dof that is idle or under another command) are zero. At the limit of a clipped
+        control or a contact that is about to open, the derivative is the one-sided one of a backward pass.
 
         Neither has a graph. Steps with substeps or RK4 cost more: one adjoint of the whole step per row.
 
@@ -302,8 +306,10 @@ class Scene:
         elif state is None:
             world.reset(world.start, envs)
         else:
-            target, placement = reset_to(state, world, "scene.reset")
+            target, placement, past = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
+            if past is not None:
+                world.recall(past, envs)
 
     def _reset_to_keyframe(self, world: World, name: str, envs: Selection | None, envs_idx: Any) -> None:
         found = keyframes.find(world, self._entities, name, "scene.reset")
@@ -331,7 +337,7 @@ class Scene:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
         world = self._built("get_state")
         packed, theta, placement = world.read_state(), world.theta.packed(), world.commands.idle
-        state = SimState(self, world, packed, theta, placement, world.model.weld_pairs, world.cur_step)
+        state = SimState(self, world, packed, theta, placement, world.model.weld_pairs, world.cur_step, world.past)
         if torch.is_grad_enabled():
             return state
         with plain_tensors():

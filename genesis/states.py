@@ -11,11 +11,13 @@ import torch
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.world.checkpoint import MAGIC as MAGIC  # how states on disk begin
+from genesis.world.remembering import RememberingWorld
 from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
     from genesis import Scene
     from genesis.grad.tensor import Tensor
+    from genesis.world.past import Past
     from genesis.world.world import World
 
 
@@ -66,8 +68,14 @@ class RigidSolverState:
     @property
     def act(self) -> Tensor:
         """Activations of the actuators that have one, ([n_envs,] na)."""
-        start = self._world.nq + self._world.nv
-        return self._columns(start, self._packed.shape[1] - start)
+        return self._columns(self._world.nq + self._world.nv, self._world.model.na - self._world.model.nhistory)
+
+    @property
+    def control_history(self) -> Tensor:
+        """Past controls of the actuators that have a history, one after the other, each from the oldest on,
+        ([n_envs,] n)."""
+        count = self._world.model.nhistory
+        return self._columns(self._packed.shape[1] - count, count)
 
     @property
     def links_pos(self) -> Tensor:
@@ -111,11 +119,13 @@ class SimState:
         placement: Command,
         weld_pairs: Sequence[tuple[int, int]],
         cur_step: int,
+        past: Past | None,
     ) -> None:
         self._scene = scene
         self._world = world
         self._packed = packed
         self._theta = theta
+        self._past = past  # what sensors that look back see
         self._placement = placement  # where mocap bodies are, and what holds
         self._weld_pairs = tuple(weld_pairs)
         self.fingerprint = world.fingerprint
@@ -135,11 +145,13 @@ class SimState:
     def detach(self) -> SimState:
         """The same numbers without graph."""
         packed, theta, placement = self._packed.detach(), self._theta.detach(), self._placement.detached()
-        return SimState(self._scene, self._world, packed, theta, placement, self._weld_pairs, self.cur_step)
+        past = None if self._past is None else self._past.detached()
+        return SimState(self._scene, self._world, packed, theta, placement, self._weld_pairs, self.cur_step, past)
 
 
-def reset_to(state: Any, world: World, owner: str) -> tuple[torch.Tensor, Command]:
-    """What is packed in `state`, (n_worlds, nq + nv + na), and what is placed in it, for a world that can take it.
+def reset_to(state: Any, world: World, owner: str) -> tuple[torch.Tensor, Command, Past | None]:
+    """What is packed in `state`, (n_worlds, nq + nv + na), what is placed in it, and what sensors that look back see:
+    for a world that can take it.
 
     Raises GenesisException for what is no state, or does not fit.
     """
@@ -158,4 +170,15 @@ def reset_to(state: Any, world: World, owner: str) -> tuple[torch.Tensor, Comman
         )
     if with_graph and not world.requires_grad:
         state = state.detach()
-    return state._packed, renumbered(world, state._weld_pairs, state._placement)
+    return state._packed, renumbered(world, state._weld_pairs, state._placement), _past_for(state, world)
+
+
+def _past_for(state: SimState, world: World) -> Past | None:
+    """The past of a state, for a world whose sensors look back as those of its own do; None: they see nothing of it."""
+    past = state._past
+    if past is None or world.past is None or past.layout != world.past.layout:
+        return None
+    if state._world is world:
+        return past
+    assert isinstance(state._world, RememberingWorld)
+    return past.measured(state._world.measure)

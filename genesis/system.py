@@ -54,7 +54,8 @@ class System:
     """The step of a built scene as a function of tensors.
 
     A state x is (qpos, qvel, act), nx = nq + nv + na numbers, and a small change of it dx is (dq, dv, dact),
-    ndx = 2 nv + na numbers, as `mjd_transitionFD` orders them. Rows are copies of the scene that know nothing of each
+    ndx = 2 nv + na numbers, as `mjd_transitionFD` orders them; among the activations count, as the last, the past
+    controls of actuators with a history (`nsample`). Rows are copies of the scene that know nothing of each
     other; there may be more or fewer than the scene has envs, whose state and commands stay as they are.
     Mocap bodies, welds made at run time and the switches of equality constraints are in all rows what they are in the
     scene's first env when the system is made.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from genesis.entities.access import N_SIZES
-from genesis.world.catalogue import ENTITY_PARAMETERS, PARAMETERS, PASSIVE_PARAMETERS
+from genesis.world.catalogue import DELAY_PARAMETERS, ENTITY_PARAMETERS, PARAMETERS, PASSIVE_PARAMETERS
 from tests.differences import directional_derivative
 
 # Agreement with central differences: over one step, and over a hundred.
@@ -98,7 +98,7 @@ class ContactProgram:
                 continue  # they do not bear on contact; see the tests of smooth dynamics
             if parameter.axis in ("tendons", "equalities"):
                 continue  # see the tests of mechanisms
-            if parameter.name in PASSIVE_PARAMETERS:
+            if parameter.name in (*PASSIVE_PARAMETERS, *DELAY_PARAMETERS):
                 continue  # see the tests of fluids
             value = self._get(parameter.name)
             if value.numel():

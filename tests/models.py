@@ -266,3 +266,23 @@ STICKING = """
 <actuator><adhesion name="grip" body="finger" ctrlrange="0 1" gain="20"/>
   <adhesion name="tip" body="tip" ctrlrange="0 1" gain="5"/><adhesion name="foot" body="foot" ctrlrange="0 1" gain="9"/>
   <motor joint="lift" gear="2"/></actuator></mujoco>"""
+
+# Actuators that act late: held, linear and cubic, by less than a step, by no whole number of steps, by more than they
+# keep; with activations and limits; one that keeps a history and follows at once; and one beside them without.
+DELAYED = """
+<mujoco><option timestep="0.004"/><worldbody>
+  <body pos="0 0 1"><joint name="j1" axis="0 1 0" damping=".1"/><geom type="capsule" size=".04" fromto="0 0 0 .4 0 0"/>
+    <body pos=".4 0 0"><joint name="j2" axis="0 1 0" damping=".1"/><geom type="capsule" size=".04" fromto="0 0 0 .3 0 0"/>
+      <body pos=".3 0 0"><joint name="j3" type="ball" damping=".05"/><geom type="capsule" size=".03" fromto="0 0 0 .2 .1 0"/>
+      </body></body></body>
+</worldbody><actuator>
+  <motor name="held" joint="j1" gear="3" delay=".0109" nsample="4" interp="zoh"/>
+  <position name="linear" joint="j2" kp="20" kv="1" ctrlrange="-.8 .8" delay=".0171" nsample="6" interp="linear"/>
+  <general name="cubic" joint="j2" dyntype="filter" dynprm=".03" gainprm="3" delay=".0146" nsample="7" interp="cubic"/>
+  <motor name="none" joint="j1"/>
+  <motor name="at once" joint="j1" nsample="3" interp="linear"/>
+  <motor name="soon" joint="j3" gear="1 2 0 0 0 0" delay=".0021" nsample="4" interp="cubic"/>
+  <motor name="few" joint="j3" gear="1 0 1 0 0 0" delay=".9" nsample="5" interp="linear"/>
+  <motor name="two" joint="j3" gear="0 0 1 0 0 0" delay=".0061" nsample="2" interp="cubic"/>
+  <muscle name="muscle" joint="j2" lengthrange="-1 1" force="20" delay=".0094" nsample="5" interp="linear"/>
+</actuator></mujoco>"""

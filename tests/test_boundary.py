@@ -1001,7 +1001,7 @@ def test_what_was_given_may_be_changed_later(worlds, world, name):
 
 
 # Methods that take a name.
-NAMED = ("get_link", "get_joint", "get_entity", "get_jacobian", "get_keyframe")
+NAMED = ("get_link", "get_joint", "get_entity", "get_jacobian", "get_keyframe", "get_control_history")
 
 
 def readings(w: World) -> Iterator[tuple[str, Callable[[], Any]]]:

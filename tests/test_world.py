@@ -14,12 +14,12 @@ class Owner:
 
 def test_a_world_moves_without_a_scene():
     """As the scene of the same entity does, bit by bit."""
-    from genesis.world.world import build_world
+    from genesis.world.world import World, build_world
 
     owner = Owner()
     sim_options, rigid_options = gs.options.SimOptions(dt=0.01), gs.options.RigidOptions()
     morph = gs.morphs.Box(size=(0.1, 0.2, 0.3), pos=(0.0, 0.0, 1.0))
-    world = build_world(owner, [EntitySpec(morph, name="box")], sim_options, rigid_options, 2)
+    world = build_world(owner, [EntitySpec(morph, name="box")], sim_options, rigid_options, 2, lambda *_: World)
     scene = gs.Scene(sim_options, rigid_options)
     scene.add_entity(morph, name="box")
     scene.build(n_envs=2)

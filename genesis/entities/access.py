@@ -24,6 +24,7 @@ from genesis.world.catalogue import (
     ENTITY_PARAMETERS,
     EQUALITY,
     FRICTION_LOSS,
+    HISTORY,
     INVERSE_WEIGHTS,
     LIMITS,
     PAIR_PARAMETERS,
@@ -182,6 +183,14 @@ def require_each(place: Place, parameter: Entry, method: str, chosen: Selection)
                 f"{place.owner(method)}: {tendon} runs around shapes and has no armature, in MuJoCo either; choose "
                 "others with `tendons_idx_local`."
             )
+    if parameter.requires == HISTORY:
+        known = _has_history(place)[chosen.positions()]
+        if not known.all():
+            actuator = place.element("actuators", int(chosen.positions()[int(np.argmin(known))]))
+            raise GenesisException(
+                f"{place.owner(method)}: {actuator} keeps no history of its controls; state `nsample` in the model "
+                "file, or choose others with `actuators_idx_local`."
+            )
 
 
 def can_set(place: Place, parameter: Entry) -> bool:
@@ -199,7 +208,15 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return bool((indices["ten_around"][ranges.tendon_start : ranges.tendon_end] == 0).any())
     if parameter.requires == ELLIPSOIDS:
         return bool(len(place.ellipsoids()))
+    if parameter.requires == HISTORY:
+        return bool(_has_history(place).any())
     return bool(count_of(place, parameter.axis))
+
+
+def _has_history(place: Place) -> np.ndarray:
+    """Of each actuator of the entity, whether it keeps a history of its controls."""
+    first, end = place.ranges.actuator_start, place.ranges.actuator_end
+    return np.isin(np.arange(first, end), place.world.model.indices["history_actuator"])
 
 
 def count_of(place: Place, axis: str) -> int:

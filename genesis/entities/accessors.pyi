@@ -231,6 +231,16 @@ class EntityAccessors(EntityBase):
     def get_actuators_crank_length(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators)."""
 
+    def set_actuators_delay(self, delay: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """How late actuators follow their controls [s], ([n_envs,] n_actuators), not negative; 0: at once.
+
+        Only of those with a history (`nsample` in the model file), which is how far back they can look. Where a history
+        is interpolated (linear, cubic), motion is differentiable by the delay; where it is held (zoh), it jumps.
+        """
+
+    def get_actuators_delay(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How late actuators follow their controls [s], ([n_envs,] n_actuators)."""
+
     def set_dofs_frictionloss(self, frictionloss: Any, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Dry friction of the joints [N m, N], ([n_envs,] n_dofs), not negative.
 

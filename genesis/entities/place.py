@@ -85,6 +85,22 @@ class Place:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
+    def history(self, method: str, actuator: Any) -> tuple[int, int]:
+        """Where in a state the past controls of one actuator, `actuator_idx_local`, begin, and how many they are."""
+        owner, argument = self.owner(method), "actuator_idx_local"
+        chosen = select(actuator, self.counts["actuators"], argument, owner, unique=True)
+        if chosen.count != 1:
+            raise GenesisException(f"{owner}: `{argument}` names {chosen.count} actuators; expected one.")
+        indices, number = self.world.model.indices, int(chosen.positions()[0])
+        (found,) = np.nonzero(indices["history_actuator"] == self.starts["actuators"] + number)
+        if not len(found):
+            raise GenesisException(
+                f"{owner}: {self.element('actuators', number)} keeps no history of its controls; state `nsample` in "
+                "the model file, or choose another."
+            )
+        first, end = indices["history_adr"][found[0] : found[0] + 2].tolist()
+        return self.world.nq + self.world.nv + first, end - first
+
     def touching(self) -> np.ndarray:
         """Its geoms that can touch something, counted in the entity."""
         start, count = self.starts["geoms"], self.counts["geoms"]

@@ -113,6 +113,17 @@ class StateReader(EntityBase):
         envs = place.select_envs("get_qpos", envs_idx, unique=False)
         return place.world.wrap(gather(place.world.read_state(), envs, chosen, place.ranges.q_start))
 
+    def get_control_history(self, actuator_idx_local: Any, envs_idx: Any = None) -> Tensor:
+        """What an actuator was told before, one control per integration step, the oldest first, ([n_envs,] nsample).
+
+        Raises GenesisException, too, for an actuator that keeps no history (no `nsample` in the model file).
+        """
+        method = "get_control_history"
+        place = self._built(method)
+        start, count = place.history(method, actuator_idx_local)
+        envs = place.select_envs(method, envs_idx, unique=False)
+        return place.world.wrap(gather(place.world.read_state(), envs, select_range(count, 0, count), start))
+
     def get_dofs_position(self, dofs_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Positions of the dofs [m, rad], ([n_envs,] n_dofs).
 

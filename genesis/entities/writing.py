@@ -85,6 +85,22 @@ class StateWriter(EntityBase):
         envs = place.select_envs("zero_all_dofs_velocity", envs_idx, unique=True)
         place.world.set_state(_written(place, envs, None, zero_velocity=True))
 
+    def set_control_history(self, history: Any, actuator_idx_local: Any, envs_idx: Any = None) -> None:
+        """What an actuator was told before, one control per integration step, the oldest first, ([n_envs,] nsample).
+
+        An actuator whose model file gives it a `delay` follows these first. They belong to the state: zero at the start
+        and after `scene.reset()`.
+
+        Raises GenesisException, too, for an actuator that keeps no history (no `nsample`), and for several.
+        """
+        method = "set_control_history"
+        place = self._built(method)
+        start, count = place.history(method, actuator_idx_local)
+        envs = place.select_envs(method, envs_idx, unique=True)
+        value = _state_value(place, method, "history", history, (count,), envs, scalar=True)
+        piece = select_range(count, 0, count), start, value
+        place.world.set_state(_written(place, envs, piece, zero_velocity=False))
+
     def set_pos(self, pos: Any, envs_idx: Any = None, *, zero_velocity: bool = True) -> None:
         """Set the position of the base link [m], world frame, ([n_envs,] 3).
 

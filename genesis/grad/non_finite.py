@@ -31,7 +31,7 @@ _OF_JOINT = ("xanchor", "xaxis")
 _OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "efc_force")
 _OF_MATRIX = ("qM", "qH", "qLD")
 _OF_ACTUATOR = (
-    *("ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
+    *("ctrl", "actuator_ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
     *("actuator_force_raw", "dforce_dvel_raw", "act", "act_dot", "actuator_moment"),
 )
 _OF_GEOM = ("geom_xpos", "geom_xmat")
@@ -177,7 +177,8 @@ class _Tracer(GraphDynamics):
             return f"position of {names.coordinate(model, column)}"
         if column < model.nq + model.nv:
             return f"velocity of {names.dof(model, column - model.nq)}"
-        return f"activation {column - model.nq - model.nv}"
+        number, first = column - model.nq - model.nv, model.na - model.nhistory
+        return f"activation {number}" if number < first else f"past control {number - first}"
 
 
 # A tracer of each dynamics that has been asked about; it has a work space of its own.

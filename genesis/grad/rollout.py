@@ -249,6 +249,20 @@ def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Pl
     ]
 
 
+def split_off_last_steps(command: Command, plan: Plan, count: int) -> list[tuple[Command, Plan]]:
+    """The other steps, if there are any; and the last `count`, of which every state is kept."""
+    count = min(count, plan.n_steps)
+    left = plan.n_steps - count
+    last = _piece(command, left, count), Plan(count, count, plan.first + left)
+    return [(_piece(command, 0, left), Plan(left, min(plan.piece, left), plan.first)), last] if left else [last]
+
+
+def command_of_step(command: Command, t: int) -> Command:
+    """A copy of the commands of one step."""
+    blocks = {key: (block[t] if key in command.sequences else block).clone() for key, block in command.blocks.items()}
+    return Command(command.switches, blocks)
+
+
 def _buffers(dynamics: Dynamics, n_steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     n, dtype, device = dynamics.n_worlds, runtime.tc_float, dynamics.device
     states = torch.empty((n_steps + 1, n, dynamics.state_size), dtype=dtype, device=device)

@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
-from genesis.model import contact, fluid, tendons
+from genesis.model import contact, fluid, histories, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -87,7 +87,9 @@ class Model:
         weld_pairs: bodies of welds made at run time
         revision: grows when constraints are added; what was made for an earlier one is out of date
         nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
-        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each; ``na``:
+            activations, and behind them the histories of controls)
+        nhistory: numbers of these histories
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
@@ -145,7 +147,9 @@ class Model:
         m = mj_model
         self.kinds = tuple(kinds)
         self.mj_model = m
-        self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
+        self.nq, self.nv, self.nu = int(m.nq), int(m.nv), int(m.nu)
+        self.nhistory = histories.size(m)
+        self.na = int(m.na) + self.nhistory
         self.weld_pairs: list[tuple[int, int]] = []
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
@@ -365,6 +369,8 @@ class Model:
         self._index("actuator_trnid", np.reshape(targets, (-1, 2)))
         self._index("site_bodyid", m.site_bodyid)
         self._index("actuator_turns", self._servos_that_turn())
+        for name, values in histories.describe(m).items():
+            self._index(name, values)
         self._add_adhesion()
         self._add_muscles()
 
@@ -602,6 +608,7 @@ class Model:
             "actuator_dynprm": m.actuator_dynprm[:, :DYNAMICS_PARAMETERS],
             "actuator_lengthrange": m.actuator_lengthrange,
             "actuator_cranklength": m.actuator_cranklength,
+            "actuator_delay": m.actuator_delay,
             "site_pos": m.site_pos,
             "site_quat": m.site_quat,
             **self._constraint_parameters,

@@ -48,7 +48,7 @@ _TENDON = {
 _DOF_POLYNOMIALS = {"dof_stiffnesspoly": "stiffness", "dof_dampingpoly": "damping"}
 _TENDON_POLYNOMIALS = {"tendon_stiffnesspoly": "stiffness", "tendon_dampingpoly": "damping"}
 _ACTUATOR = {
-    f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength")
+    f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength", "delay")
 }
 _PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp")}
 _GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "size")}

@@ -249,7 +249,7 @@ _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("tendon", "a plastic spring", _zeroed("springyield")),
     ("tendon", "solreflimit", _default_solref("solref_limit")),
     ("tendon", "solreffriction", _default_solref("solref_friction")),
-    ("actuator", "delay or history", _zeroed("delay", "nsample")),
+    ("actuator", "a history", _zeroed("delay", "nsample")),
     ("actuator", "", _deleted),
 )
 

@@ -171,8 +171,8 @@ _FEATURES = (
     Feature("actuator", lambda m: m.actuator_plugin >= 0, "a plugin"),
     Feature(
         "actuator",
-        lambda m: (m.actuator_delay != 0) | (m.actuator_history[:, 0] > 0),
-        "delay or history (delay, nsample)",
+        lambda m: m.actuator_history[:, 0] < 0,
+        "a history of less than no samples (nsample)",
     ),
     Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
 )
@@ -326,7 +326,7 @@ _NUMBERS = {
         *("frictionloss", "margin", "actfrcrange"),
         *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
     ),
-    "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength"),
+    "actuator": ("gear", "gainprm", "biasprm", "dynprm", "ctrlrange", "forcerange", "actrange", "cranklength", "delay"),
 }
 _PREFIXES = {"joint": "jnt", "equality": "eq"}  # of the fields in MjModel, where it is not the kind's name
 # Numbers that cannot be negative, as the setters say too: MuJoCo's integrators would not agree what such a damping is,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import mujoco
 import numpy as np
 
+from genesis.model import late_sensors
 from genesis.sensors import distances, frames, mechanism, rays, tactile, touch
 from genesis.sensors.group import Group, Measure
 
@@ -82,13 +83,13 @@ def kind_of(m: mujoco.MjModel, number: int) -> str:
     return _ELEMENTS.get(name, name)
 
 
-def refusal(m: mujoco.MjModel, number: int) -> str | None:
-    """Why a sensor is not measured; None: it is."""
+def refusal(m: mujoco.MjModel, number: int, substeps: int) -> str | None:
+    """Why a sensor is not measured in a scene with so many substeps; None: it is."""
     kind = kind_of(m, number)
     if kind not in KINDS:
         return REFUSED.get(kind, "this type is not known")
-    if m.sensor_delay[number] > 0 or np.any(m.sensor_interval[number] != 0):
-        return "it has a delay or an interval, which need a memory of the past: remove `delay` and `interval`"
+    if substeps > 1 and number in late_sensors.numbers(m):
+        return "it has a delay or an interval, and what is between substeps is not kept: build with substeps=1"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
     if kind == "tactile" and np.any(m.mesh_octadr >= 0):

@@ -1,4 +1,5 @@
-"""The world at present, as sensors look at it: observed quantities, parameters and commands, each read once."""
+"""The world at present, or in a past moment, as sensors look at it: observed quantities, parameters and commands, each
+read once."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from genesis.math.rotation import quat_to_mat
 from genesis.world.contacts import Contacts, contacts_of
 
 if TYPE_CHECKING:
-    from genesis.world.world import World
+    from genesis.world.observer import Observable
 
 
 def indices(values) -> torch.Tensor:
@@ -59,7 +60,7 @@ class Present:
         recorded: whether there is a graph
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Observable) -> None:
         self._world, self.model = world, world.model
         self.n = world.n_worlds
         self.recorded = torch.is_grad_enabled()

@@ -12,12 +12,15 @@ import torch
 
 from genesis import runtime
 from genesis.errors import GenesisException
+from genesis.model import late_sensors
 from genesis.sensors.group import Group, Measure
 from genesis.sensors.kinds import KINDS, kind_of, refusal
 from genesis.sensors.present import Present, numbers
 from genesis.world.arguments import plain_tensors
+from genesis.world.past import Measured, Moment
 
 if TYPE_CHECKING:
+    from genesis.world.observer import Observable
     from genesis.world.world import World
 
 _CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
@@ -50,10 +53,12 @@ class Sensors:
         m = world.composed.mj_model
         self._world = world
         self.names = tuple(m.sensor(k).name for k in range(m.nsensor))
-        why = {name: refusal(m, k) for k, name in enumerate(self.names)}
+        why = {name: refusal(m, k, world.substeps) for k, name in enumerate(self.names)}
         self.refused = {name: reason for name, reason in why.items() if reason is not None}
         self._number = {name: k for k, name in enumerate(self.names)}
         self._warned = False
+        late = late_sensors.numbers(m) if world.past is not None else ()
+        self._schedules = {k: late_sensors.Schedule.of(m, k) for k in late}
         self._parts: dict[tuple[int, ...], list[_Part]] = {}
 
     def names_of(self, entity: str | None) -> list[str]:
@@ -96,19 +101,79 @@ class Sensors:
 
     def _values(self, names: list[str]) -> list[torch.Tensor]:
         chosen = tuple(self._number[name] for name in names)
+        record = self._world.requires_grad and torch.is_grad_enabled()
+        with plain_tensors(), torch.set_grad_enabled(record):
+            at_once = tuple(number for number in chosen if number not in self._schedules)
+            found = self._measured(self._world, at_once)
+            found |= self._looked_back(tuple(number for number in chosen if number in self._schedules))
+            return [found[number] for number in chosen]
+
+    def _measured(self, world: Observable, chosen: tuple[int, ...]) -> dict[int, torch.Tensor]:
+        """What sensors measure in the world at present, or in a moment, (N, dim) each."""
         if not chosen:
-            return []
+            return {}
         if chosen not in self._parts:
             with torch.inference_mode(False):  # what is kept must do for a later reading with a gradient
                 self._parts[chosen] = list(self._made(chosen))
-        record = self._world.requires_grad and torch.is_grad_enabled()
         found: dict[int, torch.Tensor] = {}
-        with plain_tensors(), torch.set_grad_enabled(record):
-            now = Present(self._world)
-            for part in self._parts[chosen]:
-                for number, value in zip(part.group.number.tolist(), part.values(now).unbind(1), strict=True):
-                    found[number] = value
-            return [found[number] for number in chosen]
+        now = Present(world)
+        for part in self._parts[chosen]:
+            for number, value in zip(part.group.number.tolist(), part.values(now).unbind(1), strict=True):
+                found[number] = value
+        return found
+
+    # -- sensors that look back ---------------------------------------------------------------------------------------
+
+    def look_back(self, moment: Moment | Measured) -> torch.Tensor:
+        """What all sensors that look back measured in a moment, one after the other, (N, n); 0 for those that are not
+        measured."""
+        if isinstance(moment, Measured):
+            return moment.values
+        names = [(k, self.names[k]) for k in self._schedules]
+        with plain_tensors(), torch.set_grad_enabled(self._world.requires_grad and torch.is_grad_enabled()):
+            found = self._measured(moment, tuple(k for k, name in names if name not in self.refused))
+            dims = self._world.model.mj_model.sensor_dim
+            none = moment.read_state().new_zeros
+            return torch.cat([found[k] if k in found else none((moment.n_worlds, int(dims[k]))) for k, _ in names], 1)
+
+    def _then(self, moment: Moment | Measured, chosen: tuple[int, ...]) -> dict[int, torch.Tensor]:
+        """What some of them measured in a moment, (N, dim) each."""
+        if isinstance(moment, Moment):
+            key = chosen, torch.is_grad_enabled()
+            found = moment.measured.get(key)
+            if found is None:
+                found = self._measured(moment, chosen)
+                # With a graph they are not kept: a backward pass would free it.
+                if not any(value.requires_grad for value in found.values()):
+                    moment.measured[key] = found
+            return found
+        dims = self._world.model.mj_model.sensor_dim[list(self._schedules)]
+        return {
+            k: value
+            for k, value in zip(self._schedules, moment.values.split(dims.tolist(), 1), strict=True)
+            if k in chosen
+        }
+
+    def _looked_back(self, chosen: tuple[int, ...]) -> dict[int, torch.Tensor]:
+        """What sensors that look back say at present, (N, dim) each: sums of what they measured, each with a weight."""
+        past = self._world.past
+        if not chosen or past is None:
+            return {}
+        ages, of_env = np.unique(past.age, return_inverse=True)
+        weights: dict[int, dict[int, np.ndarray]] = {}  # steps ago -> sensor -> weight in each env
+        for number in chosen:
+            for row, age in enumerate(ages.tolist()):
+                for ago, weight in self._schedules[number].weights(age).items():
+                    of_sensors = weights.setdefault(ago, {})
+                    of_sensors.setdefault(number, np.zeros(len(past.age)))[of_env == row] = weight
+        dims = self._world.model.mj_model.sensor_dim
+        total = {k: self._world.state.new_zeros((len(past.age), int(dims[k]))) for k in chosen}
+        for ago, of_sensors in weights.items():
+            found = self._then(past.moments[-ago], chosen) if ago else self._measured(self._world, chosen)
+            for number, share in of_sensors.items():
+                factor = numbers(share)[:, None]
+                total[number] = total[number] + torch.where(factor != 0.0, factor * found[number], 0.0)
+        return total
 
     def _made(self, chosen: tuple[int, ...]):
         """Sensors of one type, size and layout together."""

@@ -27,6 +27,7 @@ SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
 # What a scene must simulate for a parameter to be set.
 LIMITS, FRICTION_LOSS, EQUALITY, TENDON_LIMITS = "limits", "friction loss", "equality", "limits of tendons"
 ELLIPSOIDS, STRAIGHT_TENDONS = "shapes that a fluid acts on", "tendons that run straight"
+HISTORY = "past controls of actuators"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Entry:
         first: its first number in a row of the field
         rest: field that holds what the row of ``field`` has no room for
         requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, `EQUALITY`,
-            `TENDON_LIMITS`, `ELLIPSOIDS`, `STRAIGHT_TENDONS`, or nothing
+            `TENDON_LIMITS`, `ELLIPSOIDS`, `STRAIGHT_TENDONS`, `HISTORY`, or nothing
         one_for_all: one item stands for all elements
         as_ends: set as `lower` and `upper`, and read as a pair of them
         argument: what its setter calls the value; without it, the name without the axis
@@ -446,6 +447,26 @@ PARAMETERS = _by_name(
         check_not_negative,
         setter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators), not negative.",
         getter="Lengths of the rods of slider-cranks [m], ([n_envs,] n_actuators).",
+    ),
+)
+
+# Of actuators that keep a history of their controls.
+DELAY_PARAMETERS = _by_name(
+    Entry(
+        "actuators_delay",
+        "actuator_delay",
+        "actuators",
+        (),
+        "s",
+        "how late an actuator follows its control",
+        check_not_negative,
+        requires=HISTORY,
+        setter="""How late actuators follow their controls [s], ([n_envs,] n_actuators), not negative; 0: at once.
+
+        Only of those with a history (`nsample` in the model file), which is how far back they can look. Where a history
+        is interpolated (linear, cubic), motion is differentiable by the delay; where it is held (zoh), it jumps.
+        """,
+        getter="How late actuators follow their controls [s], ([n_envs,] n_actuators).",
     ),
 )
 
@@ -993,7 +1014,13 @@ PASSIVE_PARAMETERS = _by_name(
         getter="Inertias of the fluid that turns with the shapes, over its density [m^5], ([n_envs,] n_geoms, 3).",
     ),
 )
-ENTITY_PARAMETERS = {**PARAMETERS, **CONSTRAINT_PARAMETERS, **COUPLING_PARAMETERS, **PASSIVE_PARAMETERS}
+ENTITY_PARAMETERS = {
+    **PARAMETERS,
+    **DELAY_PARAMETERS,
+    **CONSTRAINT_PARAMETERS,
+    **COUPLING_PARAMETERS,
+    **PASSIVE_PARAMETERS,
+}
 # Of geoms, whether they touch something, a fluid acts on them or a tendon may run around them; the others of geoms are
 # of contact.
 SHAPE_PARAMETERS = ("geoms_size", "geoms_offset_pos", "geoms_offset_quat")

@@ -1,7 +1,7 @@
 """Checkpoints on disk.
 
 A checkpoint holds state, parameters, commands, step counter and the constraint solver's last solution, from which it
-starts again; no pickle, written atomically:
+starts again, and what sensors that look back have measured; no pickle, written atomically:
 
     magic | length of the header (8 bytes, little-endian) | header (JSON) | arrays in a row | SHA-256 of all that
 
@@ -28,6 +28,8 @@ from genesis.rigid.command import Command, Switches
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
+from genesis.world.past import Measured, Past
+from genesis.world.remembering import RememberingWorld
 from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ MODEL_TOLERANCE = 1e-6
 # What a checkpoint holds beside the numbers of the model and the blocks of the command.
 _SWITCHES = ("mode", "actuators_on", "eq_active")
 _ENTRIES = ("state", "theta", *_SWITCHES, "solution")
+# Of worlds whose sensors look back: their values in the last moments, (moments N, n), and the steps of each env, (N,).
+_PAST = ("past", "past_age")
 _COLUMN = re.compile(r"0|[1-9][0-9]{0,9}")  # as a block's name is written; no second name for the same column
 _LARGEST_STEP = 2**53  # up to here every step has a time of its own in float64
 _LONGEST_AXIS = 2**48  # sizes of arrays stay far within what NumPy counts with
@@ -68,6 +72,7 @@ def save_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
         **{name: _numpy(switch) for name, switch in zip(_SWITCHES, switches, strict=True)},
         "solution": _numpy(world.dynamics.no_solution() if world.solution is None else world.solution),
         **{f"{field}@{start}": _numpy(value) for (field, start), value in command.blocks.items()},
+        **_saved_past(world),
     }
     try:
         _check_arrays(world, arrays, world.model.nweld)
@@ -116,6 +121,8 @@ def load_checkpoint(world: World, path: str | os.PathLike[str]) -> None:
         commanded = {key: _tensor(values) for key, values in blocks.items()}
         command = renumbered(world, pairs, Command(Switches(*switches), commanded))
         world.restore(state, theta, command, solution, header["cur_step"])
+        if world.past is not None:
+            world.recall(_loaded_past(world.past, arrays))
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -260,13 +267,15 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> 
     for name in _ENTRIES:
         if name not in arrays or arrays[name].shape not in shapes[name]:
             raise _Unfit(f"its entry '{name}' is missing or of a wrong shape.")
+    if world.past is not None:
+        _check_past(world.past, arrays)
     mode, on, active = (arrays[name] for name in _SWITCHES)
     integers = mode.dtype == on.dtype == active.dtype == _TYPES["i4"]
     known = integers and np.isin(mode, (IDLE, *MODE_FIELDS)).all()
     if not known or not np.isin(on, (0, 1)).all() or not np.isin(active, (0, 1)).all():
         raise _Unfit("its commands are not valid.")
     for name, values in arrays.items():
-        expected = _TYPES["f8"] if name == "model" else _TYPES["i4"] if name in _SWITCHES else real
+        expected = _TYPES["f8"] if name in ("model", "past_age") else _TYPES["i4"] if name in _SWITCHES else real
         if values.dtype != expected:
             raise _Unfit(f"its entry '{name}' holds {values.dtype}; expected {expected}.")
     if not np.isfinite(arrays["solution"]).all():
@@ -330,7 +339,7 @@ def _check_blocks(
     blocks = {
         _block_key(world, name, values, sizes): values
         for name, values in arrays.items()
-        if name not in ("model", *_ENTRIES)
+        if name not in ("model", *_ENTRIES, *(() if world.past is None else _PAST))
     }
     covered = {field: np.zeros(width, dtype=bool) for field, width in sizes.items()}
     for (field, start), values in blocks.items():
@@ -388,6 +397,33 @@ def _is_of_one_entity(world: World, field: str, start: int, end: int) -> bool:
     else:
         ranges = [(place.dof_start, place.dof_end) for place in world.composed.entities]
     return any(first <= start and end <= last for first, last in ranges)
+
+
+def _saved_past(world: World) -> dict[str, np.ndarray]:
+    if not isinstance(world, RememberingWorld):
+        return {}
+    with torch.no_grad():
+        moments = world.past.measured(world.measure).values(len(world.past.moments))
+    width = sum(n for _, n in world.past.layout)
+    none = torch.zeros((0, width), dtype=runtime.tc_float, device=runtime.device)
+    return {"past": _numpy(torch.cat([none, *moments])), "past_age": world.past.age.astype("<f8")}
+
+
+def _loaded_past(known: Past, arrays: dict[str, np.ndarray]) -> Past:
+    age = arrays["past_age"].astype(np.int64)
+    rows = _tensor(arrays["past"]).split(len(age)) if len(arrays["past"]) else ()
+    return Past(known.layout, known.depth, tuple(Measured(values) for values in rows), age)
+
+
+def _check_past(known: Past, arrays: dict[str, np.ndarray]) -> None:
+    past, age = (arrays.get(name, np.zeros(0)) for name in _PAST)
+    width, n = sum(count for _, count in known.layout), len(known.age)
+    fits = past.ndim == 2 and past.shape[1] == width and len(past) % n == 0 and age.shape == (n,)
+    if not fits or not np.isfinite(past).all():
+        raise _Unfit("what its sensors have measured is missing, of a wrong shape, or not finite.")
+    whole = np.isfinite(age).all() and (age == np.floor(age)).all() and 0 <= age.min() and age.max() <= _LARGEST_STEP
+    if not whole or len(past) // n < min(known.depth, age.max()):
+        raise _Unfit("the steps that its sensors have seen are no whole numbers, or too many.")
 
 
 def _numpy(value: torch.Tensor) -> np.ndarray:

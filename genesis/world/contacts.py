@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import mujoco
 
     from genesis.grad.tensor import Tensor
+    from genesis.world.observer import Observable
     from genesis.world.world import World
 
 
@@ -119,7 +120,7 @@ def _masked(value: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return torch.where(mask, value, torch.zeros_like(value) if value.is_floating_point() else value.new_tensor(-1))
 
 
-def contacts_of(world: World) -> Contacts:
+def contacts_of(world: Observable) -> Contacts:
     """The contacts of the present state under the present commands."""
     model = world.model
     n_worlds = world.n_worlds

@@ -13,10 +13,9 @@ from genesis.grad import bridge
 from genesis.world.arguments import plain_tensors
 
 if TYPE_CHECKING:
+    from genesis.model.arrays import Model
     from genesis.rigid.command import Command
     from genesis.rigid.executors.dynamics import Dynamics
-    from genesis.world.commands import CommandBuffer
-    from genesis.world.theta import Theta
 
 # Quantities that one autograd node serves together: who reads one of a group usually reads the others.
 POSE = ("xpos", "xquat", "xipos", "xvel")
@@ -37,14 +36,44 @@ GROUP_OF: dict[str, tuple[str, ...]] = {
 }
 
 
+class Commands(Protocol):
+    """What a world is told; see `CommandBuffer`."""
+
+    @property
+    def command(self) -> Command:
+        """In force."""
+
+    @property
+    def idle(self) -> Command:
+        """That without what pushes."""
+
+
+class Parameters(Protocol):
+    """The values of a world's parameters; see `Theta`."""
+
+    def packed(self) -> torch.Tensor:
+        """(1 or N, ntheta)."""
+
+
 class Observable(Protocol):
-    """What is observed: a `World`."""
+    """What is observed: a `World`, or one of its past moments."""
 
     requires_grad: bool
     dynamics: Dynamics
-    commands: CommandBuffer
-    theta: Theta
+    model: Model
+    n_worlds: int
     solution: torch.Tensor | None
+    cur_step: int
+    dt: float
+    observer: Observer
+
+    @property
+    def commands(self) -> Commands:
+        """In force."""
+
+    @property
+    def theta(self) -> Parameters:
+        """In force."""
 
     def read_state(self) -> torch.Tensor:
         """The present state."""

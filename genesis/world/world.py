@@ -39,6 +39,7 @@ from genesis.world.theta import Theta
 if TYPE_CHECKING:
     from genesis.options import RigidOptions, SimOptions
     from genesis.rigid.executors.dynamics import Dynamics
+    from genesis.world.past import Past
 
 
 class World:
@@ -63,7 +64,10 @@ class World:
         scene: weak reference to what its tensors are labelled with
         label: makes a plain tensor that nobody else holds a Tensor of that scene
         advance: `bridge.step`; who records the steps puts another function in its place, and in that of `roll`
+        past: the last moments, the present one excluded, where sensors look back; to be replaced by `recall`
     """
+
+    past: Past | None = None
 
     def __init__(
         self,
@@ -135,7 +139,7 @@ class World:
         if torch.is_inference_mode_enabled():
             with plain_tensors():
                 self.state, self.solution = self.advance(
-                    self.dynamics, self.state, theta, commands.command, self.solution, False
+                    self.dynamics, self.state, theta, commands.command, self.solution, False, self.cur_step
                 )
         else:
             self.state, self.solution = self.advance(
@@ -154,20 +158,30 @@ class World:
         """
         if self.commands.asks_for_gains or self.theta.has_new_gains:
             self._look_at_gains("scene.rollout()")
+        state, parts, guess = self._roll_pieces(self._pieces(command, plan))
+        return state, self._joined(parts) if plan.keeps_all else None, guess
+
+    def _pieces(self, command: Command, plan: rollout.Plan) -> list[tuple[Command, rollout.Plan]]:
+        if self.commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
+            return rollout.split_off_first_step(command, plan)
+        return [(command, plan)]
+
+    def _roll_pieces(
+        self, pieces: list[tuple[Command, rollout.Plan]]
+    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
         record = self.requires_grad and torch.is_grad_enabled()
         theta = self.theta.packed_of_envs()
         state, guess, index = self.state, self.solution, self.cur_step
-        pieces = [(command, plan)]
-        if self.commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
-            pieces = rollout.split_off_first_step(command, plan)
         parts: list[torch.Tensor] = []
         for part, part_plan in pieces:
             state, states, guess = rollout.rollout(self.dynamics, state, theta, part, guess, part_plan, record, index)
             index += part_plan.n_steps
             parts.append(states)
-        if not plan.keeps_all:
-            return state, None, guess
-        return state, parts[0] if len(parts) == 1 else torch.cat([parts[0], parts[1][1:]]), guess
+        return state, parts, guess
+
+    @staticmethod
+    def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+        return parts[0] if len(parts) == 1 else torch.cat([parts[0], *(part[1:] for part in parts[1:])])
 
     def arrive(self, state: torch.Tensor, solution: torch.Tensor | None, n_steps: int) -> None:
         """Be where a rollout of `n_steps` has led."""
@@ -247,6 +261,9 @@ class World:
         columns = select_range(target.shape[1], 0, target.shape[1])
         self.set_state(scatter(self.state, envs, columns, target.index_select(0, envs.tensor())))
 
+    def recall(self, past: Past, envs: Selection | None = None) -> None:
+        """Put these envs (None: all) into another past; nothing, where no sensor looks back."""
+
     def detach(self) -> None:
         """Cut the graph of state and commands; parameters stay attached to the tensors they were set from."""
         self.commands.detach()
@@ -309,9 +326,16 @@ class World:
 
 
 def build_world(
-    scene: object, specs: Sequence[EntitySpec], sim_options: SimOptions, rigid_options: RigidOptions, n_envs: int
+    scene: object,
+    specs: Sequence[EntitySpec],
+    sim_options: SimOptions,
+    rigid_options: RigidOptions,
+    n_envs: int,
+    kind: Callable[[mujoco.MjModel, int], type[World]],
 ) -> World:
     """Compile entities to a world of `n_envs` copies (0: one, without the axis of the envs), labelled with `scene`.
+
+    `kind`: the class of the world of a model that is stepped in so many substeps.
 
     Raises GenesisException for what the model cannot be built from.
     """
@@ -324,7 +348,8 @@ def build_world(
         dynamics = CpuDynamics(model, n_worlds, device, substeps, clip, runtime.num_threads)
     else:
         dynamics = GraphDynamics(model, n_worlds, device, substeps, clip)
-    return World(scene, composed, model, dynamics, n_envs, sim_options, rigid_options.inverse_weights == "follow")
+    made = kind(composed.mj_model, substeps)
+    return made(scene, composed, model, dynamics, n_envs, sim_options, rigid_options.inverse_weights == "follow")
 
 
 def _fingerprint(composed: Composed, model: Model) -> str:

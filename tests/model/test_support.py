@@ -80,11 +80,10 @@ REFUSED = {
         model(actuator('<general name="a" joint="h1" dyntype="user" actdim="1"/>')),
         r"dynamics \(dyntype\) 'user'",
     ),
-    "delay": (
-        model(actuator('<motor name="a" joint="h1" delay="0.02" nsample="3"/>')),
-        r"actuator 'a': delay or history \(delay, nsample\)",
+    "history of no samples": (
+        model(actuator('<motor name="a" joint="h1" delay="-.1" nsample="-3"/>')),
+        r"actuator 'a': a history of less than no samples \(nsample\)",
     ),
-    "history": (model(actuator('<motor name="a" joint="h1" nsample="3"/>')), r"delay or history"),
     "pid": (model(actuator('<pid name="a" joint="h1" kp="1"/>')), r"gain \(gaintype\) 'pid'"),
     "orientation servo": (
         model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
@@ -214,13 +213,13 @@ def test_ipc_is_refused():
 
 
 def test_everything_is_named_at_once(mjcf):
-    motors = "".join(f'<motor joint="h1" nsample="{index + 1}"/>' for index in range(7))
+    motors = "".join(f'<motor joint="h1" nsample="{-1 - index}"/>' for index in range(7))
     text = model(actuator(motors), option='<option integrator="implicit"/>', joint='stiffness="1" springyield="0.5"')
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    assert "'actuator4' and 2 more: delay or history" in lines[3]
+    assert "'actuator4' and 2 more: a history of less" in lines[3]
 
 
 ACCEPTED = {
@@ -230,6 +229,9 @@ ACCEPTED = {
     "adhesion": model(actuator('<adhesion body="cart" ctrlrange="0 1"/>')),
     "muscle": model(actuator('<muscle joint="h1" lengthrange="0 1"/>')),
     "disabled group": model(actuator('<motor joint="h1" group="2"/>'), option='<option actuatorgroupdisable="2"/>'),
+    "delay": model(
+        actuator('<motor joint="h1" delay="0.02" nsample="3" interp="cubic"/><motor joint="h1" nsample="2"/>')
+    ),
     "drive": model(actuator('<motor joint="h1" damping="1" armature=".1"/>')),
     "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
     "mocap body": mocap(model()),

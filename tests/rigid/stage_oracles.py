@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 
 from genesis.rigid.kernels.constraint.kinds import KINDS
+from tests.histories import control_history, set_control_history
 
 # Fields without a counterpart in MuJoCo; all but scratch must hold numbers where they are read.
 INTERNAL = {
@@ -191,8 +192,18 @@ def raw_actuator_forces(run):
 def rates_of_activations(run):
     """Of those that are not switched off: theirs stand still, and MuJoCo leaves out the rate only as it integrates."""
     m, on = run.m, run.model.indices["actuator_enabled"].astype(bool)
+    if run.stage.name == "control history":
+        return [(run.view("act_dot").numpy()[m.na :], control_history(m, after(run)))]
     chosen = [int(adr) for adr in m.actuator_actadr[on] if adr >= 0]
     return [(run.view("act_dot").numpy()[chosen], run.data.act_dot[chosen])]
+
+
+def delayed_controls(run):
+    m, d = run.m, run.data
+    expected = np.array(d.ctrl)
+    for u in np.flatnonzero(m.actuator_delay):
+        expected[u] = np.ravel(mujoco.mj_readCtrl(m, d, u, d.time, np.zeros((1, 1)), -1))[0]
+    return [(run.view("actuator_ctrl").numpy(), expected)]
 
 
 # -- rows of the table of constraints ---------------------------------------------------------------------------------
@@ -370,6 +381,7 @@ def after(run, m=None):
     data.qpos[:], data.qvel[:], data.act[:] = run.data.qpos, run.data.qvel, run.data.act
     data.ctrl[:], data.qfrc_applied[:] = run.data.ctrl, run.data.qfrc_applied
     data.xfrc_applied[:] = run.data.xfrc_applied
+    set_control_history(m, data, control_history(run.m, run.data))
     mujoco.mj_step(m, data)
     return data
 
@@ -437,7 +449,8 @@ def next_velocity(run):
 def next_activation(run):
     if run.stage.name == "RK stage":
         return []
-    return [(run.view("act_next").numpy(), after(run).act)]
+    stepped = after(run)
+    return [(run.view("act_next").numpy(), np.concatenate([stepped.act, control_history(run.m, stepped)]))]
 
 
 def object_motion(run, function):
@@ -552,6 +565,7 @@ ORACLES = {
     "actuator_moment": moments,
     "actuator_force": plain("actuator_force", lambda run: run.data.actuator_force),
     "qfrc_actuator_raw": raw_actuator_forces,
+    "actuator_ctrl": delayed_controls,
     "act_dot": rates_of_activations,
     "qfrc_smooth": plain("qfrc_smooth", lambda run: run.data.qfrc_smooth),
     "dof_unsaturated": lambda run: [

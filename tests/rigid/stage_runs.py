@@ -12,6 +12,7 @@ from genesis.rigid.command import Command, Switches
 from genesis.rigid.kernels.constraint.kinds import KINDS
 from genesis.rigid.pipeline import step
 from genesis.rigid.pipeline.binding import Launch
+from tests.histories import packed
 
 POISON = -7  # of integers; that of numbers is NaN
 # Written before it is read, or read before it is written over, from one evaluation to the next.
@@ -56,7 +57,7 @@ class StageRun:
             {(key, 0): torch.tensor(np.array(value, dtype=float)) for key, value in blocks.items()},
         )
         tracer._load(theta, command, 1)
-        tracer._state().copy_(torch.tensor(np.concatenate([data.qpos, data.qvel, data.act]))[None])
+        tracer._state().copy_(torch.tensor(packed(mj_model, data))[None])
         space = tracer.space
         self.stores = [block.data for block in space._blocks()] + list(space.integers.values()) + [tracer._theta]
         self.grads = [block.grad for block in space._blocks() if block.grad is not None] + [tracer._theta_grad]
@@ -84,6 +85,9 @@ class StageRun:
         if self.stage is step.RK_ADVANCE:
             after = "@1"
         names = {"qacc_constrained": "solution@0"} if self.model.constrained else {"qacc_constrained": "qfrc_smooth"}
+        names["given"] = "ctrl"
+        if not self.model.nhistory:
+            names["actuator_ctrl"] = "ctrl"
         for field in ("qpos", "qvel", "act"):
             names |= {field: f"{field}@0", f"{field}_next": f"{field}{after}"}
         if self.stage is step.RK_STAGE:

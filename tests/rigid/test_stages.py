@@ -8,6 +8,7 @@ import torch
 from genesis.rigid.kernels.constraint.kinds import KINDS, OUTPUTS
 from genesis.rigid.pipeline import step
 from tests import constraint_models, models
+from tests.histories import control_history, set_control_history
 from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
 from tests.rigid.stage_oracles import INTERNAL, ORACLES, SCRATCH
 from tests.rigid.stage_runs import KEPT, StageRun, stages_of
@@ -49,6 +50,8 @@ MODELS = {
     "actuators without ranges": (models.without_ranges(models.ACTUATORS), EULER),
     "tendon paths": (models.TENDON_PATHS, IMPLICITFAST),
     "tendon paths, RK4": (models.TENDON_PATHS, RK4),
+    "delays": (models.DELAYED, EULER),
+    "delays, RK4": (models.DELAYED, RK4),
     "sticking": (models.STICKING, EULER),
     "boxes in a fluid": (models.in_fluid(ellipsoids=False), IMPLICITFAST),
     "ellipsoids in a fluid": (models.in_fluid(ellipsoids=True), IMPLICITFAST),
@@ -94,6 +97,7 @@ def made(stage, name) -> StageRun:
     data.qvel[:] = 0.3 * rng.standard_normal(model.nv)
     data.act[:] = 0.3 * rng.standard_normal(model.na)
     data.ctrl[:] = 0.3 * rng.standard_normal(model.nu)
+    set_control_history(model, data, 0.3 * rng.standard_normal(len(control_history(model, data))))
     data.qfrc_applied[:] = 0.3 * rng.standard_normal(model.nv)
     data.xfrc_applied[1:] = 0.3 * rng.standard_normal((model.nbody - 1, 6))
     data.mocap_pos[:] += 0.1 * rng.standard_normal(data.mocap_pos.shape)
@@ -175,6 +179,7 @@ def test_every_field_is_written_by_one_stage():
         "tendon damping": ("qH",),
         "tendon bias": ("qfrc_bias",),
         "adhesion": ("actuator_moment",),
+        "control history": ("act_dot",),
         "polynomial damping": ("qH",),
         "fluid damping": ("qH",),
         "polynomial springs and dampers": ("qfrc_passive",),

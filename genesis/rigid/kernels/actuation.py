@@ -265,7 +265,7 @@ def actuator_forces(
     muscles: MuscleForces,
     actuator_gear: wp.array3d(dtype=real),
     timestep: real,
-    ctrl: wp.array2d(dtype=real),
+    actuator_ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
     out: ActuatorForces,
@@ -284,7 +284,7 @@ def actuator_forces(
         adr = activations.actuator_actadr[u]
         dyntype = activations.actuator_dyntype[u]
         if law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
-            signal = signal_of(w, u, law, ctrl)
+            signal = signal_of(w, u, law, actuator_ctrl)
             source = signal
             if adr >= 0:
                 rate = signal

@@ -39,14 +39,26 @@ class Offsets:
 
 @wp.struct
 class Activations:
-    """How the actuators' activations move."""
+    """How the actuators' activations move; behind them, from `history_adr[0]` on, lie the histories of controls."""
 
+    history_adr: wp.array(dtype=int)
     actuator_actadr: wp.array(dtype=int)
     actuator_dyntype: wp.array(dtype=int)
     actuator_actlimited: wp.array(dtype=int)
     actuator_actrange: wp.array2d(dtype=real)
     actuator_on: wp.array2d(dtype=int)
     actuator_dynprm: wp.array3d(dtype=real)
+
+
+@wp.struct
+class Histories:
+    """Which controls have a history, and how an actuator reads it."""
+
+    history_of_ctrl: wp.array(dtype=int)
+    history_actuator: wp.array(dtype=int)
+    history_adr: wp.array(dtype=int)
+    history_interp: wp.array(dtype=int)
+    actuator_delay: wp.array2d(dtype=real)
 
 
 @wp.struct

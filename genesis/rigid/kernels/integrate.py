@@ -36,6 +36,8 @@ def advance_activations(
                 )
             else:
                 act_next[w, adr] = act[w, adr]
+    for i in range(activations.history_adr[0], act.shape[1]):
+        act_next[w, i] = act_dot[w, i]
 
 
 @taped

@@ -134,7 +134,7 @@ def muscles(
     law: ActuatorLaw,
     activations: Activations,
     moments: Moments,
-    ctrl: wp.array2d(dtype=real),
+    actuator_ctrl: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
     out: MuscleForces,
 ):
@@ -164,6 +164,7 @@ def muscles(
                 * passive_by_length(relative_length(own, actuator_lengthrange, w, u, length), own[w, u, LMAX])
             )
         if activations.actuator_dyntype[u] == DYN_MUSCLE:
+            signal = signal_of(w, u, law, actuator_ctrl)
             out.muscle_rate[w, n] = activation_rate(
-                activations.actuator_dynprm, w, u, signal_of(w, u, law, ctrl), act[w, activations.actuator_actadr[u]]
+                activations.actuator_dynprm, w, u, signal, act[w, activations.actuator_actadr[u]]
             )

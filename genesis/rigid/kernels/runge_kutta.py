@@ -40,6 +40,7 @@ def dexpinv(u: vec3, v: vec3) -> vec3:
 @taped
 def rk_stage(
     joints: Joints,
+    history_adr: wp.array(dtype=int),
     stage_time: real,
     qpos: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
@@ -56,8 +57,10 @@ def rk_stage(
     w = wp.tid()
     for i in range(qvel.shape[1]):
         qvel_next[w, i] = qvel[w, i] + stage_time * qacc[w, i]
-    for i in range(act.shape[1]):
+    for i in range(history_adr[0]):
         act_next[w, i] = act[w, i] + stage_time * act_dot[w, i]
+    for i in range(history_adr[0], act.shape[1]):
+        act_next[w, i] = act[w, i]
     integrate_joint_positions(w, joints, qpos, rk_velocity, stage_time, qpos_next)
     for j in range(joints.jnt_type.shape[0]):
         d = joints.jnt_dofadr[j]
@@ -100,10 +103,12 @@ def rk_advance(
         qvel_next[w, i] = qvel[w, i] + timestep * (
             SIXTH * (stages.qacc_0[w, i] + stages.qacc_3[w, i]) + THIRD * (stages.qacc_1[w, i] + stages.qacc_2[w, i])
         )
-    for i in range(act.shape[1]):
+    for i in range(activations.history_adr[0]):
         act_dot_mean[w, i] = SIXTH * (stages.act_dot_0[w, i] + stages.act_dot_3[w, i]) + THIRD * (
             stages.act_dot_1[w, i] + stages.act_dot_2[w, i]
         )
+    for i in range(activations.history_adr[0], act.shape[1]):
+        act_dot_mean[w, i] = stages.act_dot_0[w, i]
     integrate_joint_positions(w, joints, qpos, rk_velocity_mean, timestep, qpos_next)
     advance_activations(
         w,

@@ -91,6 +91,8 @@ class Binder:
         self._model, self._substeps, self._array, self._gradient = model, substeps, array, gradient
         self._implicit_fast = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        # What is commanded, and what acts: the same where nothing acts late.
+        self._controls = {"given": "ctrl"} if model.nhistory else {"given": "ctrl", "actuator_ctrl": "ctrl"}
 
     def segments(self, for_adjoint: bool) -> list[list[Launch]]:
         """The segments of a step: from ``qpos@0``, ... to ``qpos@<substeps>``, ...
@@ -122,7 +124,7 @@ class Binder:
                     }
                     launches.append(self._bind(step.RK_STAGE, self._scalars(stage_time=time), rename))
                 rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
-                launches += self._evaluation(rename, RK_STAGES * s + k, for_adjoint)
+                launches += self._evaluation(rename, RK_STAGES * s + k, for_adjoint, (0.0, 0.5, 0.5, 1.0)[k])
                 segments.append(launches)
             rename = {**here, **there}
             rename |= {
@@ -138,7 +140,8 @@ class Binder:
         scalars = self._scalars(damping_implicit=0, force_implicit=0, for_adjoint=int(for_adjoint))
         return [self._bind(stage, scalars, rename) for stage in step.stages_for(names, self._model)]
 
-    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool) -> list[Launch]:
+    def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool, ahead: float = 0.0) -> list[Launch]:
+        """`ahead`: when it is, in steps from the start of the integration step."""
         model = self._model
         stages = [s.of(model) for s in (*step.forward(model.kinds), *step.FREE_BODIES) if s.needed(model)]
         rename = {
@@ -146,13 +149,16 @@ class Binder:
             "qacc_constrained": self._solution_field(index),
             **rename,
         }
-        return [self._bind(s, self._scalars(for_adjoint=int(for_adjoint)), rename) for s in stages]
+        scalars = self._scalars(for_adjoint=int(for_adjoint), ahead=ahead)
+        return [self._bind(s, scalars, rename) for s in stages]
 
     def _solution_field(self, evaluation: int) -> str:
         """Where the constraint solver's solution is; without constraints, something that is never read as one."""
         return f"solution@{evaluation}" if self._model.constrained else "qfrc_smooth"
 
     def _bind(self, stage: step.Stage, scalars: dict, rename: dict[str, str]) -> Launch:
+        rename = self._controls | rename
+
         def one(label: str):
             if label in scalars:
                 return scalars[label]
@@ -202,6 +208,7 @@ class Binder:
         )
         return {
             "timestep": model.timestep,
+            "ahead": 0.0,
             "refsafe": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_REFSAFE)),
             "warm_start": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_WARMSTART)),
             "elliptic": int(model.elliptic),

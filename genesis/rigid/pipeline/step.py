@@ -21,6 +21,7 @@ from genesis.rigid.kernels import (
     adhesion,
     bias,
     command,
+    delay,
     fluid,
     fluid_ellipsoid,
     free_body,
@@ -143,6 +144,7 @@ FIELDS: dict[str, Field] = {
     "muscle_slope": Field(real, lambda m: (m.nmuscle,)),
     "muscle_bias": Field(real, lambda m: (m.nmuscle,)),
     "muscle_rate": Field(real, lambda m: (m.nmuscle,)),
+    "actuator_ctrl": Field(real, lambda m: (m.nu if m.nhistory else 0,)),
     "actuator_force_raw": Field(real, lambda m: (m.nu,)),
     "dforce_dvel_raw": Field(real, lambda m: (m.nu,)),
     "actuator_length": Field(real, lambda m: (m.nu,)),
@@ -371,6 +373,10 @@ def _has_actuators(model: Model) -> bool:
     return model.nu > 0
 
 
+def _has_histories(model: Model) -> bool:
+    return model.nhistory > 0
+
+
 def _is_constrained(model: Model) -> bool:
     return model.constrained
 
@@ -536,6 +542,7 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     Stage("sticking bodies", (adhesion.count_touches,), ("adhesion_count",), adjoint="none", needed=_has_adhesion),
     Stage("adhesion", (adhesion.body_moments,), ("actuator_moment",), needed=_has_adhesion),
     Stage("actuator velocity", (actuation.actuator_velocities,), ("actuator_velocity",), needed=_has_actuators),
+    Stage("control delay", (delay.delayed_controls,), ("actuator_ctrl",), needed=_has_histories),
     Stage(
         "muscles",
         (muscle.muscles,),
@@ -551,6 +558,7 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         ),
         needed=_has_actuators,
     ),
+    Stage("control history", (delay.next_history,), ("act_dot",), needed=_has_histories),
     Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
 )
 _AFTER_ROWS: tuple[Stage, ...] = (

@@ -1,0 +1,37 @@
+"""The past controls of actuators with a delay, which belong to the state as activations do (MuJoCo: mjData.history).
+
+MuJoCo keeps a ring of (time, value) for each such actuator. All steps being equally long, the times say nothing: here
+a history is the last `nsample` controls, one per integration step, the oldest first.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+
+def of_actuators(m: mujoco.MjModel) -> np.ndarray:
+    """(k,) actuators with a history."""
+    return np.flatnonzero(m.actuator_history[:, 0] > 0)
+
+
+def size(m: mujoco.MjModel) -> int:
+    """Numbers of an env's state that are histories of controls."""
+    return int(m.actuator_history[of_actuators(m), 0].sum())
+
+
+def describe(m: mujoco.MjModel) -> dict[str, np.ndarray]:
+    """history_actuator, history_ctrl (k,): actuators with a history, and the controls that it is of; history_of_ctrl
+    (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp; history_adr (k + 1,): where
+    each begins, and the last ends, among the activations, behind those of MuJoCo."""
+    actuators = of_actuators(m)
+    controls = m.actuator_ctrladr[actuators]
+    number = np.full(m.nu, -1)
+    number[controls] = np.arange(len(actuators))
+    return {
+        "history_actuator": actuators,
+        "history_ctrl": controls,
+        "history_of_ctrl": number,
+        "history_interp": m.actuator_history[actuators, 1],
+        "history_adr": m.na + np.concatenate([[0], np.cumsum(m.actuator_history[actuators, 0])]),
+    }
