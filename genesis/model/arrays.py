@@ -94,6 +94,8 @@ class Model:
         theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
         integrator: ``mujoco.mjtIntegrator``
+        implicit: whether it is implicit in velocity-dependent forces (``implicitfast``, ``implicit``); bias_implicit:
+            whether also in the bias force (``implicit``)
         timestep: of one substep [s]
         noslip_iterations: most sweeps against slip that follow the constraint solver
         constrained: whether there is anything for the constraint solver: a pair that can touch, or a row of the table
@@ -150,6 +152,8 @@ class Model:
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
         self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
+        self.bias_implicit = self.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT
+        self.implicit = self.bias_implicit or self.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)

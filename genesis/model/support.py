@@ -24,7 +24,7 @@ _DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE")
 _GAINS = ("FIXED", "AFFINE", "MUSCLE")
 _BIASES = ("NONE", "AFFINE", "MUSCLE")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
-_INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
+_INTEGRATORS = ("EULER", "IMPLICITFAST", "IMPLICIT", "RK4")
 
 # Enable flags that change the motion, and those that change it through constraints only. The others compute more
 # (energy, fwdinv), concern inverse dynamics (invdiscrete) or save work on what rests (sleep).
@@ -206,7 +206,7 @@ _GLOBAL_FEATURES = (
             int(m.opt.integrator) not in [int(getattr(mujoco.mjtIntegrator, f"mjINT_{name}")) for name in _INTEGRATORS]
         ),
         lambda m: f"integrator '{mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix('mjINT_').lower()}'",
-        "choose one with RigidOptions(integrator=...): Euler, implicitfast or RK4",
+        "choose one with RigidOptions(integrator=...): Euler, implicitfast, implicit or RK4",
     ),
     GlobalFeature(
         lambda m: m.opt.density < 0 or m.opt.viscosity < 0,

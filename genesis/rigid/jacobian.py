@@ -1,7 +1,7 @@
 """Jacobians of a step at many points at once: what a small change of state, controls and parameters does to the next
 state (MuJoCo: mjd_transitionFD, there by differences).
 
-A row of a Jacobian is an adjoint. A step of Euler's or implicitfast integrator is
+A row of a Jacobian is an adjoint. A step of Euler's, implicitfast or implicit integrator is
 
     (qacc, act_dot) = a(x, u, theta),   x' = g(x, qacc, act_dot)
 

@@ -90,11 +90,10 @@ REFUSED = {
         model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
         r"actuator 'a': (transmission|gain|several)",
     ),
-    "implicit": (
-        model(option='<option integrator="implicit"/>'),
-        r"integrator 'implicit': choose one with RigidOptions\(integrator=\.\.\.\)",
+    "discrete": (
+        model(option='<option integrator="discrete"/>'),
+        r"integrator 'discrete': choose one with RigidOptions\(integrator=\.\.\.\): Euler, implicitfast, implicit or RK4",
     ),
-    "discrete": (model(option='<option integrator="discrete"/>'), r"integrator 'discrete'"),
     "negative density": (
         model(option='<option density="-1"/>'),
         r"a negative fluid \(option density=-1, viscosity=0\)",
@@ -215,7 +214,7 @@ def test_ipc_is_refused():
 
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" nsample="{index + 1}"/>' for index in range(7))
-    text = model(actuator(motors), option='<option integrator="implicit"/>', joint='stiffness="1" springyield="0.5"')
+    text = model(actuator(motors), option='<option integrator="discrete"/>', joint='stiffness="1" springyield="0.5"')
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
@@ -270,6 +269,7 @@ ACCEPTED = {
     "explicit pair": model(PAIR.format('solref="-100 -10" solreffriction="-50 -5" condim="6"')),
     "RK4": model(option='<option integrator="RK4"/>'),
     "implicitfast": model(option='<option integrator="implicitfast"/>'),
+    "implicit": model(option='<option integrator="implicit"/>'),
 }
 
 

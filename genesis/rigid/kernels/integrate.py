@@ -1,6 +1,6 @@
 """Integration: the state one (sub)step later (MuJoCo: mj_Euler, mj_implicit, mj_advance).
 
-Euler and implicitfast share one update; what is implicit in them is in the solve. RK4 has a file of its own.
+Euler, implicitfast and implicit share one update; what is implicit in them is in the solve. RK4 has a file of its own.
 """
 
 import warp as wp

@@ -5,7 +5,7 @@ What they add to a linear law, along a joint or a tendon, with x the spring's ex
     force = -(k1 x + k2 x^2) x - (d1 |v| + d2 v^2) v
 
 Of a ball joint and of the translation of a free one, x in the bracket is the size of the whole extension. The dampers'
-derivative by v, 2 d1 |v| + 3 d2 v^2, enters the matrices of Euler and implicitfast as that of linear damping does.
+derivative by v, 2 d1 |v| + 3 d2 v^2, enters the matrices of all integrators but RK4 as that of linear damping does.
 """
 
 import warp as wp
@@ -93,7 +93,7 @@ def joint_polynomial_damping(
     qvel: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h times the derivative of the joints' dampers, for Euler and implicitfast (MuJoCo: mjd_xPolyForce)."""
+    """H += h times the derivative of the joints' dampers, for all but RK4 (MuJoCo: mjd_xPolyForce)."""
     w = wp.tid()
     if damping_implicit == 1:
         for i in range(qvel.shape[1]):
@@ -111,7 +111,7 @@ def tendon_polynomial_damping(
     ten_J: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h J' J times the derivative of the tendons' dampers, for implicitfast."""
+    """H += h J' J times the derivative of the tendons' dampers, for implicitfast and implicit."""
     w = wp.tid()
     if force_implicit == 1:
         for k in range(tendon_pairs.shape[0]):

@@ -108,7 +108,7 @@ def tendon_implicit_damping(
     ten_J: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h damping J' J, for implicitfast (MuJoCo: mjd_passive_vel)."""
+    """H += h damping J' J, for implicitfast and implicit (MuJoCo: mjd_passive_vel)."""
     w = wp.tid()
     if force_implicit == 1:
         for k in range(tendon_pairs.shape[0]):

@@ -89,7 +89,6 @@ class Binder:
         self, model: Model, substeps: int, array: Callable[[str], Any], gradient: Callable[[str], Any]
     ) -> None:
         self._model, self._substeps, self._array, self._gradient = model, substeps, array, gradient
-        self._implicit_fast = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
 
     def segments(self, for_adjoint: bool) -> list[list[Launch]]:
@@ -140,13 +139,19 @@ class Binder:
 
     def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool) -> list[Launch]:
         model = self._model
-        stages = [s.of(model) for s in (*step.forward(model.kinds), *step.FREE_BODIES) if s.needed(model)]
+        stages = [s.of(model) for s in (*step.forward(model.kinds), *step.UNSYMMETRIC) if s.needed(model)]
         rename = {
-            "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
+            "skip_dof": self._solved_elsewhere(),
             "qacc_constrained": self._solution_field(index),
             **rename,
         }
         return [self._bind(s, self._scalars(for_adjoint=int(for_adjoint)), rename) for s in stages]
+
+    def _solved_elsewhere(self) -> str:
+        """The index array of the dofs that an unsymmetric system is for."""
+        if self._model.bias_implicit:
+            return "skip_all"
+        return "dof_in_free_block" if self._model.implicit else "skip_none"
 
     def _solution_field(self, evaluation: int) -> str:
         """Where the constraint solver's solution is; without constraints, something that is never read as one."""
@@ -221,8 +226,8 @@ class Binder:
             "max_corners": convex.corners_of(int(model.mj_model.npolygonmax)),
             "all_pairs": int(model.ncpair <= _FEW_PAIRS),
             "largest_margin": float(np.max(margins, initial=0.0)),
-            "damping_implicit": int(euler_damping or self._implicit_fast),
-            "force_implicit": int(self._implicit_fast),
+            "damping_implicit": int(euler_damping or model.implicit),
+            "force_implicit": int(model.implicit),
             **more,
         }
 

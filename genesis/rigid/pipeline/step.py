@@ -24,6 +24,7 @@ from genesis.rigid.kernels import (
     fluid,
     fluid_ellipsoid,
     free_body,
+    implicit,
     inertia,
     integrate,
     kinematics,
@@ -205,6 +206,15 @@ FIELDS: dict[str, Field] = {
     "z": Field(real, lambda m: (m.nv,), differentiable=False),
     "free_matrix": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),)),
     "free_lu": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),), differentiable=False),
+    # the same under the integrator implicit: turning of axes, slopes of the bias force, both triangles
+    "cdof_rate": Field(vec6, lambda m: (m.nv if m.bias_implicit else 0,)),
+    "cbias_slope": Field(mat33, lambda m: (m.nbody if m.bias_implicit else 0,)),
+    "cmomentum": Field(vec3, lambda m: (m.nbody if m.bias_implicit else 0,)),
+    "cfluid_turn": Field(mat33, lambda m: (m.nbody if m.bias_implicit and m.nfluid else 0, 3)),
+    "qA_lower": Field(real, lambda m: (m.nM if m.bias_implicit else 0,)),
+    "qA_upper": Field(real, lambda m: (m.nM if m.bias_implicit else 0,)),
+    "qLU_lower": Field(real, lambda m: (m.nM if m.bias_implicit else 0,), differentiable=False),
+    "qLU_upper": Field(real, lambda m: (m.nM if m.bias_implicit else 0,), differentiable=False),
     # observations
     "xvel": Field(vec6, lambda m: (m.nbody,)),
     "xacc": Field(vec6, lambda m: (m.nbody,)),
@@ -332,7 +342,7 @@ def _has_adhesion(model: Model) -> bool:
 
 
 def _has_implicit_tendons(model: Model) -> bool:
-    return model.ntendon > 0 and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    return model.ntendon > 0 and model.implicit
 
 
 def _has_polynomials(model: Model) -> bool:
@@ -360,11 +370,19 @@ def _has_fluid_ellipsoids(model: Model) -> bool:
 
 
 def _has_implicit_fluid(model: Model) -> bool:
-    return _has_fluid(model) and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    return _has_fluid(model) and model.implicit
 
 
 def _has_free_ellipsoids(model: Model) -> bool:
     return _has_free_blocks(model) and _has_fluid_ellipsoids(model)
+
+
+def _has_implicit_bias(model: Model) -> bool:
+    return model.bias_implicit
+
+
+def _has_implicit_ellipsoids(model: Model) -> bool:
+    return model.bias_implicit and _has_fluid_ellipsoids(model)
 
 
 def _has_actuators(model: Model) -> bool:
@@ -642,8 +660,9 @@ def forward(table: Sequence[RowKind]) -> tuple[Stage, ...]:
     return (*_BEFORE_ROWS, *row_stages(table), *_AFTER_ROWS)
 
 
-# Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.
-FREE_BODIES: tuple[Stage, ...] = (
+# Free bodies under implicitfast, and everything under implicit: they write the rows of qacc that "acceleration" leaves
+# out.
+UNSYMMETRIC: tuple[Stage, ...] = (
     Stage("free body matrix", (free_body.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
     Stage("free body fluid", (fluid_ellipsoid.free_body_fluid,), ("free_matrix",), needed=_has_free_ellipsoids),
     Stage(
@@ -653,6 +672,26 @@ FREE_BODIES: tuple[Stage, ...] = (
         adjoint="by hand",
         adjoint_kernels=(free_body.free_body_solve_adjoint,),
         needed=_has_free_blocks,
+    ),
+    Stage(
+        "implicit matrix",
+        (implicit.axis_rates, implicit.bias_slopes, implicit.implicit_matrix),
+        ("cdof_rate", "cbias_slope", "cmomentum", "qA_lower", "qA_upper"),
+        needed=_has_implicit_bias,
+    ),
+    Stage(
+        "implicit fluid",
+        (fluid_ellipsoid.implicit_fluid,),
+        ("cfluid_turn", "qA_lower", "qA_upper"),
+        needed=_has_implicit_ellipsoids,
+    ),
+    Stage(
+        "implicit acceleration",
+        (implicit.implicit_solve,),
+        ("qLU_lower", "qLU_upper", "qLDiagInv", "qacc"),
+        adjoint="by hand",
+        adjoint_kernels=(implicit.implicit_solve_adjoint,),
+        needed=_has_implicit_bias,
     ),
 )
 
@@ -705,7 +744,7 @@ _SLOWEST = (
 def kernels_of(model: Model) -> list[wp.Kernel]:
     """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
     integration = (RK_STAGE, RK_ADVANCE) if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else (ADVANCE,)
-    every = (*forward(model.kinds), *FREE_BODIES, *integration, *OBSERVE)
+    every = (*forward(model.kinds), *UNSYMMETRIC, *integration, *OBSERVE)
     stages = [stage.of(model) for stage in every if stage.needed(model)]
     kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
     return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]
