@@ -32,6 +32,8 @@ MODELS = {
     "actuators": (models.without_ranges(models.ACTUATORS), "Euler", False),
     "actuators_implicitfast": (models.without_ranges(models.ACTUATORS), "implicitfast", False),
     "ball_chain": (models.BALL_CHAIN, "implicitfast", False),
+    "ball_chain_implicit": (models.BALL_CHAIN, "implicit", False),
+    "tendon_paths": (models.TENDON_PATHS, "Euler", False),
 }
 
 
