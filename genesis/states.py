@@ -67,7 +67,13 @@ class RigidSolverState:
     def act(self) -> Tensor:
         """Activations of the actuators that have one, ([n_envs,] na)."""
         start = self._world.nq + self._world.nv
-        return self._columns(start, self._packed.shape[1] - start)
+        return self._columns(start, self._packed.shape[1] - start - self._world.model.nplastic)
+
+    @property
+    def plastic(self) -> Tensor:
+        """Where plastic springs rest, in the order of MuJoCo's `mjData.plastic`, ([n_envs,] nplastic)."""
+        count = self._world.model.nplastic
+        return self._columns(self._packed.shape[1] - count, count)
 
     @property
     def links_pos(self) -> Tensor:

@@ -189,7 +189,9 @@ class _Tracer(GraphDynamics):
             return f"position of {names.coordinate(model, column)}"
         if column < model.nq + model.nv:
             return f"velocity of {names.dof(model, column - model.nq)}"
-        return f"activation {column - model.nq - model.nv}"
+        activation = column - model.nq - model.nv
+        rest = activation - model.na + model.nplastic
+        return f"activation {activation}" if rest < 0 else f"rest of plastic springs, number {rest}"
 
 
 # A tracer of each dynamics that has been asked about; it has a work space of its own.

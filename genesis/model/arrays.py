@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
-from genesis.model import contact, fluid, tendons
+from genesis.model import contact, fluid, plastic, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -87,7 +87,9 @@ class Model:
         weld_pairs: bodies of welds made at run time
         revision: grows when constraints are added; what was made for an earlier one is out of date
         nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
-        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        nq, nv, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        na: activations, and then the nplastic numbers of plastic springs (see ``genesis.model.plastic``)
+        plastic_joints, plastic_tendons: whether there are such springs
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
@@ -147,7 +149,9 @@ class Model:
         m = mj_model
         self.kinds = tuple(kinds)
         self.mj_model = m
-        self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
+        self.nq, self.nv, self.nu = int(m.nq), int(m.nv), int(m.nu)
+        self.nplastic = plastic.size(m)
+        self.na = int(m.na) + self.nplastic
         self.weld_pairs: list[tuple[int, int]] = []
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
@@ -292,6 +296,13 @@ class Model:
         self._index("jnt_dofnum", np.array([6, 3, 1, 1])[m.jnt_type] if m.njnt else [])
         self.constants["qpos0"] = np.array(m.qpos0)
         self.constants["qpos_spring"] = np.array(m.qpos_spring)
+
+        of_joints, of_tendons = plastic.addresses(m)
+        self.plastic_joints, self.plastic_tendons = bool((of_joints >= 0).any()), bool((of_tendons >= 0).any())
+        self._index("jnt_plasticadr", of_joints)
+        self._index("tendon_plasticadr", of_tendons)
+        self.constants["jnt_springyield"] = np.array(m.jnt_springyield)
+        self.constants["tendon_springyield"] = np.array(m.tendon_springyield)
 
         # Free bodies without jointed descendants: implicitfast solves their 6 x 6 block with its gyroscopic terms.
         standalone = []

@@ -192,7 +192,6 @@ _DELETES = (_deleted, _deleted_geom, _deleted_flex)
 # (kind, beginning of the words of a row of `support`, what takes it out); the first that fits.
 _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("body", "a plugin", _without_plugin),
-    ("joint", "a plastic spring", _zeroed("springyield")),
     ("joint", "a limit that is none", _unlimited),
     ("joint", "solreflimit", _default_solref("solref_limit")),
     ("joint", "solreffriction", _default_solref("solref_friction")),

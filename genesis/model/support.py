@@ -137,7 +137,6 @@ _MIXED = (
 
 _FEATURES = (
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
-    Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
     Feature(
         "joint", _unless("LIMIT", _strange_limit), "a limit that is none", "give an ascending range (ball: 0 first)"
     ),
@@ -157,7 +156,12 @@ _FEATURES = (
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
-    Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
+    Feature(
+        "tendon",
+        lambda m: (m.tendon_plasticadr >= 0) & (m.opt.integrator == int(mujoco.mjtIntegrator.mjINT_RK4)),
+        "a plastic spring (springyield) under RK4",
+        "choose another integrator with RigidOptions(integrator=...)",
+    ),
     Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
     Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(
@@ -302,7 +306,18 @@ def _complaint(source: str, complaints: Sequence[str], can_be_left_out: bool) ->
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
 _NUMBERS = {
     "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
-    "joint": ("axis", "pos", "stiffness", "stiffnesspoly", "range", "actfrcrange", "margin", "solref", "solimp"),
+    "joint": (
+        "axis",
+        "pos",
+        "stiffness",
+        "stiffnesspoly",
+        "springyield",
+        "range",
+        "actfrcrange",
+        "margin",
+        "solref",
+        "solimp",
+    ),
     "dof": ("damping", "dampingpoly", "armature", "frictionloss", "solref", "solimp"),
     "geom": (
         "size",
@@ -322,7 +337,7 @@ _NUMBERS = {
     "site": ("size", "pos", "quat"),
     "equality": ("data", "solref", "solimp"),
     "tendon": (
-        *("range", "lengthspring", "stiffness", "stiffnesspoly", "damping", "dampingpoly", "armature"),
+        *("range", "lengthspring", "stiffness", "stiffnesspoly", "springyield", "damping", "dampingpoly", "armature"),
         *("frictionloss", "margin", "actfrcrange"),
         *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
     ),

@@ -1,8 +1,9 @@
 """States and their tangent space, in torch: batched over leading dimensions and differentiable.
 
 A state is (qpos, qvel, act), nx = nq + nv + na numbers; a small change of it is (dq, dv, dact), ndx = 2 nv + na numbers
-in the order of `mjd_transitionFD`. Rotations of ball and free joints change by a rotation vector in the link's frame,
-q' = q exp(dq / 2), as in `mj_integratePos` and `mj_differentiatePos`.
+in the order of `mjd_transitionFD`. Where plastic springs rest counts among the activations. Rotations of ball and free
+joints change by a rotation vector in the link's frame, q' = q exp(dq / 2), as in `mj_integratePos` and
+`mj_differentiatePos`.
 """
 
 import mujoco
@@ -10,13 +11,14 @@ import numpy as np
 import torch
 
 from genesis.math.rotation import quat_conj, quat_exp, quat_log, quat_mul, quat_normalize
+from genesis.model import plastic
 
 
 class Tangent:
     """The tangent space of a model's states."""
 
     def __init__(self, mj_model: mujoco.MjModel) -> None:
-        self.nq, self.nv, self.na = mj_model.nq, mj_model.nv, mj_model.na
+        self.nq, self.nv, self.na = mj_model.nq, mj_model.nv, mj_model.na + plastic.size(mj_model)
         self.nx, self.ndx = self.nq + self.nv + self.na, 2 * self.nv + self.na
         kinds = mujoco.mjtJoint
         straight_q, straight_v, quats, turns = [], [], [], []

@@ -40,12 +40,14 @@ def mocap(text):
 
 
 REFUSED = {
-    "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
     "mixed solref of an equality": (
         model('<equality><weld name="w" body1="lower" body2="cart" solref="0.02 0"/></equality>'),
         r"constraint 'w': solref: mixes its",
     ),
-    "plastic tendon": (model(FIXED_TENDON.format('springyield="0.5"')), r"tendon 't': a plastic spring"),
+    "plastic tendon under RK4": (
+        model(FIXED_TENDON.format('springyield="0.5"'), option='<option integrator="RK4"/>'),
+        r"tendon 't': a plastic spring \(springyield\) under RK4: choose another integrator with RigidOptions",
+    ),
     "mixed solreflimit of a tendon": (
         model(FIXED_TENDON.format('range="0 1" solreflimit="-100 5"')),
         r"tendon 't': solreflimit: mixes its",
@@ -214,7 +216,9 @@ def test_ipc_is_refused():
 
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" nsample="{index + 1}"/>' for index in range(7))
-    text = model(actuator(motors), option='<option integrator="discrete"/>', joint='stiffness="1" springyield="0.5"')
+    text = model(
+        actuator(motors), option='<option integrator="discrete"/>', joint='range="-10 10" solreflimit="-100 5"'
+    )
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
@@ -270,6 +274,8 @@ ACCEPTED = {
     "RK4": model(option='<option integrator="RK4"/>'),
     "implicitfast": model(option='<option integrator="implicitfast"/>'),
     "implicit": model(option='<option integrator="implicit"/>'),
+    "plastic spring": model(joint='stiffness="1" springyield="0.5"'),
+    "plastic tendon": model(FIXED_TENDON.format('springyield="0.5"')),
 }
 
 

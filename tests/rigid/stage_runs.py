@@ -22,7 +22,7 @@ def stages_of(integrator: int) -> list[step.Stage]:
     """Every stage that a step or an observation may have under an integrator."""
     rk4 = integrator == mujoco.mjtIntegrator.mjINT_RK4
     last = (step.RK_STAGE, step.RK_ADVANCE) if rk4 else (step.ADVANCE,)
-    return [*step.forward(KINDS), *step.UNSYMMETRIC, *last, *step.OBSERVE]
+    return [*step.forward(KINDS), *step.UNSYMMETRIC, *last, step.YIELD, *step.OBSERVE]
 
 
 class StageRun:
@@ -56,7 +56,7 @@ class StageRun:
             {(key, 0): torch.tensor(np.array(value, dtype=float)) for key, value in blocks.items()},
         )
         tracer._load(theta, command, 1)
-        tracer._state().copy_(torch.tensor(np.concatenate([data.qpos, data.qvel, data.act]))[None])
+        tracer._state().copy_(torch.tensor(np.concatenate([data.qpos, data.qvel, data.act, data.plastic]))[None])
         space = tracer.space
         self.stores = [block.data for block in space._blocks()] + list(space.integers.values()) + [tracer._theta]
         self.grads = [block.grad for block in space._blocks() if block.grad is not None] + [tracer._theta_grad]

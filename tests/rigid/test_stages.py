@@ -11,6 +11,8 @@ from tests import constraint_models, models
 from tests.rigid.engine import EULER, IMPLICIT, IMPLICITFAST, RK4, Engine, compile_model
 from tests.rigid.stage_oracles import INTERNAL, ORACLES, SCRATCH
 from tests.rigid.stage_runs import KEPT, StageRun, stages_of
+from tests.test_plastic import JOINTS as PLASTIC_JOINTS
+from tests.test_plastic import TENDONS as PLASTIC_TENDONS
 
 # Of the largest number of a field: both sides round differently.
 FORWARD = 1e-10
@@ -59,6 +61,8 @@ MODELS = {
     "tumbling body, implicit": (models.TUMBLING_BODY, IMPLICIT),
     "random tree, implicit": (models.random_tree(3), IMPLICIT),
     "ellipsoids in a fluid, implicit": (models.in_fluid(ellipsoids=True), IMPLICIT),
+    "plastic joints": (PLASTIC_JOINTS.replace('"4 1 .5"', '"4"'), EULER),
+    "plastic tendons": (PLASTIC_TENDONS.replace('"40 5 3"', '"40"'), IMPLICITFAST),
     "random tree": (models.random_tree(3), IMPLICITFAST),
     # last, since their forces are not those of the solver alone
     "no slip, elliptic": (constraint_models.footed("elliptic"), EULER),
@@ -97,6 +101,7 @@ def made(stage, name) -> StageRun:
     mujoco.mj_integratePos(model, data.qpos, 0.3 * rng.standard_normal(model.nv), 1.0)
     data.qvel[:] = 0.3 * rng.standard_normal(model.nv)
     data.act[:] = 0.3 * rng.standard_normal(model.na)
+    data.plastic[:] += 0.1 * rng.standard_normal(model.nplastic)
     data.ctrl[:] = 0.3 * rng.standard_normal(model.nu)
     data.qfrc_applied[:] = 0.3 * rng.standard_normal(model.nv)
     data.xfrc_applied[1:] = 0.3 * rng.standard_normal((model.nbody - 1, 6))
@@ -199,7 +204,7 @@ def test_every_field_is_written_by_one_stage():
     ] + list(OUTPUTS)
     assert len(written) == len(set(written))
     unsymmetric = {field for stage in step.UNSYMMETRIC for field in stage.outputs} - {"qacc", "qLDiagInv"}
-    assert set(step.FIELDS) - set(written) == {"z", *unsymmetric}
+    assert set(step.FIELDS) - set(written) == {"z", "ten_length_next", *unsymmetric}
 
 
 def test_stage_inputs_are_written_before_they_are_read():

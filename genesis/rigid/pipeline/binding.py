@@ -103,7 +103,8 @@ class Binder:
             there = {f"{name}_next": f"{name}@{s + 1}" for name in STATE}
             if not self._rk4:
                 launches = self._evaluation(here, s, for_adjoint)
-                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
+                launches.append(self._bind(step.ADVANCE, self._scalars(), {**here, **there}))
+                segments.append([*launches, *self._yielding({**here, **there})])
                 continue
             derivative = ("qacc", "act_dot")
             for k in range(RK_STAGES):
@@ -127,7 +128,7 @@ class Binder:
             rename |= {
                 f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
             }
-            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
+            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename), *self._yielding(rename)])
         return segments
 
     def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:
@@ -146,6 +147,12 @@ class Binder:
             **rename,
         }
         return [self._bind(s, self._scalars(for_adjoint=int(for_adjoint)), rename) for s in stages]
+
+    def _yielding(self, rename: dict[str, str]) -> list[Launch]:
+        """What moves the rest of plastic springs at the end of a step."""
+        if not step.YIELD.needed(self._model):
+            return []
+        return [self._bind(step.YIELD.of(self._model), self._scalars(), rename)]
 
     def _solved_elsewhere(self) -> str:
         """The index array of the dofs that an unsymmetric system is for."""

@@ -31,6 +31,7 @@ from genesis.rigid.kernels import (
     muscle,
     observe,
     passive,
+    plastic,
     polynomial,
     runge_kutta,
     solve,
@@ -127,6 +128,7 @@ FIELDS: dict[str, Field] = {
     "ten_extension": Field(real, lambda m: (m.ntendon,)),
     "qfrc_tendon": Field(real, lambda m: (m.nv,)),
     "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
+    "ten_length_next": Field(real, lambda m: (m.ntendon if m.plastic_tendons else 0,)),
     # springs that are not linear: extension, or the size of one along three dofs
     "spring_reach": Field(real, lambda m: (m.nv if POLYNOMIALS in m.features else 0,)),
     # what a fluid acts on: boxes (inertia, moments, axes), then ellipsoids; places, wrenches and their slopes
@@ -321,6 +323,26 @@ def _has_tendons(model: Model) -> bool:
     return model.ntendon > 0
 
 
+def _has_elastic_joints(model: Model) -> bool:
+    return not model.plastic_joints
+
+
+def _has_plastic_joints(model: Model) -> bool:
+    return model.plastic_joints
+
+
+def _has_elastic_tendons(model: Model) -> bool:
+    return not model.plastic_tendons
+
+
+def _has_plastic_tendons(model: Model) -> bool:
+    return model.plastic_tendons
+
+
+def _has_plastic_springs(model: Model) -> bool:
+    return model.nplastic > 0
+
+
 def _has_fixed_tendons(model: Model) -> bool:
     return model.nspatial < model.ntendon
 
@@ -490,8 +512,19 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         ("cfrc_gravcomp", "qfrc_gravcomp"),
         needed=_has_actuator_gravcomp,
     ),
-    Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
-    Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
+    Stage(
+        "passive force",
+        (passive.passive, plastic.plastic_passive),
+        ("spring_extension", "qfrc_passive"),
+        parts=((passive.passive, _has_elastic_joints), (plastic.plastic_passive, _has_plastic_joints)),
+    ),
+    Stage(
+        "tendon force",
+        (tendon.tendon_forces, plastic.plastic_tendon_forces),
+        ("ten_extension", "qfrc_tendon"),
+        needed=_has_tendons,
+        parts=((tendon.tendon_forces, _has_elastic_tendons), (plastic.plastic_tendon_forces, _has_plastic_tendons)),
+    ),
     Stage(
         "polynomial springs and dampers",
         (polynomial.joint_polynomials,),
@@ -696,6 +729,14 @@ UNSYMMETRIC: tuple[Stage, ...] = (
 )
 
 ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
+# After either of the advances.
+YIELD = Stage(
+    "plastic springs",
+    (plastic.yield_joints, plastic.yield_tendons),
+    ("ten_length_next", "act_next"),
+    needed=_has_plastic_springs,
+    parts=((plastic.yield_joints, _has_plastic_joints), (plastic.yield_tendons, _has_plastic_tendons)),
+)
 RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
 RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
 
@@ -744,7 +785,7 @@ _SLOWEST = (
 def kernels_of(model: Model) -> list[wp.Kernel]:
     """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
     integration = (RK_STAGE, RK_ADVANCE) if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else (ADVANCE,)
-    every = (*forward(model.kinds), *UNSYMMETRIC, *integration, *OBSERVE)
+    every = (*forward(model.kinds), *UNSYMMETRIC, *integration, YIELD, *OBSERVE)
     stages = [stage.of(model) for stage in every if stage.needed(model)]
     kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
     return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]
