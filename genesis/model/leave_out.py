@@ -205,7 +205,6 @@ _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("flex", "", _deleted_flex),
     ("equality", "solref", _default_solref("solref")),
     ("equality", "", _deleted),
-    ("tendon", "a plastic spring", _zeroed("springyield")),
     ("tendon", "solreflimit", _default_solref("solref_limit")),
     ("tendon", "solreffriction", _default_solref("solref_friction")),
     ("actuator", "delay or history", _zeroed("delay", "nsample")),

@@ -156,12 +156,6 @@ _FEATURES = (
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
-    Feature(
-        "tendon",
-        lambda m: (m.tendon_plasticadr >= 0) & (m.opt.integrator == int(mujoco.mjtIntegrator.mjINT_RK4)),
-        "a plastic spring (springyield) under RK4",
-        "choose another integrator with RigidOptions(integrator=...)",
-    ),
     Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
     Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(

@@ -44,10 +44,6 @@ REFUSED = {
         model('<equality><weld name="w" body1="lower" body2="cart" solref="0.02 0"/></equality>'),
         r"constraint 'w': solref: mixes its",
     ),
-    "plastic tendon under RK4": (
-        model(FIXED_TENDON.format('springyield="0.5"'), option='<option integrator="RK4"/>'),
-        r"tendon 't': a plastic spring \(springyield\) under RK4: choose another integrator with RigidOptions",
-    ),
     "mixed solreflimit of a tendon": (
         model(FIXED_TENDON.format('range="0 1" solreflimit="-100 5"')),
         r"tendon 't': solreflimit: mixes its",

@@ -128,7 +128,11 @@ class Binder:
             rename |= {
                 f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
             }
-            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename), *self._yielding(rename)])
+            # What tendons are like at the start of the step, the stages have overwritten.
+            tendons = step.stages_for(("ten_length", "ten_J"), self._model) if self._model.plastic_tendons else ()
+            launches = [self._bind(stage, self._scalars(), here) for stage in tendons]
+            launches.append(self._bind(step.RK_ADVANCE, self._scalars(), rename))
+            segments.append([*launches, *self._yielding(rename | {"qvel_next": "rk_velocity_mean"})])
         return segments
 
     def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:
