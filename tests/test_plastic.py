@@ -126,6 +126,26 @@ def test_state_reset_keyframe_and_checkpoint(tmp_path):
     np.testing.assert_array_equal(rests(scene)[0].numpy(), m.key_plastic[0])
 
 
+def test_rollout_is_the_loop():
+    scene, robot = build(JOINTS, n_envs=2)
+    force = 3.0 * torch.sin(torch.arange(30.0))[:, None, None].expand(30, 2, 6).clone().requires_grad_()
+    trajectory = scene.rollout({robot: force}, control="force")
+    rolled = trajectory.plastic().sceneless()
+    assert rolled.shape == (31, 2, 6) and (rolled[-1] != rolled[0]).any()
+    (by_rollout,) = torch.autograd.grad(rolled.square().sum(), force)
+    scene.reset()
+    looped = [rests(scene).sceneless()]
+    for t in range(30):
+        robot.control_dofs_force(force[t])
+        scene.step()
+        looped.append(rests(scene).sceneless())
+    looped = torch.stack(looped)
+    torch.testing.assert_close(rolled, looped, rtol=0, atol=0)
+    (by_loop,) = torch.autograd.grad(looped.square().sum(), force)
+    assert by_loop.abs().max() > 1e-6
+    torch.testing.assert_close(by_rollout, by_loop, rtol=1e-9, atol=1e-15)
+
+
 def test_springs_that_are_off_do_not_yield():
     scene, robot = build(JOINTS.replace("<compiler", '<option><flag spring="disable"/></option><compiler'))
     robot.set_dofs_velocity(torch.full((6,), 3.0))

@@ -198,12 +198,17 @@ def _unconstrained(m: mujoco.MjModel) -> bool:
     return contact.is_disabled(m, "CONSTRAINT")
 
 
+def _integrator(m: mujoco.MjModel) -> str:
+    return mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix("mjINT_")
+
+
 _GLOBAL_FEATURES = (
     GlobalFeature(
+        lambda m: _integrator(m) not in _INTEGRATORS,
         lambda m: (
-            int(m.opt.integrator) not in [int(getattr(mujoco.mjtIntegrator, f"mjINT_{name}")) for name in _INTEGRATORS]
+            f"integrator '{_integrator(m).lower()}', which solves for the constraint forces against the inertia of a whole "
+            "step, springs and dampers in it"
         ),
-        lambda m: f"integrator '{mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix('mjINT_').lower()}'",
         "choose one with RigidOptions(integrator=...): Euler, implicitfast, implicit or RK4",
     ),
     GlobalFeature(

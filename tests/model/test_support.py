@@ -90,7 +90,7 @@ REFUSED = {
     ),
     "discrete": (
         model(option='<option integrator="discrete"/>'),
-        r"integrator 'discrete': choose one with RigidOptions\(integrator=\.\.\.\): Euler, implicitfast, implicit or RK4",
+        r"integrator 'discrete', which solves .*: choose one with RigidOptions\(integrator=\.\.\.\): Euler, implicitfast, implicit or RK4",
     ),
     "negative density": (
         model(option='<option density="-1"/>'),
