@@ -206,8 +206,8 @@ _GLOBAL_FEATURES = (
     GlobalFeature(
         lambda m: _integrator(m) not in _INTEGRATORS,
         lambda m: (
-            f"integrator '{_integrator(m).lower()}', which solves for the constraint forces against the inertia of a whole "
-            "step, springs and dampers in it"
+            f"integrator '{_integrator(m).lower()}', which solves for the constraint forces against the inertia of a "
+            "whole step, springs and dampers in it"
         ),
         "choose one with RigidOptions(integrator=...): Euler, implicitfast, implicit or RK4",
     ),

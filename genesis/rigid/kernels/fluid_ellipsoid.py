@@ -327,7 +327,8 @@ def free_body_fluid(
                         free_matrix[w, n * 36 + r * 6 + c] += -timestep * work
 
 
-@_slopes
+# Another, which only implicit needs.
+@partial(taped, file=f"{__name__}_implicit")
 def implicit_fluid(
     fluid_box_body: wp.array(dtype=int),
     fluid_body: wp.array(dtype=int),
