@@ -275,6 +275,13 @@ class Model:
             return None
         return int(self.indices["M_colind_adr"][i]) + self._M_rows[i].index(j)
 
+    def _entry_of_slope(self, i: int, j: int) -> int | None:
+        """The same of what damps, in the integrator's matrix: ``implicit`` leaves nothing out (MuJoCo's D)."""
+        if not self.bias_implicit:
+            return self._entry_of_M(i, j)
+        row = self._M_rows[i]
+        return int(self.indices["M_colind_adr"][i]) + row.index(j) if j in row else None
+
     def _add_joints_and_dofs(self) -> None:
         m = self.mj_model
         for name in ("jnt_type", "jnt_qposadr", "jnt_dofadr", "dof_bodyid", "dof_jntid", "dof_treeid"):
@@ -317,8 +324,8 @@ class Model:
         self._index("dof_in_free_block", in_block)
 
     def _add_tendons(self) -> None:
-        """What `tendons` describes; and tendon_pairs (n, 4): tendon, two entries of its J, and the entry of M that they
-        belong to."""
+        """What `tendons` describes; and tendon_pairs (n, 4), and tendon_slope_pairs of what damps: tendon, two
+        entries of its J, and the entry of M that they belong to."""
         m = self.mj_model
         self.ntendon = int(m.ntendon)
         found = self._tendons = tendons.describe(m, self.dof_chain)
@@ -328,14 +335,15 @@ class Model:
         self.constants |= found.constants
         self.nten_J = len(found.constants["ten_coef"])
         self.nspatial, self.nwrap = len(self.indices["spatial_tendon"]), found.nwrap
-        pairs = []
         adr = self.indices["ten_dof_adr"]
-        for t, dofs in enumerate(found.dofs):
-            for a, i in enumerate(dofs):
-                for b, j in enumerate(dofs):
-                    if (entry := self._entry_of_M(i, j)) is not None:
-                        pairs.append((t, adr[t] + a, adr[t] + b, entry))
-        self._index("tendon_pairs", np.reshape(pairs, (-1, 4)))
+        for name, entry_of in (("tendon_pairs", self._entry_of_M), ("tendon_slope_pairs", self._entry_of_slope)):
+            pairs = []
+            for t, dofs in enumerate(found.dofs):
+                for a, i in enumerate(dofs):
+                    for b, j in enumerate(dofs):
+                        if (entry := entry_of(i, j)) is not None:
+                            pairs.append((t, adr[t] + a, adr[t] + b, entry))
+            self._index(name, np.reshape(pairs, (-1, 4)))
 
     def tendon_dofs(self, tendon: int) -> list[int]:
         """Dofs that change a tendon's length, ascending."""
@@ -396,7 +404,7 @@ class Model:
                 i = int(self.indices["moment_dof"][a])
                 for b in entries:
                     j = int(self.indices["moment_dof"][b])
-                    if (entry := self._entry_of_M(i, j)) is not None:
+                    if (entry := self._entry_of_slope(i, j)) is not None:
                         pairs.append((u, a, b, entry))
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 

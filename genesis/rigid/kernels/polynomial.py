@@ -103,7 +103,7 @@ def joint_polynomial_damping(
 
 @taped
 def tendon_polynomial_damping(
-    tendon_pairs: wp.array2d(dtype=int),
+    tendon_slope_pairs: wp.array2d(dtype=int),
     timestep: real,
     force_implicit: int,
     tendon_dampingpoly: wp.array3d(dtype=real),
@@ -114,11 +114,11 @@ def tendon_polynomial_damping(
     """H += h J' J times the derivative of the tendons' dampers, for implicitfast and implicit."""
     w = wp.tid()
     if force_implicit == 1:
-        for k in range(tendon_pairs.shape[0]):
-            t = tendon_pairs[k, 0]
+        for k in range(tendon_slope_pairs.shape[0]):
+            t = tendon_slope_pairs[k, 0]
             slope = damping_slope(ten_velocity[w, t], tendon_dampingpoly[w, t, 0], tendon_dampingpoly[w, t, 1])
-            reach = ten_J[w, tendon_pairs[k, 1]] * ten_J[w, tendon_pairs[k, 2]]
-            qH[w, tendon_pairs[k, 3]] += timestep * slope * reach
+            reach = ten_J[w, tendon_slope_pairs[k, 1]] * ten_J[w, tendon_slope_pairs[k, 2]]
+            qH[w, tendon_slope_pairs[k, 3]] += timestep * slope * reach
 
 
 @wp.func

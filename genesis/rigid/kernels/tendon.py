@@ -106,7 +106,7 @@ def tendon_inertia(
 
 @taped
 def tendon_implicit_damping(
-    tendon_pairs: wp.array2d(dtype=int),
+    tendon_slope_pairs: wp.array2d(dtype=int),
     timestep: real,
     force_implicit: int,
     tendon_damping: wp.array2d(dtype=real),
@@ -116,10 +116,10 @@ def tendon_implicit_damping(
     """H += h damping J' J, for implicitfast and implicit (MuJoCo: mjd_passive_vel)."""
     w = wp.tid()
     if force_implicit == 1:
-        for k in range(tendon_pairs.shape[0]):
-            t = tendon_pairs[k, 0]
-            slope = tendon_damping[w, t] * ten_J[w, tendon_pairs[k, 1]] * ten_J[w, tendon_pairs[k, 2]]
-            qH[w, tendon_pairs[k, 3]] += timestep * slope
+        for k in range(tendon_slope_pairs.shape[0]):
+            t = tendon_slope_pairs[k, 0]
+            slope = tendon_damping[w, t] * ten_J[w, tendon_slope_pairs[k, 1]] * ten_J[w, tendon_slope_pairs[k, 2]]
+            qH[w, tendon_slope_pairs[k, 3]] += timestep * slope
 
 
 @taped
