@@ -28,6 +28,7 @@ class integrator(enum.Enum):
 
     Euler = "Euler"  # semi-implicit Euler, implicit in the joint damping
     implicitfast = "implicitfast"  # implicit in every velocity-dependent force but the Coriolis and centripetal ones
+    implicit = "implicit"  # implicit in every velocity-dependent force; an unsymmetric system
     approximate_implicitfast = "approximate_implicitfast"  # Genesis's shortcut of implicitfast; runs as implicitfast
     RK4 = "RK4"  # classical fourth-order Runge-Kutta
 

@@ -153,7 +153,8 @@ class RigidOptions(Options):
     integrator
         A ``gs.integrator``. Two model files that say different things must be overruled here. ``None``: what an MJCF
         file says, else ``Euler``, as in MuJoCo; in a scene without an MJCF file ``implicitfast``, which holds stiff
-        position control.
+        position control. ``implicit`` takes Coriolis and centripetal forces implicitly too, which keeps fast chains of
+        links stable.
         ``approximate_implicitfast`` runs as ``implicitfast``, which it approximates.
     constraint_solver
         A ``gs.constraint_solver``. Newton's method is the only one here. ``CG``, and a model file's ``CG`` or ``PGS``,

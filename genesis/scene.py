@@ -320,6 +320,7 @@ class Scene:
             target[:, place.q_start : place.q_end] = keyframe.qpos
             target[:, world.nq + place.dof_start : world.nq + place.dof_end] = keyframe.qvel
             target[:, acts[0] : acts[1]] = keyframe.act
+            target[:, target.shape[1] - world.model.nplastic + keyframe.plastic_places] = keyframe.plastic
         world.reset(target, envs)
         for entity, keyframe in found:
             entity.control_actuators(keyframe.ctrl, envs_idx=envs_idx)

@@ -68,13 +68,19 @@ class RigidSolverState:
     @property
     def act(self) -> Tensor:
         """Activations of the actuators that have one, ([n_envs,] na)."""
-        return self._columns(self._world.nq + self._world.nv, self._world.model.na - self._world.model.nhistory)
+        return self._columns(self._world.nq + self._world.nv, int(self._world.model.mj_model.na))
 
     @property
     def control_history(self) -> Tensor:
         """Past controls of the actuators that have a history, one after the other, each from the oldest on,
         ([n_envs,] n)."""
-        count = self._world.model.nhistory
+        start = self._world.nq + self._world.nv + int(self._world.model.mj_model.na)
+        return self._columns(start, self._world.model.nhistory)
+
+    @property
+    def plastic(self) -> Tensor:
+        """Where plastic springs rest, in the order of MuJoCo's `mjData.plastic`, ([n_envs,] nplastic)."""
+        count = self._world.model.nplastic
         return self._columns(self._packed.shape[1] - count, count)
 
     @property

@@ -74,6 +74,11 @@ class Trajectory:
         with plain_tensors():
             return self._wrap(layout.position(qpos))
 
+    def plastic(self) -> Tensor:
+        """Where plastic springs rest, in the order of MuJoCo's `mjData.plastic`, (T + 1, [n_envs,] nplastic)."""
+        states, count = self._kept("plastic"), self._world.model.nplastic
+        return self._wrap(torch.narrow_copy(states, 2, states.shape[2] - count, count))
+
     def links_pos(self, entity: RigidEntity | None = None) -> Tensor:
         """Positions of the links' origins [m], world frame, (T + 1, [n_envs,] n_links, 3)."""
         return self._links("links_pos", entity, "xpos", slice(None))

@@ -25,5 +25,5 @@ def set_control_history(m: mujoco.MjModel, d: mujoco.MjData, history: np.ndarray
 
 
 def packed(m: mujoco.MjModel, d: mujoco.MjData) -> np.ndarray:
-    """Positions, velocities, activations and histories of controls."""
-    return np.concatenate([d.qpos, d.qvel, d.act, control_history(m, d)])
+    """Positions, velocities, activations, histories of controls, and where plastic springs rest."""
+    return np.concatenate([d.qpos, d.qvel, d.act, control_history(m, d), d.plastic])

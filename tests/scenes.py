@@ -15,6 +15,7 @@ INTEGRATORS = {
     "Euler": gs.integrator.Euler,
     "implicitfast": gs.integrator.implicitfast,
     "RK4": gs.integrator.RK4,
+    "implicit": gs.integrator.implicit,
 }
 
 

@@ -43,7 +43,7 @@ def differences(scene, robot, data, steps=STEPS, control=None, single=False):
 
 
 @pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast", "implicit"])
 @pytest.mark.parametrize("shape", scenes.SHAPES)
 def test_thrown(shape, integrator, cone):
     scene, body = load(scenes.thrown(shape), cone, integrator)

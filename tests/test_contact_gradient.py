@@ -62,7 +62,7 @@ def test_sticking(shape, steps, cone):
     check(scenes.thrown(shape), steps, cone, 1, prepare=prepare, force=[0.5, 0.3, 0, 0, 0, 0])
 
 
-@pytest.mark.parametrize("integrator", ["implicitfast", "RK4"])
+@pytest.mark.parametrize("integrator", ["implicitfast", "implicit", "RK4"])
 @pytest.mark.parametrize("steps", [1, 100])
 def test_other_integrators(steps, integrator):
     """A free box that spins and sticks: implicitfast adds gyroscopic terms to its block, RK4 solves four times a step."""

@@ -193,9 +193,10 @@ class Program:
 
 
 @pytest.mark.parametrize("steps", [1, LONG])
-@pytest.mark.parametrize("name", SOURCES)
-def test_gradient(name, steps):
-    integrator = list(INTEGRATORS)[(len(name) + steps) % 3] if name in ("boxes", "polynomials") else "implicitfast"
+@pytest.mark.parametrize(("name", "integrator"), [*((name, None) for name in SOURCES), ("ellipsoids", "implicit")])
+def test_gradient(name, integrator, steps):
+    if integrator is None:
+        integrator = list(INTEGRATORS)[(len(name) + steps) % 3] if name in ("boxes", "polynomials") else "implicitfast"
     program = Program(name, integrator, steps)
     leaves = {key: value.clone().requires_grad_() for key, value in program.inputs.items()}
     rng = np.random.default_rng(2)

@@ -57,7 +57,7 @@ def test_gradient_of_clipped_actuators(seed, integrator):
     check(models.ACTUATORS, 1, seed, integrator=integrator)
 
 
-@pytest.mark.parametrize("integrator", ["implicitfast", "RK4"])
+@pytest.mark.parametrize("integrator", ["implicitfast", "implicit", "RK4"])
 @pytest.mark.parametrize("name", ["tumbling body", "ball chain", "actuators", "random tree"])
 def test_gradient_of_each_integrator(name, integrator):
     check(MODELS[name], 3, seed=len(name), integrator=integrator)
@@ -65,7 +65,7 @@ def test_gradient_of_each_integrator(name, integrator):
 
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_gradient_of_random_trees(seed):
-    check(models.random_tree(seed), 5, seed, integrator=["Euler", "implicitfast", "RK4"][seed % 3])
+    check(models.random_tree(seed), 5, seed, integrator=["Euler", "implicitfast", "RK4", "implicit"][seed % 4])
 
 
 @pytest.mark.parametrize("setter", ["dofs_position", "pos and quat"])
@@ -95,7 +95,7 @@ def with_quaternions(mj_model, quat):
     return qpos
 
 
-@pytest.mark.parametrize("integrator", ["Euler", "implicitfast", "RK4"])
+@pytest.mark.parametrize("integrator", ["Euler", "implicitfast", "implicit", "RK4"])
 @pytest.mark.parametrize("name", ["tumbling body", "ball chain", "humanoid", "planar base"])
 def test_gradient_at_rest(name, integrator):
     """Zero rotation, zero velocity: where rotation vectors, axes and norms vanish."""

@@ -18,6 +18,13 @@ EPSILON = 1e-6  # of mjd_transitionFD, as MuJoCo's documentation has it
 OF_ITS_OWN_ERROR = 5.0
 ROUNDING = 1e-8  # of the largest number of the matrix: what differences of that step lose to rounding at best
 
+SPATIAL_TENDON = """
+<mujoco><option timestep="0.005"/><default><geom contype="0" conaffinity="0"/></default><worldbody><site name="w" pos=".5 0 .3"/>
+<body><joint type="slide" axis="1 0 0" damping=".1"/><geom size=".1" mass="1"/>
+<body><joint axis="0 1 0" damping=".02"/><geom size=".1" mass="1" pos=".1 0 0"/><site name="a" pos=".1 .2 .1"/></body></body>
+</worldbody><tendon><spatial name="p" stiffness="40" damping=".1" springlength=".3"><site site="w"/><site site="a"/></spatial></tendon>
+<actuator><motor tendon="p"/></actuator></mujoco>"""
+
 # name -> MJCF, integrator, whether it shall be in contact
 MODELS = {
     "ant": (models.gymnasium_asset("ant.xml"), "Euler", True),
@@ -32,6 +39,8 @@ MODELS = {
     "actuators": (models.without_ranges(models.ACTUATORS), "Euler", False),
     "actuators_implicitfast": (models.without_ranges(models.ACTUATORS), "implicitfast", False),
     "ball_chain": (models.BALL_CHAIN, "implicitfast", False),
+    "ball_chain_implicit": (models.BALL_CHAIN, "implicit", False),
+    "spatial_tendon": (SPATIAL_TENDON, "Euler", False),
 }
 
 

@@ -159,7 +159,7 @@ WRONG = {
     "contacts": (lambda: o.RigidOptions(max_contacts=0), r"max_contacts=0: expected a value greater than 0"),
     "integrator": (
         lambda: o.RigidOptions(integrator="midpoint"),
-        r"integrator='midpoint': expected 'Euler', 'implicitfast', 'approximate_implicitfast' or 'RK4'",
+        r"integrator='midpoint': expected 'Euler', 'implicitfast', 'implicit', 'approximate_implicitfast' or 'RK4'",
     ),
     "rigid dt": (lambda: o.RigidOptions(dt=0.1), r"dt=0\.1 is not supported: .*set SimOptions\(dt=\.\.\.\)"),
     "iterations": (lambda: o.RigidOptions(iterations=0), r"iterations=0: expected a value greater than 0"),

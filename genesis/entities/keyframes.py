@@ -33,6 +33,7 @@ class Keyframe:
             morph has, as everything in its file is
         qvel: (n_dofs,) [m/s, rad/s]
         act: (n,) activations of those actuators that have one
+        plastic: (n,) where the plastic springs rest, and plastic_places (n,): their places in `mjData.plastic`
         ctrl: (n_actuators,) for `control_actuators`
     """
 
@@ -40,6 +41,8 @@ class Keyframe:
     qpos: torch.Tensor
     qvel: torch.Tensor
     act: torch.Tensor
+    plastic: torch.Tensor
+    plastic_places: torch.Tensor
     ctrl: torch.Tensor
 
 
@@ -52,6 +55,8 @@ def names_of(world: World, entity: RigidEntity) -> list[str]:
 
 def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Keyframe:
     """The keyframe of that name; raises GenesisException, listing those that there are, if there is none."""
+    from genesis.model import plastic
+
     known = names_of(world, entity)
     if name not in known:
         raise GenesisException(f"{owner}: {entity.name!r} has no keyframe {name!r}; {_there_are(name, known)}")
@@ -59,6 +64,7 @@ def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Key
     key = m.key(entity.name + _SEPARATOR + name).id
     qpos = np.array(m.key_qpos[key, place.q_start : place.q_end])
     qvel = np.array(m.key_qvel[key, place.dof_start : place.dof_end])
+    places = plastic.of_parts(m, slice(place.joint_start, place.joint_end), slice(place.tendon_start, place.tendon_end))
     # A keyframe that says nothing of positions has those of the build, which are where the morph says already.
     if not np.array_equal(qpos, m.qpos0[place.q_start : place.q_end]):
         _move(m, place, entity.morph, qpos, qvel)
@@ -73,6 +79,8 @@ def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Key
         tensor(qpos),
         tensor(qvel),
         tensor(np.array(m.key_act[key, place.act_start : place.act_end])),
+        tensor(np.array(m.key_plastic[key, places])),
+        torch.as_tensor(places, device=runtime.device),
         tensor(np.array(m.key_ctrl[key, place.actuator_start : place.actuator_end])),
     )
 

@@ -26,10 +26,22 @@ from genesis.rigid.pipeline.workspace import Block, Workspace, switch_sizes
 
 # Fields whose rows belong to parts of one kind.
 _OF_FRAME = ("xpos", "xquat", "cvel", "cacc_bias", "cacc_joint")
-_OF_BODY = ("xref", "xipos", "cinert", "crb", "cfrc", "cfrc_gravcomp", "xvel", "xacc", "body_energy")
+_OF_BODY = (
+    "xref",
+    "xipos",
+    "cinert",
+    "crb",
+    "cfrc",
+    "cfrc_gravcomp",
+    "xvel",
+    "xacc",
+    "body_energy",
+    "cbias_slope",
+    "cmomentum",
+)
 _OF_JOINT = ("xanchor", "xaxis")
 _OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "efc_force")
-_OF_MATRIX = ("qM", "qH", "qLD")
+_OF_MATRIX = ("qM", "qH", "qLD", "qA_lower", "qA_upper", "qLU_lower", "qLU_upper")
 _OF_ACTUATOR = (
     *("ctrl", "actuator_ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
     *("actuator_force_raw", "dforce_dvel_raw", "act", "act_dot", "actuator_moment"),
@@ -177,8 +189,12 @@ class _Tracer(GraphDynamics):
             return f"position of {names.coordinate(model, column)}"
         if column < model.nq + model.nv:
             return f"velocity of {names.dof(model, column - model.nq)}"
-        number, first = column - model.nq - model.nv, model.na - model.nhistory
-        return f"activation {number}" if number < first else f"past control {number - first}"
+        number = column - model.nq - model.nv
+        past = number - int(model.mj_model.na)
+        if past < 0:
+            return f"activation {number}"
+        rest = past - model.nhistory
+        return f"past control {past}" if rest < 0 else f"rest of plastic springs, number {rest}"
 
 
 # A tracer of each dynamics that has been asked about; it has a work space of its own.

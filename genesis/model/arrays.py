@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
-from genesis.model import contact, fluid, histories, tendons
+from genesis.model import contact, fluid, histories, plastic, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -87,15 +87,18 @@ class Model:
         weld_pairs: bodies of welds made at run time
         revision: grows when constraints are added; what was made for an earlier one is out of date
         nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
-        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each; ``na``:
-            activations, and behind them the histories of controls)
-        nhistory: numbers of these histories
+        nq, nv, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        na: activations, then the nhistory past controls (see ``genesis.model.histories``), and then the nplastic
+            numbers of plastic springs (see ``genesis.model.plastic``)
+        plastic_joints, plastic_tendons: whether there are such springs
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
         theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
         integrator: ``mujoco.mjtIntegrator``
+        implicit: whether it is implicit in velocity-dependent forces (``implicitfast``, ``implicit``); bias_implicit:
+            whether also in the bias force (``implicit``)
         timestep: of one substep [s]
         noslip_iterations: most sweeps against slip that follow the constraint solver
         constrained: whether there is anything for the constraint solver: a pair that can touch, or a row of the table
@@ -148,12 +151,14 @@ class Model:
         self.kinds = tuple(kinds)
         self.mj_model = m
         self.nq, self.nv, self.nu = int(m.nq), int(m.nv), int(m.nu)
-        self.nhistory = histories.size(m)
-        self.na = int(m.na) + self.nhistory
+        self.nhistory, self.nplastic = histories.size(m), plastic.size(m)
+        self.na = int(m.na) + self.nhistory + self.nplastic
         self.weld_pairs: list[tuple[int, int]] = []
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
         self.integrator = mujoco.mjtIntegrator(m.opt.integrator)
+        self.bias_implicit = self.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT
+        self.implicit = self.bias_implicit or self.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
@@ -267,13 +272,14 @@ class Model:
         row = self._M_rows[i]
         return int(self.indices["M_colind_adr"][i]) + row.index(j) if j in row else None
 
-    def _implicit_entry(self, i: int, j: int) -> int | None:
-        """The same, if MuJoCo's implicitfast adds velocity derivatives there: to the whole block of a free body that is
-        alone, else where its M has an entry; a body that is alone and turns about its mass centre has a diagonal
-        (mjModel.body_simple)."""
+    def _entry_of_slope(self, i: int, j: int) -> int | None:
+        """The same of what damps, in the integrator's matrix: ``implicit`` leaves nothing out (MuJoCo's D); with
+        ``implicitfast`` there are the block of a free body that is alone, and else the entries of MuJoCo's M, which is
+        a diagonal of a body that is alone and turns about its mass centre (mjModel.body_simple)."""
         m, in_block = self.mj_model, self.indices["dof_in_free_block"]
         start = int(m.M_rowadr[i])
-        if not in_block[i] and j not in m.M_colind[start : start + int(m.M_rownnz[i])]:
+        everywhere = self.bias_implicit or in_block[i]
+        if not everywhere and j not in m.M_colind[start : start + int(m.M_rownnz[i])]:
             return None
         return self._entry_of_M(i, j)
 
@@ -308,6 +314,13 @@ class Model:
         self.constants["qpos0"] = np.array(m.qpos0)
         self.constants["qpos_spring"] = np.array(m.qpos_spring)
 
+        of_joints, of_tendons = plastic.addresses(m)
+        self.plastic_joints, self.plastic_tendons = bool((of_joints >= 0).any()), bool((of_tendons >= 0).any())
+        self._index("jnt_plasticadr", of_joints)
+        self._index("tendon_plasticadr", of_tendons)
+        self.constants["jnt_springyield"] = np.array(m.jnt_springyield)
+        self.constants["tendon_springyield"] = np.array(m.tendon_springyield)
+
         # Free bodies without jointed descendants: implicitfast solves their 6 x 6 block with its gyroscopic terms.
         standalone = []
         for j in np.flatnonzero(m.jnt_type == JNT_FREE):
@@ -319,12 +332,12 @@ class Model:
         for adr in standalone:
             in_block[adr : adr + 6] = 1
         self._index("dof_in_free_block", in_block)
-        entries = [self._implicit_entry(i, j) for i, row in enumerate(self._M_rows) for j in row]
+        entries = [self._entry_of_slope(i, j) for i, row in enumerate(self._M_rows) for j in row]
         self._index("M_implicit", [entry is not None for entry in entries])
 
     def _add_tendons(self) -> None:
-        """What `tendons` describes; and tendon_pairs (n, 4): tendon, two entries of its J, and the entry of M that they
-        belong to; implicit_tendon_pairs: those of implicitfast."""
+        """What `tendons` describes; and tendon_pairs (n, 4), and tendon_slope_pairs of what damps: tendon, two entries
+        of its J, and the entry of M that they belong to."""
         m = self.mj_model
         self.ntendon = int(m.ntendon)
         found = self._tendons = tendons.describe(m, self.dof_chain)
@@ -335,7 +348,7 @@ class Model:
         self.nten_J = len(found.constants["ten_coef"])
         self.nspatial, self.nwrap = len(self.indices["spatial_tendon"]), found.nwrap
         adr = self.indices["ten_dof_adr"]
-        for name, entry_of in (("tendon_pairs", self._entry_of_M), ("implicit_tendon_pairs", self._implicit_entry)):
+        for name, entry_of in (("tendon_pairs", self._entry_of_M), ("tendon_slope_pairs", self._entry_of_slope)):
             pairs = [[t, *pair] for t, dofs in enumerate(found.dofs) for pair in self._pairs(dofs, adr[t], entry_of)]
             self._index(name, np.reshape(pairs, (-1, 4)))
 
@@ -394,9 +407,7 @@ class Model:
         # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
         adr = self.indices["moment_dof_adr"]
         of_each = [self.indices["moment_dof"][adr[u] : adr[u + 1]].tolist() for u in range(m.nu)]
-        pairs = [
-            [u, *pair] for u, dofs in enumerate(of_each) for pair in self._pairs(dofs, adr[u], self._implicit_entry)
-        ]
+        pairs = [[u, *pair] for u, row in enumerate(of_each) for pair in self._pairs(row, adr[u], self._entry_of_slope)]
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _servos_that_turn(self) -> np.ndarray:

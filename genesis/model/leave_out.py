@@ -232,7 +232,6 @@ _DELETES = (_deleted, _deleted_geom, _deleted_flex)
 # (kind, beginning of the words of a row of `support`, what takes it out); the first that fits.
 _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("body", "a plugin", _without_plugin),
-    ("joint", "a plastic spring", _zeroed("springyield")),
     ("joint", "a limit that is none", _unlimited),
     ("joint", "solreflimit", _default_solref("solref_limit")),
     ("joint", "solreffriction", _default_solref("solref_friction")),
@@ -246,7 +245,6 @@ _WAYS: tuple[tuple[str, str, Way], ...] = (
     ("flex", "", _deleted_flex),
     ("equality", "solref", _default_solref("solref")),
     ("equality", "", _deleted),
-    ("tendon", "a plastic spring", _zeroed("springyield")),
     ("tendon", "solreflimit", _default_solref("solref_limit")),
     ("tendon", "solreffriction", _default_solref("solref_friction")),
     ("actuator", "a history", _zeroed("delay", "nsample")),

@@ -24,7 +24,7 @@ _DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE")
 _GAINS = ("FIXED", "AFFINE", "MUSCLE")
 _BIASES = ("NONE", "AFFINE", "MUSCLE")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
-_INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
+_INTEGRATORS = ("EULER", "IMPLICITFAST", "IMPLICIT", "RK4")
 
 # Enable flags that change the motion, and those that change it through constraints only. The others compute more
 # (energy, fwdinv), concern inverse dynamics (invdiscrete) or save work on what rests (sleep).
@@ -137,7 +137,6 @@ _MIXED = (
 
 _FEATURES = (
     Feature("body", lambda m: m.body_plugin >= 0, "a plugin"),
-    Feature("joint", _nonzero("jnt_springyield"), "a plastic spring (springyield)"),
     Feature(
         "joint", _unless("LIMIT", _strange_limit), "a limit that is none", "give an ascending range (ball: 0 first)"
     ),
@@ -157,7 +156,6 @@ _FEATURES = (
         _named("eq_type", mujoco.mjtEq, "mjEQ_", "equality constraint of type"),
     ),
     Feature("equality", _unless("EQUALITY", _mixed("eq_solref")), "solref", _MIXED),
-    Feature("tendon", _nonzero("tendon_springyield"), "a plastic spring (springyield)"),
     Feature("tendon", _unless("LIMIT", _limited_and_mixed), "solreflimit", _MIXED),
     Feature("tendon", _unless("FRICTIONLOSS", _mixed("tendon_solref_fri")), "solreffriction", _MIXED),
     *(
@@ -200,13 +198,18 @@ def _unconstrained(m: mujoco.MjModel) -> bool:
     return contact.is_disabled(m, "CONSTRAINT")
 
 
+def _integrator(m: mujoco.MjModel) -> str:
+    return mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix("mjINT_")
+
+
 _GLOBAL_FEATURES = (
     GlobalFeature(
+        lambda m: _integrator(m) not in _INTEGRATORS,
         lambda m: (
-            int(m.opt.integrator) not in [int(getattr(mujoco.mjtIntegrator, f"mjINT_{name}")) for name in _INTEGRATORS]
+            f"integrator '{_integrator(m).lower()}', which solves for the constraint forces against the inertia of a "
+            "whole step, springs and dampers in it"
         ),
-        lambda m: f"integrator '{mujoco.mjtIntegrator(m.opt.integrator).name.removeprefix('mjINT_').lower()}'",
-        "choose one with RigidOptions(integrator=...): Euler, implicitfast or RK4",
+        "choose one with RigidOptions(integrator=...): Euler, implicitfast, implicit or RK4",
     ),
     GlobalFeature(
         lambda m: m.opt.density < 0 or m.opt.viscosity < 0,
@@ -302,7 +305,18 @@ def _complaint(source: str, complaints: Sequence[str], can_be_left_out: bool) ->
 # The numbers of the compiled model that must be finite, by kind of element. In ranges, infinity means no bound.
 _NUMBERS = {
     "body": ("mass", "inertia", "pos", "quat", "ipos", "iquat", "gravcomp"),
-    "joint": ("axis", "pos", "stiffness", "stiffnesspoly", "range", "actfrcrange", "margin", "solref", "solimp"),
+    "joint": (
+        "axis",
+        "pos",
+        "stiffness",
+        "stiffnesspoly",
+        "springyield",
+        "range",
+        "actfrcrange",
+        "margin",
+        "solref",
+        "solimp",
+    ),
     "dof": ("damping", "dampingpoly", "armature", "frictionloss", "solref", "solimp"),
     "geom": (
         "size",
@@ -322,7 +336,7 @@ _NUMBERS = {
     "site": ("size", "pos", "quat"),
     "equality": ("data", "solref", "solimp"),
     "tendon": (
-        *("range", "lengthspring", "stiffness", "stiffnesspoly", "damping", "dampingpoly", "armature"),
+        *("range", "lengthspring", "stiffness", "stiffnesspoly", "springyield", "damping", "dampingpoly", "armature"),
         *("frictionloss", "margin", "actfrcrange"),
         *("solref_lim", "solimp_lim", "solref_fri", "solimp_fri"),
     ),

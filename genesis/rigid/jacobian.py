@@ -1,7 +1,7 @@
 """Jacobians of a step at many points at once: what a small change of state, controls and parameters does to the next
 state (MuJoCo: mjd_transitionFD, there by differences).
 
-A row of a Jacobian is an adjoint. A step of Euler's or implicitfast integrator is
+A row of a Jacobian is an adjoint. A step of Euler's, implicitfast or implicit integrator is
 
     (qacc, act_dot) = a(x, u, theta),   x' = g(x, qacc, act_dot)
 
@@ -9,7 +9,8 @@ where only `a` is expensive; so `a` has nv + na rows instead of the 2 nv + na of
 
     dx'/d(x, u, theta) = dg/d(x, theta) + dg/d(qacc, act_dot) da/d(x, u, theta).
 
-Steps of several segments (RK4, substeps) take one whole adjoint for each row of x', after one forward pass for all.
+Steps of several segments (RK4, substeps), and those with plastic springs, take one whole adjoint for each row of x',
+after one forward pass for all.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _on_cpu(
 
     ``field``: the control field that the Jacobian is by; ``parameters``: (ntheta, p), combinations of parameters.
     """
-    one_segment = dynamics.substeps == 1 and not dynamics.rk4
+    # Where plastic springs rest after a step depends on more than the acceleration.
+    one_segment = dynamics.substeps == 1 and not dynamics.rk4 and not dynamics.model.nplastic
     if state.shape[0] == 1 and one_segment and parameters is None:
         return _one_point(dynamics, field).jacobians(theta, command, state)
     width = dynamics._control_sizes[field]

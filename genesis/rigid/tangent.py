@@ -1,9 +1,9 @@
 """States and their tangent space, in torch: batched over leading dimensions and differentiable.
 
-A state is (qpos, qvel, act), nx = nq + nv + na numbers, where past controls of actuators with a history count as
-activations; a small change of it is (dq, dv, dact), ndx = 2 nv + na numbers in the order of `mjd_transitionFD`.
-Rotations of ball and free joints change by a rotation vector in the link's frame, q' = q exp(dq / 2), as in
-`mj_integratePos` and `mj_differentiatePos`.
+A state is (qpos, qvel, act), nx = nq + nv + na numbers; a small change of it is (dq, dv, dact), ndx = 2 nv + na numbers
+in the order of `mjd_transitionFD`. Past controls of actuators with a history, and where plastic springs rest, count as
+activations. Rotations of ball and free joints change by a rotation vector in the link's frame, q' = q exp(dq / 2), as
+in `mj_integratePos` and `mj_differentiatePos`.
 """
 
 import mujoco
@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from genesis.math.rotation import quat_conj, quat_exp, quat_log, quat_mul, quat_normalize
-from genesis.model import histories
+from genesis.model import histories, plastic
 
 
 class Tangent:
     """The tangent space of a model's states."""
 
     def __init__(self, mj_model: mujoco.MjModel) -> None:
-        self.nq, self.nv, self.na = mj_model.nq, mj_model.nv, mj_model.na + histories.size(mj_model)
+        self.nq, self.nv = mj_model.nq, mj_model.nv
+        self.na = mj_model.na + histories.size(mj_model) + plastic.size(mj_model)
         self.nx, self.ndx = self.nq + self.nv + self.na, 2 * self.nv + self.na
         kinds = mujoco.mjtJoint
         straight_q, straight_v, quats, turns = [], [], [], []

@@ -6,8 +6,8 @@ v(t) = (x(t) - x(t - h)) / h,
 
     M (x(t + h) - 2 x(t) + x(t - h)) = -h^2 K x(t) - h E (x(t + h) - x(t)) - h F (x(t) - x(t - h))
 
-Euler: E = D, F = C. implicitfast: E = C + D, F = 0. All of them are symmetric, so that each motion z^(t / h) solves a
-scalar equation of the same form, which is stable (Jury) if and only if
+Euler: E = D, F = C. implicitfast and implicit: E = C + D, F = 0. All of them are symmetric, so that each motion
+z^(t / h) solves a scalar equation of the same form, which is stable (Jury) if and only if
 
     S = 4 M + 2 h (E - F) - h^2 K     is positive definite:
 
@@ -51,7 +51,7 @@ def unstable_dofs(model: Model, mode: torch.Tensor, mass_matrix: torch.Tensor, t
     if model.integrator == mujoco.mjtIntegrator.mjINT_RK4:
         return _growing(mass, kp, kv + damping, model.timestep)
     h = model.timestep
-    if model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
+    if model.implicit:
         resistance = kv + damping
     elif model.disabled(mujoco.mjtDisableBit.mjDSBL_EULERDAMP):
         resistance = -kv - damping
@@ -81,9 +81,9 @@ def are_alike(gains: torch.Tensor, before: torch.Tensor) -> bool:
 
 def warning(model: Model, dofs: list[int]) -> str:
     """What to tell of these dofs."""
-    implicit = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    integrator = {mujoco.mjtIntegrator.mjINT_EULER: "Euler", mujoco.mjtIntegrator.mjINT_RK4: "RK4"}
-    way_out = "" if implicit else ", or RigidOptions(integrator=gs.integrator.implicitfast)"
+    kinds = mujoco.mjtIntegrator
+    integrator = {kinds.mjINT_EULER: "Euler", kinds.mjINT_RK4: "RK4", kinds.mjINT_IMPLICIT: "implicit"}
+    way_out = "" if model.implicit else ", or RigidOptions(integrator=gs.integrator.implicitfast)"
     return (
         f"the gains of position or velocity control cannot be stable at steps of {model.timestep:g} s with the "
         f"integrator {integrator.get(model.integrator, 'implicitfast')}: in this pose the motion of "

@@ -19,6 +19,7 @@ import torch
 from genesis import runtime
 from genesis.grad import bridge, rollout
 from genesis.grad.tensor import Label, Tensor
+from genesis.model import plastic
 from genesis.model.arrays import Model
 from genesis.model.compose import Composed, EntitySpec, compose
 from genesis.model.contact import is_disabled
@@ -96,6 +97,9 @@ class World:
             (self.n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device
         )
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
+        start[:, model.nq + model.nv + model.na - model.nplastic :] = torch.as_tensor(
+            plastic.at_rest(composed.mj_model), dtype=start.dtype, device=start.device
+        )
         self.start = self.state = start
         self.solution: torch.Tensor | None = None
         self.cur_step = 0

@@ -40,12 +40,10 @@ def mocap(text):
 
 
 REFUSED = {
-    "plastic spring": (model(joint='stiffness="1" springyield="0.5"'), r"joint 'h1': a plastic spring \(springyield\)"),
     "mixed solref of an equality": (
         model('<equality><weld name="w" body1="lower" body2="cart" solref="0.02 0"/></equality>'),
         r"constraint 'w': solref: mixes its",
     ),
-    "plastic tendon": (model(FIXED_TENDON.format('springyield="0.5"')), r"tendon 't': a plastic spring"),
     "mixed solreflimit of a tendon": (
         model(FIXED_TENDON.format('range="0 1" solreflimit="-100 5"')),
         r"tendon 't': solreflimit: mixes its",
@@ -89,11 +87,10 @@ REFUSED = {
         model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
         r"actuator 'a': (transmission|gain|several)",
     ),
-    "implicit": (
-        model(option='<option integrator="implicit"/>'),
-        r"integrator 'implicit': choose one with RigidOptions\(integrator=\.\.\.\)",
+    "discrete": (
+        model(option='<option integrator="discrete"/>'),
+        r"integrator 'discrete', which solves .*: choose one with RigidOptions\(integrator=\.\.\.\): Euler, implicitfast, implicit or RK4",
     ),
-    "discrete": (model(option='<option integrator="discrete"/>'), r"integrator 'discrete'"),
     "negative density": (
         model(option='<option density="-1"/>'),
         r"a negative fluid \(option density=-1, viscosity=0\)",
@@ -214,7 +211,9 @@ def test_ipc_is_refused():
 
 def test_everything_is_named_at_once(mjcf):
     motors = "".join(f'<motor joint="h1" nsample="{-1 - index}"/>' for index in range(7))
-    text = model(actuator(motors), option='<option integrator="implicit"/>', joint='stiffness="1" springyield="0.5"')
+    text = model(
+        actuator(motors), option='<option integrator="discrete"/>', joint='range="-10 10" solreflimit="-100 5"'
+    )
     with pytest.raises(gs.GenesisException) as error:
         compose([mjcf(text)])
     lines = str(error.value).splitlines()
@@ -272,6 +271,9 @@ ACCEPTED = {
     "explicit pair": model(PAIR.format('solref="-100 -10" solreffriction="-50 -5" condim="6"')),
     "RK4": model(option='<option integrator="RK4"/>'),
     "implicitfast": model(option='<option integrator="implicitfast"/>'),
+    "implicit": model(option='<option integrator="implicit"/>'),
+    "plastic spring": model(joint='stiffness="1" springyield="0.5"'),
+    "plastic tendon": model(FIXED_TENDON.format('springyield="0.5"')),
 }
 
 

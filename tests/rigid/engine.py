@@ -11,6 +11,7 @@ from genesis.rigid.executors.cpu import CpuDynamics
 from genesis.rigid.kernels.constraint.kinds import KINDS
 
 EULER = int(mujoco.mjtIntegrator.mjINT_EULER)
+IMPLICIT = int(mujoco.mjtIntegrator.mjINT_IMPLICIT)
 IMPLICITFAST = int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
 RK4 = int(mujoco.mjtIntegrator.mjINT_RK4)
 

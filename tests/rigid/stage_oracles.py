@@ -42,6 +42,13 @@ INTERNAL = {
     "qLDiagInv": "the same",
     "free_matrix": "the block of a free body: qacc is made of it",
     "free_lu": "the same",
+    "ten_length_next": "act_next is made of it",
+    "cdof_rate": "how axes turn, about another point: qA_lower and qA_upper are made of it",
+    "cbias_slope": "derivatives of forces on links, about another point: the same",
+    "cmomentum": "the same",
+    "cfluid_turn": "the same",
+    "qLU_lower": "factors of both: qacc is made of them",
+    "qLU_upper": "the same",
     "cacc_joint": "xacc is made of it",
     "con_y": "residuals: con_force is made of them",
     "efc_y": "residuals: efc_force is made of them",
@@ -50,6 +57,7 @@ INTERNAL = {
     "rk_velocity_next": "velocities of a stage of RK4, corrected for rotations",
 }
 SCRATCH = {
+    "qA_upper",  # that of qA_lower looks at both
     *("cgeom_radius", "sweep_order", "candidate_count", "candidate", "con_feature", "ncon_needed"),
     *("found_order", "found_pair", "found_feature", "ccd_scratch"),
     *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start", "solver_niter", "solver_unconverged"),
@@ -380,7 +388,7 @@ def after(run, m=None):
     data = mujoco.MjData(m)
     data.qpos[:], data.qvel[:], data.act[:] = run.data.qpos, run.data.qvel, run.data.act
     data.ctrl[:], data.qfrc_applied[:] = run.data.ctrl, run.data.qfrc_applied
-    data.xfrc_applied[:] = run.data.xfrc_applied
+    data.xfrc_applied[:], data.plastic[:] = run.data.xfrc_applied, run.data.plastic
     set_control_history(m, data, control_history(run.m, run.data))
     mujoco.mj_step(m, data)
     return data
@@ -402,21 +410,35 @@ def effective_mass(run):
         m.dof_dampingpoly[:], m.tendon_dampingpoly[:] = 0.0, 0.0
     if "fluid damping" in later:
         m.opt.density = m.opt.viscosity = 0.0
-    if m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
+    if run.model.implicit:
+        m.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # what implicit adds to it is not in H
         stepped = after(run, m)
         derivative = np.zeros((m.nv, m.nv))
         mujoco.mju_sparse2dense(derivative, stepped.qDeriv, m.D_rownnz, m.D_rowadr, m.D_colind)
-        full -= h * derivative
+        full -= h * 0.5 * (derivative + derivative.T)
     elif m.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER:
         speed = np.abs(d.qvel)
         full += h * np.diag(
             m.dof_damping + 2 * m.dof_dampingpoly[:, 0] * speed + 3 * m.dof_dampingpoly[:, 1] * speed**2
         )
     if free := np.flatnonzero(run.model.indices["dof_in_free_block"]).tolist():
-        if m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
+        if run.m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
             full[np.ix_(free, free)] = np.nan  # a block of its own
     ours, theirs = run.view("qH").numpy(), on_pattern(run, full)
     return [(ours[~np.isnan(theirs)], theirs[~np.isnan(theirs)])]
+
+
+def implicit_matrix(run):
+    """Both triangles; the diagonal of the upper one is not read."""
+    m, d = run.m, run.data
+    full, derivative = np.zeros((m.nv, m.nv)), np.zeros((m.nv, m.nv))
+    mujoco.mj_fullM(m, d, full)
+    mujoco.mju_sparse2dense(derivative, after(run).qDeriv, m.D_rownnz, m.D_rowadr, m.D_colind)
+    full -= m.opt.timestep * derivative
+    return [
+        (run.view("qA_lower").numpy(), on_pattern(run, full)),
+        (run.view("qA_upper").numpy(), on_pattern(run, full.T)),
+    ]
 
 
 def acceleration(run):
@@ -427,8 +449,8 @@ def acceleration(run):
         expected = (after(run).qvel - d.qvel) / m.opt.timestep
     skipped = run.model.indices["dof_in_free_block"].astype(bool)
     if m.opt.integrator != mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
-        skipped[:] = False
-    chosen = skipped if run.stage.name == "free body acceleration" else ~skipped
+        skipped[:] = m.opt.integrator == mujoco.mjtIntegrator.mjINT_IMPLICIT
+    chosen = ~skipped if run.stage.name == "acceleration" else skipped
     return [(run.view("qacc").numpy()[chosen], expected[chosen])]
 
 
@@ -450,7 +472,10 @@ def next_activation(run):
     if run.stage.name == "RK stage":
         return []
     stepped = after(run)
-    return [(run.view("act_next").numpy(), np.concatenate([stepped.act, control_history(run.m, stepped)]))]
+    expected = np.concatenate([stepped.act, control_history(run.m, stepped)])
+    found = run.view("act_next").numpy()
+    n = len(expected)
+    return [(found[n:], stepped.plastic)] if run.stage.name == "plastic springs" else [(found[:n], expected)]
 
 
 def object_motion(run, function):
@@ -602,6 +627,7 @@ ORACLES = {
     "qfrc_constraint": plain("qfrc_constraint", lambda run: run.data.qfrc_constraint),
     "qfrc_total": total_force,
     "qH": effective_mass,
+    "qA_lower": implicit_matrix,
     "qacc": acceleration,
     "qpos_next": next_position,
     "qvel_next": next_velocity,

@@ -23,7 +23,7 @@ def stages_of(integrator: int) -> list[step.Stage]:
     """Every stage that a step or an observation may have under an integrator."""
     rk4 = integrator == mujoco.mjtIntegrator.mjINT_RK4
     last = (step.RK_STAGE, step.RK_ADVANCE) if rk4 else (step.ADVANCE,)
-    return [*step.forward(KINDS), *step.FREE_BODIES, *last, *step.OBSERVE]
+    return [*step.forward(KINDS), *step.UNSYMMETRIC, *last, step.YIELD, *step.OBSERVE]
 
 
 class StageRun:
@@ -152,12 +152,13 @@ class StageRun:
                 self.view(label).fill_(math.nan)
 
     def adds_to(self, label: str) -> bool:
-        """Whether another stage writes the output first."""
+        """Whether another stage writes the output first; the unsymmetric systems write what others leave out."""
+        unsymmetric = self.stage.name in [stage.name for stage in step.UNSYMMETRIC]
         earlier = []
-        for stage in (*step.forward(KINDS), *step.OBSERVE):
+        for stage in step.UNSYMMETRIC if unsymmetric else (*step.forward(KINDS), *step.OBSERVE):
             if stage.name == self.stage.name:
                 break
-            earlier += stage.outputs
+            earlier += stage.outputs if stage.needed(self.model) or not unsymmetric else ()
         return label in earlier
 
     def forward(self) -> None:

@@ -9,9 +9,11 @@ from genesis.rigid.kernels.constraint.kinds import KINDS, OUTPUTS
 from genesis.rigid.pipeline import step
 from tests import constraint_models, models
 from tests.histories import control_history, set_control_history
-from tests.rigid.engine import EULER, IMPLICITFAST, RK4, Engine, compile_model
+from tests.rigid.engine import EULER, IMPLICIT, IMPLICITFAST, RK4, Engine, compile_model
 from tests.rigid.stage_oracles import INTERNAL, ORACLES, SCRATCH
 from tests.rigid.stage_runs import KEPT, StageRun, stages_of
+from tests.test_plastic import JOINTS as PLASTIC_JOINTS
+from tests.test_plastic import TENDONS as PLASTIC_TENDONS
 
 # Of the largest number of a field: both sides round differently.
 FORWARD = 1e-10
@@ -23,8 +25,8 @@ STEP = 1e-6
 # Of sweeps against slip, whose forces are large where shapes are deep in each other: differences of STEP see a bend.
 SHORT = 1e-7
 
-SOLUTIONS = ("constraint solution", "total force", "no slip", "acceleration", "free body acceleration", "advance", "RK advance",
-             "RK stage", "link acceleration", "dense mass matrix")  # fmt: skip
+SOLUTIONS = ("constraint solution", "total force", "no slip", "acceleration", "free body acceleration", "implicit acceleration", "advance",
+             "RK advance", "RK stage", "link acceleration", "dense mass matrix")  # fmt: skip
 
 # A model for each combination of what stages need.
 MODELS = {
@@ -58,6 +60,12 @@ MODELS = {
     "ellipsoids in a fluid, Euler": (models.in_fluid(ellipsoids=True), EULER),
     "polynomials": (models.POLYNOMIALS, IMPLICITFAST),
     "polynomials, Euler": (models.POLYNOMIALS, EULER),
+    "ball chain, implicit": (models.BALL_CHAIN, IMPLICIT),
+    "tumbling body, implicit": (models.TUMBLING_BODY, IMPLICIT),
+    "random tree, implicit": (models.random_tree(3), IMPLICIT),
+    "ellipsoids in a fluid, implicit": (models.in_fluid(ellipsoids=True), IMPLICIT),
+    "plastic joints": (PLASTIC_JOINTS.replace('"4 1 .5"', '"4"'), EULER),
+    "plastic tendons": (PLASTIC_TENDONS.replace('"40 5 3"', '"40"'), IMPLICITFAST),
     "random tree": (models.random_tree(3), IMPLICITFAST),
     # last, since their forces are not those of the solver alone
     "no slip, elliptic": (constraint_models.footed("elliptic"), EULER),
@@ -96,6 +104,7 @@ def made(stage, name) -> StageRun:
     mujoco.mj_integratePos(model, data.qpos, 0.3 * rng.standard_normal(model.nv), 1.0)
     data.qvel[:] = 0.3 * rng.standard_normal(model.nv)
     data.act[:] = 0.3 * rng.standard_normal(model.na)
+    data.plastic[:] += 0.1 * rng.standard_normal(model.nplastic)
     data.ctrl[:] = 0.3 * rng.standard_normal(model.nu)
     set_control_history(model, data, 0.3 * rng.standard_normal(len(control_history(model, data))))
     data.qfrc_applied[:] = 0.3 * rng.standard_normal(model.nv)
@@ -199,7 +208,8 @@ def test_every_field_is_written_by_one_stage():
         if field not in added.get(stage.name, ())
     ] + list(OUTPUTS)
     assert len(written) == len(set(written))
-    assert set(step.FIELDS) - set(written) == {"z", "free_matrix", "free_lu"}
+    unsymmetric = {field for stage in step.UNSYMMETRIC for field in stage.outputs} - {"qacc", "qLDiagInv"}
+    assert set(step.FIELDS) - set(written) == {"z", "ten_length_next", *unsymmetric}
 
 
 def test_stage_inputs_are_written_before_they_are_read():

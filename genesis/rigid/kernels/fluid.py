@@ -8,7 +8,8 @@ b and diameter d = (b1 + b2 + b3) / 3, density rho and viscosity mu, along each 
     torque_i = -pi d^3 mu w_i - rho / 64 b_i (b_j^4 + b_k^4) |w_i| w_i
 
 Shapes that feel it as ellipsoids have a file of their own, `genesis.rigid.kernels.fluid_ellipsoid`. Both write, for
-each of what the fluid acts on, a wrench and, for implicitfast, its derivative by the velocity; the rest is common.
+each of what the fluid acts on, a wrench and, for implicitfast and implicit, its derivative by the velocity; the rest is
+common.
 """
 
 import math
@@ -313,7 +314,7 @@ def fluid_implicit_damping(
     cfluid_slope: wp.array3d(dtype=mat33),
     qH: wp.array2d(dtype=real),
 ):
-    """H -= h J' B J, with B the symmetric part of each slope, for implicitfast (MuJoCo: mjd_passive_vel).
+    """H -= h J' B J, with B the symmetric part of each slope, for implicitfast and implicit (MuJoCo: mjd_passive_vel).
 
     As the composite rigid body algorithm sums inertias: ``cfluid_slope`` is the slope of what moves with a body, about
     the reference point: of torque by rotation, torque by translation, and force by translation. With a the arm,

@@ -226,7 +226,7 @@ def ellipsoid_wrenches(
             fluid_wrench[w, e] = wrench_at(shapes.geom_fluid[w, g, 0] * local, arm, rot)
 
 
-# A module of its own, which only implicitfast needs and which is compiled beside that of the forces.
+# A module of its own, which only implicitfast and implicit need and which is compiled beside that of the forces.
 _slopes = partial(taped, file=f"{__name__}_slopes")
 
 
@@ -325,3 +325,56 @@ def free_body_fluid(
                         speed = translation(cdof[w, d + r]) + wp.cross(spin, arm)
                         work = wp.dot(spin, torque) + wp.dot(speed, force)
                         free_matrix[w, n * 36 + r * 6 + c] += -timestep * work
+
+
+# Another, which only implicit needs.
+@partial(taped, file=f"{__name__}_implicit")
+def implicit_fluid(
+    fluid_box_body: wp.array(dtype=int),
+    fluid_body: wp.array(dtype=int),
+    body_parentid: wp.array(dtype=int),
+    dof_bodyid: wp.array(dtype=int),
+    M_colind: wp.array(dtype=int),
+    M_colind_adr: wp.array(dtype=int),
+    timestep: real,
+    cdof: wp.array2d(dtype=vec6),
+    xref: wp.array2d(dtype=vec3),
+    fluid_xpos: wp.array2d(dtype=vec3),
+    fluid_slope: wp.array3d(dtype=mat33),
+    cfluid_turn: wp.array3d(dtype=mat33),
+    qA_lower: wp.array2d(dtype=real),
+    qA_upper: wp.array2d(dtype=real),
+):
+    """The same of all bodies under the integrator implicit, summed as in `fluid.fluid_implicit_damping`."""
+    w = wp.tid()
+    nbody = body_parentid.shape[0]
+    half = real(0.5)
+    blocks = int(3)  # a variable: the loop stays a loop
+    for b in range(nbody):
+        for k in range(blocks):
+            cfluid_turn[w, b, k] = mat33()
+    for e in range(fluid_box_body.shape[0], fluid_body.shape[0]):
+        b = fluid_body[e]
+        arm = wp.skew(fluid_xpos[w, e] - xref[w, b])
+        turn = half * (fluid_slope[w, e, 0] - wp.transpose(fluid_slope[w, e, 0]))
+        both = half * (fluid_slope[w, e, 1] - wp.transpose(fluid_slope[w, e, 2]))
+        move = half * (fluid_slope[w, e, 3] - wp.transpose(fluid_slope[w, e, 3]))
+        cfluid_turn[w, b, 0] += turn - both * arm - arm * wp.transpose(both) - arm * move * arm
+        cfluid_turn[w, b, 1] += both + arm * move
+        cfluid_turn[w, b, 2] += move
+    for n in range(1, nbody):
+        b = nbody - n
+        p = body_parentid[b]
+        if p > 0:
+            for k in range(blocks):
+                cfluid_turn[w, p, k] += cfluid_turn[w, b, k]
+    for i in range(dof_bodyid.shape[0]):
+        b = dof_bodyid[i]
+        r = rotation(cdof[w, i])
+        t = translation(cdof[w, i])
+        torque = cfluid_turn[w, b, 0] * r + cfluid_turn[w, b, 1] * t
+        force = cfluid_turn[w, b, 2] * t - wp.transpose(cfluid_turn[w, b, 1]) * r
+        for e in range(M_colind_adr[i], M_colind_adr[i + 1]):
+            change = timestep * wp.dot(cdof[w, M_colind[e]], spatial(torque, force))
+            qA_upper[w, e] += -change
+            qA_lower[w, e] += change

@@ -1,6 +1,6 @@
 """Integration: the state one (sub)step later (MuJoCo: mj_Euler, mj_implicit, mj_advance).
 
-Euler and implicitfast share one update; what is implicit in them is in the solve. RK4 has a file of its own.
+Euler, implicitfast and implicit share one update; what is implicit in them is in the solve. RK4 has a file of its own.
 """
 
 import warp as wp
@@ -36,7 +36,7 @@ def advance_activations(
                 )
             else:
                 act_next[w, adr] = act[w, adr]
-    for i in range(activations.history_adr[0], act.shape[1]):
+    for i in range(activations.history_adr[0], activations.history_adr[activations.history_adr.shape[0] - 1]):
         act_next[w, i] = act_dot[w, i]
 
 

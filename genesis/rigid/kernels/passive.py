@@ -12,6 +12,34 @@ GRAVCOMP_PASSIVE = wp.constant(0)
 GRAVCOMP_BY_ACTUATOR = wp.constant(1)
 
 
+@wp.func
+def write_extension(
+    w: int,
+    kind: int,
+    q: int,
+    d: int,
+    qpos_spring: wp.array(dtype=real),
+    qpos: wp.array2d(dtype=real),
+    spring_extension: wp.array2d(dtype=real),
+):
+    """How far a joint is from where its spring rests."""
+    turn = -1
+    if kind == FREE:
+        for k in range(3):
+            spring_extension[w, d + k] = qpos[w, q + k] - qpos_spring[q + k]
+        turn = 3
+    elif kind == BALL:
+        turn = 0
+    else:
+        spring_extension[w, d] = qpos[w, q] - qpos_spring[q]
+    if turn >= 0:
+        s = q + turn
+        rest = quat_normalize(vec4(qpos_spring[s], qpos_spring[s + 1], qpos_spring[s + 2], qpos_spring[s + 3]))
+        twist = quat_sub(quat_normalize(read_quat(qpos, w, s)), rest)
+        for k in range(3):
+            spring_extension[w, d + turn + k] = twist[k]
+
+
 @taped
 def passive(
     jnt_type: wp.array(dtype=int),
@@ -28,23 +56,7 @@ def passive(
     """qfrc_passive = -stiffness * (distance from the spring's rest position) - damping * qvel."""
     w = wp.tid()
     for j in range(jnt_type.shape[0]):
-        q = jnt_qposadr[j]
-        d = jnt_dofadr[j]
-        turn = -1
-        if jnt_type[j] == FREE:
-            for k in range(3):
-                spring_extension[w, d + k] = qpos[w, q + k] - qpos_spring[q + k]
-            turn = 3
-        elif jnt_type[j] == BALL:
-            turn = 0
-        else:
-            spring_extension[w, d] = qpos[w, q] - qpos_spring[q]
-        if turn >= 0:
-            s = q + turn
-            rest = quat_normalize(vec4(qpos_spring[s], qpos_spring[s + 1], qpos_spring[s + 2], qpos_spring[s + 3]))
-            twist = quat_sub(quat_normalize(read_quat(qpos, w, s)), rest)
-            for k in range(3):
-                spring_extension[w, d + turn + k] = twist[k]
+        write_extension(w, jnt_type[j], jnt_qposadr[j], jnt_dofadr[j], qpos_spring, qpos, spring_extension)
     for i in range(qvel.shape[1]):
         qfrc_passive[w, i] = -dof_stiffness[w, i] * spring_extension[w, i] - dof_damping[w, i] * qvel[w, i]
 

@@ -5,7 +5,7 @@ What they add to a linear law, along a joint or a tendon, with x the spring's ex
     force = -(k1 x + k2 x^2) x - (d1 |v| + d2 v^2) v
 
 Of a ball joint and of the translation of a free one, x in the bracket is the size of the whole extension. The dampers'
-derivative by v, 2 d1 |v| + 3 d2 v^2, enters the matrices of Euler and implicitfast as that of linear damping does.
+derivative by v, 2 d1 |v| + 3 d2 v^2, enters the matrices of all integrators but RK4 as that of linear damping does.
 """
 
 import warp as wp
@@ -93,7 +93,7 @@ def joint_polynomial_damping(
     qvel: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h times the derivative of the joints' dampers, for Euler and implicitfast (MuJoCo: mjd_xPolyForce)."""
+    """H += h times the derivative of the joints' dampers, for all but RK4 (MuJoCo: mjd_xPolyForce)."""
     w = wp.tid()
     if damping_implicit == 1:
         for i in range(qvel.shape[1]):
@@ -103,7 +103,7 @@ def joint_polynomial_damping(
 
 @taped
 def tendon_polynomial_damping(
-    implicit_tendon_pairs: wp.array2d(dtype=int),
+    tendon_slope_pairs: wp.array2d(dtype=int),
     timestep: real,
     force_implicit: int,
     tendon_dampingpoly: wp.array3d(dtype=real),
@@ -111,14 +111,14 @@ def tendon_polynomial_damping(
     ten_J: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h J' J times the derivative of the tendons' dampers, for implicitfast."""
+    """H += h J' J times the derivative of the tendons' dampers, for implicitfast and implicit."""
     w = wp.tid()
     if force_implicit == 1:
-        for k in range(implicit_tendon_pairs.shape[0]):
-            t = implicit_tendon_pairs[k, 0]
+        for k in range(tendon_slope_pairs.shape[0]):
+            t = tendon_slope_pairs[k, 0]
             slope = damping_slope(ten_velocity[w, t], tendon_dampingpoly[w, t, 0], tendon_dampingpoly[w, t, 1])
-            reach = ten_J[w, implicit_tendon_pairs[k, 1]] * ten_J[w, implicit_tendon_pairs[k, 2]]
-            qH[w, implicit_tendon_pairs[k, 3]] += timestep * slope * reach
+            reach = ten_J[w, tendon_slope_pairs[k, 1]] * ten_J[w, tendon_slope_pairs[k, 2]]
+            qH[w, tendon_slope_pairs[k, 3]] += timestep * slope * reach
 
 
 @wp.func

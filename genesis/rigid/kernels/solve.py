@@ -2,9 +2,10 @@
 
     H qacc = qfrc_total,    H = M - h * d qfrc_smooth / d qvel
 
-with the derivative of joint damping only (Euler), of damping, commands and actuators (implicitfast), or of nothing
-(RK4), kept on the sparsity pattern of M. With implicitfast a free body without jointed descendants has the derivative
-of its bias force as well: :mod:`genesis.rigid.kernels.free_body`.
+with the derivative of joint damping only (Euler), of damping, commands and actuators (implicitfast, implicit), or of
+nothing (RK4), kept on the sparsity pattern of M. The derivative of the bias force is added to it of a free body without
+jointed descendants with implicitfast, and of all bodies with implicit: :mod:`genesis.rigid.kernels.free_body` and
+:mod:`genesis.rigid.kernels.implicit`.
 
 Adjoint of x = H^-1 f: with z = H^-T (dL/dx),  dL/df = z  and  dL/dH = -z x'. (Implicit function theorem; one
 triangular solve with the factors at hand.)

@@ -56,6 +56,25 @@ def add_piece(
             ten_J[w, segments.piece_place[e]] += -wp.dot(cdof[w, segments.piece_dof[e]], on_start)
 
 
+# An adjoint runs the functions of its kernel once more, with what they write: a second time added, J would be wrong for
+# whoever takes several adjoints after one forward pass.
+@wp.func_replay(add_piece)
+def add_piece_again(
+    w: int,
+    piece: int,
+    share: real,
+    segments: Segments,
+    start: vec3,
+    end: vec3,
+    start_body: int,
+    end_body: int,
+    xref: wp.array2d(dtype=vec3),
+    cdof: wp.array2d(dtype=vec6),
+    ten_J: wp.array2d(dtype=real),
+):
+    pass
+
+
 @taped
 def spatial_tendons(
     spatial_tendon: wp.array(dtype=int),

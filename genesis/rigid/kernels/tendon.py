@@ -51,6 +51,16 @@ def tendon_velocities(
             ten_velocity[w, t] += ten_J[w, e] * qvel[w, ten_dof[e]]
 
 
+@wp.func
+def beyond_range(x: real, low: real, high: real) -> real:
+    """How far ``x`` is beyond the end of a range that is next to it; 0 within."""
+    if x > high:
+        return x - high
+    if x < low:
+        return x - low
+    return real(0.0)
+
+
 @taped
 def tendon_forces(
     ten_dof: wp.array(dtype=int),
@@ -69,12 +79,7 @@ def tendon_forces(
     for i in range(qfrc_tendon.shape[1]):
         qfrc_tendon[w, i] = real(0.0)
     for t in range(ten_length.shape[1]):
-        length = ten_length[w, t]
-        beyond = real(0.0)
-        if length > tendon_lengthspring[w, t, 1]:
-            beyond = length - tendon_lengthspring[w, t, 1]
-        elif length < tendon_lengthspring[w, t, 0]:
-            beyond = length - tendon_lengthspring[w, t, 0]
+        beyond = beyond_range(ten_length[w, t], tendon_lengthspring[w, t, 0], tendon_lengthspring[w, t, 1])
         ten_extension[w, t] = beyond
         force = -tendon_stiffness[w, t] * beyond - tendon_damping[w, t] * ten_velocity[w, t]
         for e in range(ten_dof_adr[t], ten_dof_adr[t + 1]):
@@ -101,20 +106,20 @@ def tendon_inertia(
 
 @taped
 def tendon_implicit_damping(
-    implicit_tendon_pairs: wp.array2d(dtype=int),
+    tendon_slope_pairs: wp.array2d(dtype=int),
     timestep: real,
     force_implicit: int,
     tendon_damping: wp.array2d(dtype=real),
     ten_J: wp.array2d(dtype=real),
     qH: wp.array2d(dtype=real),
 ):
-    """H += h damping J' J, for implicitfast (MuJoCo: mjd_passive_vel)."""
+    """H += h damping J' J, for implicitfast and implicit (MuJoCo: mjd_passive_vel)."""
     w = wp.tid()
     if force_implicit == 1:
-        for k in range(implicit_tendon_pairs.shape[0]):
-            t = implicit_tendon_pairs[k, 0]
-            slope = tendon_damping[w, t] * ten_J[w, implicit_tendon_pairs[k, 1]] * ten_J[w, implicit_tendon_pairs[k, 2]]
-            qH[w, implicit_tendon_pairs[k, 3]] += timestep * slope
+        for k in range(tendon_slope_pairs.shape[0]):
+            t = tendon_slope_pairs[k, 0]
+            slope = tendon_damping[w, t] * ten_J[w, tendon_slope_pairs[k, 1]] * ten_J[w, tendon_slope_pairs[k, 2]]
+            qH[w, tendon_slope_pairs[k, 3]] += timestep * slope
 
 
 @taped

@@ -89,7 +89,6 @@ class Binder:
         self, model: Model, substeps: int, array: Callable[[str], Any], gradient: Callable[[str], Any]
     ) -> None:
         self._model, self._substeps, self._array, self._gradient = model, substeps, array, gradient
-        self._implicit_fast = model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         self._rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
         # What is commanded, and what acts: the same where nothing acts late.
         self._controls = {"given": "ctrl"} if model.nhistory else {"given": "ctrl", "actuator_ctrl": "ctrl"}
@@ -106,7 +105,8 @@ class Binder:
             there = {f"{name}_next": f"{name}@{s + 1}" for name in STATE}
             if not self._rk4:
                 launches = self._evaluation(here, s, for_adjoint)
-                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
+                launches.append(self._bind(step.ADVANCE, self._scalars(), {**here, **there}))
+                segments.append([*launches, *self._yielding({**here, **there})])
                 continue
             derivative = ("qacc", "act_dot")
             for k in range(RK_STAGES):
@@ -130,7 +130,11 @@ class Binder:
             rename |= {
                 f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
             }
-            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
+            # What tendons are like at the start of the step, the stages have overwritten.
+            tendons = step.stages_for(("ten_length", "ten_J"), self._model) if self._model.plastic_tendons else ()
+            launches = [self._bind(stage, self._scalars(), here) for stage in tendons]
+            launches.append(self._bind(step.RK_ADVANCE, self._scalars(), rename))
+            segments.append([*launches, *self._yielding(rename | {"qvel_next": "rk_velocity_mean"})])
         return segments
 
     def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:
@@ -143,14 +147,26 @@ class Binder:
     def _evaluation(self, rename: dict[str, str], index: int, for_adjoint: bool, ahead: float = 0.0) -> list[Launch]:
         """`ahead`: when it is, in steps from the start of the integration step."""
         model = self._model
-        stages = [s.of(model) for s in (*step.forward(model.kinds), *step.FREE_BODIES) if s.needed(model)]
+        stages = [s.of(model) for s in (*step.forward(model.kinds), *step.UNSYMMETRIC) if s.needed(model)]
         rename = {
-            "skip_dof": "dof_in_free_block" if self._implicit_fast else "skip_none",
+            "skip_dof": self._solved_elsewhere(),
             "qacc_constrained": self._solution_field(index),
             **rename,
         }
         scalars = self._scalars(for_adjoint=int(for_adjoint), ahead=ahead)
         return [self._bind(s, scalars, rename) for s in stages]
+
+    def _yielding(self, rename: dict[str, str]) -> list[Launch]:
+        """What moves the rest of plastic springs at the end of a step."""
+        if not step.YIELD.needed(self._model):
+            return []
+        return [self._bind(step.YIELD.of(self._model), self._scalars(), rename)]
+
+    def _solved_elsewhere(self) -> str:
+        """The index array of the dofs that an unsymmetric system is for."""
+        if self._model.bias_implicit:
+            return "skip_all"
+        return "dof_in_free_block" if self._model.implicit else "skip_none"
 
     def _solution_field(self, evaluation: int) -> str:
         """Where the constraint solver's solution is; without constraints, something that is never read as one."""
@@ -228,8 +244,8 @@ class Binder:
             "max_corners": convex.corners_of(int(model.mj_model.npolygonmax)),
             "all_pairs": int(model.ncpair <= _FEW_PAIRS),
             "largest_margin": float(np.max(margins, initial=0.0)),
-            "damping_implicit": int(euler_damping or self._implicit_fast),
-            "force_implicit": int(self._implicit_fast),
+            "damping_implicit": int(euler_damping or model.implicit),
+            "force_implicit": int(model.implicit),
             **more,
         }
 

@@ -15,7 +15,8 @@ def page(present: str) -> str:
     from genesis.rigid.kernels.constraint.kinds import KINDS
     from genesis.rigid.pipeline import step
 
-    stages = [*step.forward(KINDS), *step.FREE_BODIES, step.ADVANCE, step.RK_STAGE, step.RK_ADVANCE, *step.OBSERVE]
+    stages = [*step.forward(KINDS), *step.UNSYMMETRIC, step.ADVANCE, step.RK_STAGE, step.RK_ADVANCE]
+    stages += [step.YIELD, *step.OBSERVE]
     fields = {*step.FIELDS, *step.INT_FIELDS, "qpos", "qvel", "act"}
     scratch = {name for name, spec in step.FIELDS.items() if not spec.differentiable} | set(step.INT_FIELDS)
     lines = ["| stage | reads | writes | adjoint |", "|---|---|---|---|"]

@@ -25,12 +25,14 @@ from genesis.rigid.kernels import (
     fluid,
     fluid_ellipsoid,
     free_body,
+    implicit,
     inertia,
     integrate,
     kinematics,
     muscle,
     observe,
     passive,
+    plastic,
     polynomial,
     runge_kutta,
     solve,
@@ -127,6 +129,7 @@ FIELDS: dict[str, Field] = {
     "ten_extension": Field(real, lambda m: (m.ntendon,)),
     "qfrc_tendon": Field(real, lambda m: (m.nv,)),
     "ten_actuator_force": Field(real, lambda m: (m.ntendon,)),
+    "ten_length_next": Field(real, lambda m: (m.ntendon if m.plastic_tendons else 0,)),
     # springs that are not linear: extension, or the size of one along three dofs
     "spring_reach": Field(real, lambda m: (m.nv if POLYNOMIALS in m.features else 0,)),
     # what a fluid acts on: boxes (inertia, moments, axes), then ellipsoids; places, wrenches and their slopes
@@ -207,6 +210,15 @@ FIELDS: dict[str, Field] = {
     "z": Field(real, lambda m: (m.nv,), differentiable=False),
     "free_matrix": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),)),
     "free_lu": Field(real, lambda m: (36 * len(m.indices["free_dofadr"]),), differentiable=False),
+    # the same under the integrator implicit: turning of axes, slopes of the bias force, both triangles
+    "cdof_rate": Field(vec6, lambda m: (m.nv if m.bias_implicit else 0,)),
+    "cbias_slope": Field(mat33, lambda m: (m.nbody if m.bias_implicit else 0,)),
+    "cmomentum": Field(vec3, lambda m: (m.nbody if m.bias_implicit else 0,)),
+    "cfluid_turn": Field(mat33, lambda m: (m.nbody if m.bias_implicit and m.nfluid else 0, 3)),
+    "qA_lower": Field(real, lambda m: (m.nM if m.bias_implicit else 0,)),
+    "qA_upper": Field(real, lambda m: (m.nM if m.bias_implicit else 0,)),
+    "qLU_lower": Field(real, lambda m: (m.nM if m.bias_implicit else 0,), differentiable=False),
+    "qLU_upper": Field(real, lambda m: (m.nM if m.bias_implicit else 0,), differentiable=False),
     # observations
     "xvel": Field(vec6, lambda m: (m.nbody,)),
     "xacc": Field(vec6, lambda m: (m.nbody,)),
@@ -313,6 +325,26 @@ def _has_tendons(model: Model) -> bool:
     return model.ntendon > 0
 
 
+def _has_elastic_joints(model: Model) -> bool:
+    return not model.plastic_joints
+
+
+def _has_plastic_joints(model: Model) -> bool:
+    return model.plastic_joints
+
+
+def _has_elastic_tendons(model: Model) -> bool:
+    return not model.plastic_tendons
+
+
+def _has_plastic_tendons(model: Model) -> bool:
+    return model.plastic_tendons
+
+
+def _has_plastic_springs(model: Model) -> bool:
+    return model.nplastic > 0
+
+
 def _has_fixed_tendons(model: Model) -> bool:
     return model.nspatial < model.ntendon
 
@@ -334,7 +366,7 @@ def _has_adhesion(model: Model) -> bool:
 
 
 def _has_implicit_tendons(model: Model) -> bool:
-    return model.ntendon > 0 and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    return model.ntendon > 0 and model.implicit
 
 
 def _has_polynomials(model: Model) -> bool:
@@ -362,11 +394,19 @@ def _has_fluid_ellipsoids(model: Model) -> bool:
 
 
 def _has_implicit_fluid(model: Model) -> bool:
-    return _has_fluid(model) and model.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    return _has_fluid(model) and model.implicit
 
 
 def _has_free_ellipsoids(model: Model) -> bool:
     return _has_free_blocks(model) and _has_fluid_ellipsoids(model)
+
+
+def _has_implicit_bias(model: Model) -> bool:
+    return model.bias_implicit
+
+
+def _has_implicit_ellipsoids(model: Model) -> bool:
+    return model.bias_implicit and _has_fluid_ellipsoids(model)
 
 
 def _has_actuators(model: Model) -> bool:
@@ -481,8 +521,19 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         ("cfrc_gravcomp", "qfrc_gravcomp"),
         needed=_has_actuator_gravcomp,
     ),
-    Stage("passive force", (passive.passive,), ("spring_extension", "qfrc_passive")),
-    Stage("tendon force", (tendon.tendon_forces,), ("ten_extension", "qfrc_tendon"), needed=_has_tendons),
+    Stage(
+        "passive force",
+        (passive.passive, plastic.plastic_passive),
+        ("spring_extension", "qfrc_passive"),
+        parts=((passive.passive, _has_elastic_joints), (plastic.plastic_passive, _has_plastic_joints)),
+    ),
+    Stage(
+        "tendon force",
+        (tendon.tendon_forces, plastic.plastic_tendon_forces),
+        ("ten_extension", "qfrc_tendon"),
+        needed=_has_tendons,
+        parts=((tendon.tendon_forces, _has_elastic_tendons), (plastic.plastic_tendon_forces, _has_plastic_tendons)),
+    ),
     Stage(
         "polynomial springs and dampers",
         (polynomial.joint_polynomials,),
@@ -653,8 +704,9 @@ def forward(table: Sequence[RowKind]) -> tuple[Stage, ...]:
     return (*_BEFORE_ROWS, *row_stages(table), *_AFTER_ROWS)
 
 
-# Free bodies under implicitfast; they write the rows of qacc that "acceleration" leaves out.
-FREE_BODIES: tuple[Stage, ...] = (
+# Free bodies under implicitfast, and everything under implicit: they write the rows of qacc that "acceleration" leaves
+# out.
+UNSYMMETRIC: tuple[Stage, ...] = (
     Stage("free body matrix", (free_body.free_body_matrix,), ("free_matrix",), needed=_has_free_blocks),
     Stage("free body fluid", (fluid_ellipsoid.free_body_fluid,), ("free_matrix",), needed=_has_free_ellipsoids),
     Stage(
@@ -665,9 +717,37 @@ FREE_BODIES: tuple[Stage, ...] = (
         adjoint_kernels=(free_body.free_body_solve_adjoint,),
         needed=_has_free_blocks,
     ),
+    Stage(
+        "implicit matrix",
+        (implicit.axis_rates, implicit.bias_slopes, implicit.implicit_matrix),
+        ("cdof_rate", "cbias_slope", "cmomentum", "qA_lower", "qA_upper"),
+        needed=_has_implicit_bias,
+    ),
+    Stage(
+        "implicit fluid",
+        (fluid_ellipsoid.implicit_fluid,),
+        ("cfluid_turn", "qA_lower", "qA_upper"),
+        needed=_has_implicit_ellipsoids,
+    ),
+    Stage(
+        "implicit acceleration",
+        (implicit.implicit_solve,),
+        ("qLU_lower", "qLU_upper", "qLDiagInv", "qacc"),
+        adjoint="by hand",
+        adjoint_kernels=(implicit.implicit_solve_adjoint,),
+        needed=_has_implicit_bias,
+    ),
 )
 
 ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
+# After either of the advances.
+YIELD = Stage(
+    "plastic springs",
+    (plastic.yield_joints, plastic.yield_tendons),
+    ("ten_length_next", "act_next"),
+    needed=_has_plastic_springs,
+    parts=((plastic.yield_joints, _has_plastic_joints), (plastic.yield_tendons, _has_plastic_tendons)),
+)
 RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
 RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
 
@@ -716,7 +796,7 @@ _SLOWEST = (
 def kernels_of(model: Model) -> list[wp.Kernel]:
     """Every kernel that steps of the model launch, or observations; what takes longest to compile comes first."""
     integration = (RK_STAGE, RK_ADVANCE) if model.integrator == mujoco.mjtIntegrator.mjINT_RK4 else (ADVANCE,)
-    every = (*forward(model.kinds), *FREE_BODIES, *integration, *OBSERVE)
+    every = (*forward(model.kinds), *UNSYMMETRIC, *integration, YIELD, *OBSERVE)
     stages = [stage.of(model) for stage in every if stage.needed(model)]
     kernels = [kernel for stage in stages for kernel in (*stage.kernels, *stage.adjoint_kernels)]
     return [*(kernel for kernel in _SLOWEST if kernel in kernels), *kernels]

@@ -252,4 +252,5 @@ def model_arrays(model: Model, device) -> dict[str, wp.array]:
         arrays[name] = wp.array(values.astype(runtime.np_float), dtype=real, device=device)
     skip = model.indices["dof_in_free_block"]
     arrays["skip_none"] = wp.array(np.zeros_like(skip), dtype=wp.int32, device=device)
+    arrays["skip_all"] = wp.array(np.ones_like(skip), dtype=wp.int32, device=device)
     return arrays
