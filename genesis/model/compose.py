@@ -25,6 +25,7 @@ from genesis.model import (
     meshes,
     mjcf,
     neutral_pose,
+    override,
     restitution,
     robot_files,
     settings,
@@ -128,6 +129,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     for entity, child in children:
         _attach(parent, entity, child)
     _check_all_attached(parent, written)
+    override.write_override(parent, lambda: _compile(parent, entities))
     mj_model = _compile(parent, entities)
     names = [entity.name for entity in entities]
     if leaves_out:

@@ -54,22 +54,21 @@ REFUSED = {
         model(FIXED_TENDON.format('solreffriction="-100 5"')),
         r"tendon 't': solreffriction: mixes its",
     ),
-    "adhesive geom": (model().replace('name="g"', 'name="g" adhesion="1"'), r"geom 'g': adhesion"),
-    "conveyor": (model().replace('name="g"', 'name="g" surfacevel="1 0 0"'), r"geom 'g': a surface velocity"),
     "mixed solref of a geom": (model().replace('name="g"', 'name="g" solref="0.02 0"'), r"geom 'g': solref: mixes its"),
     "mixed solreflimit": (model(joint='range="-1 1" solreflimit="-100 5"'), r"joint 'h1': solreflimit: mixes its two"),
     "mixed solreffriction": (
         model(joint='frictionloss="1" solreffriction="0 1"'),
         r"joint 'h1': solreffriction: mixes its two",
     ),
-    "adhesive pair": (model(PAIR.format('name="p" adhesion="1"')), r"pair 'p': adhesion"),
     "mixed solref of a pair": (model(PAIR.format('solref="1 -1"')), r"pair 'pair0': solref: mixes its two forms"),
     "mixed solreffriction of a pair": (
         model(PAIR.format('solreffriction="1 -1"')),
         r"pair 'pair0': solreffriction: mixes",
     ),
-    "override": (model(option='<option><flag override="enable"/></option>'), r"flag override=\"enable\""),
-    "exact diagonal": (model(option='<option><flag diagexact="enable"/></option>'), r"flag diagexact=\"enable\""),
+    "override by two frictions": (
+        model(option='<option o_friction="1 .5 .01 .01 .01"><flag override="enable"/></option>'),
+        r"flag override=\"enable\" with o_friction=\"1 0.5 0.01 0.01 0.01\": make the two",
+    ),
     "speculative contacts": (
         model(option='<option><flag speculative="enable"/></option>'),
         r"flag speculative=\"enable\"",
@@ -269,6 +268,9 @@ ACCEPTED = {
     ),
     "explicit pair": model(PAIR.format('solref="-100 -10" solreffriction="-50 -5" condim="6"')),
     "RK4": model(option='<option integrator="RK4"/>'),
+    "exact diagonal": model(option='<option><flag diagexact="enable"/></option>'),
+    "override": model(option='<option><flag override="enable"/></option>'),
+    "surfaces": model(PAIR.format('adhesion="1"')).replace('name="g"', 'name="g" adhesion="1" surfacevel="1 0 0"'),
     "implicitfast": model(option='<option integrator="implicitfast"/>'),
 }
 
@@ -283,15 +285,11 @@ HARMLESS = {
     "mixed solref of an equality": "equality",
     "mixed solreflimit of a tendon": "limit",
     "mixed solreffriction of a tendon": "frictionloss",
-    "adhesive geom": "contact",
-    "conveyor": "contact",
     "mixed solref of a geom": "contact",
     "mixed solreflimit": "limit",
     "mixed solreffriction": "frictionloss",
-    "adhesive pair": "contact",
     "mixed solref of a pair": "contact",
-    "override": "constraint",
-    "exact diagonal": "constraint",
+    "override by two frictions": "constraint",
     "speculative contacts": "constraint",
 }
 
