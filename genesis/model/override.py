@@ -35,11 +35,11 @@ def write_override(spec: mujoco.MjSpec, compiled: Callable[[], mujoco.MjModel]) 
                 setattr(element, name, value)
     option.enableflags &= ~FLAG
     m = compiled()
-    # The scale of an entity has multiplied lengths among them, which the option's are not.
+    # The scale of an entity has multiplied lengths among them; the option's stay.
     for elements, kind, numbers in ((spec.geoms, "geom", of_geom), (spec.pairs, "pair", of_pair)):
         for element in elements:
-            for name in ("solimp", "margin"):
-                found, wanted = np.asarray(getattr(m, f"{kind}_{name}")[element.id]), np.asarray(numbers[name])
+            for name, wanted in numbers.items():
+                found = np.asarray(getattr(m, f"{kind}_{name}")[element.id])
                 exact = wanted * np.divide(wanted, found, out=np.ones_like(found), where=found != 0)
                 setattr(element, name, exact if exact.ndim else exact.item())
 

@@ -184,12 +184,13 @@ class GlobalFeature:
     advice: str = _EDIT
 
 
-def _flag_feature(flag: str) -> GlobalFeature:
+def _flag_feature(flag: str, advice: str = _EDIT) -> GlobalFeature:
     bit = int(getattr(mujoco.mjtEnableBit, f"mjENBL_{flag}"))
     constraint = flag in _CONSTRAINT_FLAGS
     return GlobalFeature(
         lambda m: bool(m.opt.enableflags & bit) and not (constraint and _unconstrained(m)),
         lambda _: f'flag {flag.lower()}="enable"',
+        advice,
     )
 
 
@@ -210,7 +211,10 @@ _GLOBAL_FEATURES = (
         lambda m: f"a negative fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
         "set both to 0 or more in the file",
     ),
-    *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
+    *(_flag_feature(flag) for flag in _MOTION_FLAGS),
+    # Its contacts are foreseen along the motion of a whole step (conservative advancement, and rays for what is in the
+    # way), by an algorithm that is not public.
+    _flag_feature("SPECULATIVE", "remove it from the file; take smaller steps where what is fast passes through"),
     GlobalFeature(
         lambda m: bool(m.opt.enableflags & override.FLAG) and not _unconstrained(m),
         lambda m: f'flag override="enable" with o_friction="{" ".join(f"{mu:g}" for mu in m.opt.o_friction)}"',
