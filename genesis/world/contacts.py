@@ -68,7 +68,7 @@ class Contacts:
         distance: (N, n) [m], negative where they penetrate
         position: (N, n, 3) [m], world frame
         frame: (N, n, 3, 3), rows: normal and tangents
-        wrench: (N, n, 6) [N, N m], force and torque on the second geom along the frame's rows, less its adhesion
+        wrench: (N, n, 6) [N, N m], force (less the adhesion) and torque on the second geom, by the frame's rows
         force: (N, n, 3) [N], world frame, on the second geom; that on the first is opposite
     """
 
