@@ -272,7 +272,7 @@ SURFACES = """
 <mujoco><option timestep="0.004" cone="elliptic"/><default><geom friction=".6 .03 .01"/></default><worldbody>
   <geom name="belt" type="plane" size="5 5 1" surfacevel=".4 -.1 .2 0 0 .7" adhesion="2" gap=".3"/>
   <body name="block" pos="0 0 .1"><freejoint/><geom type="box" size=".2 .15 .15" condim="4" adhesion="3"/>
-    <body name="arm" pos="0 0 .2"><joint axis="0 1 0" damping=".5"/>
+    <body name="arm" pos="0 0 .2"><joint name="bend" axis="0 1 0" damping=".5"/>
       <geom name="arm" type="capsule" size=".08" fromto="0 0 0 .4 0 0" condim="6" surfacevel="0 0 0 2 0 0"/></body></body>
   <body name="ball" pos=".6 0 .1"><freejoint/>
     <geom name="ball" size=".15" adhesion="5" gap=".1" margin=".02" surfacevel=".1 .2 .3 .4 .5 .6" priority="1"/></body>
@@ -286,5 +286,5 @@ SURFACES = """
 </contact></mujoco>"""
 # The same with the exact inverse inertia of each constraint; an arm with a limit and friction loss.
 EXACT_SURFACES = SURFACES.replace('"elliptic"/>', '"elliptic"><flag diagexact="enable"/></option>').replace(
-    '<joint axis="0 1 0" damping=".5"/>', '<joint axis="0 1 0" damping=".5" frictionloss=".3" range="-2 2"/>'
+    'axis="0 1 0" damping=".5"/>', 'axis="0 1 0" damping=".5" frictionloss=".3" range="-2 2"/>'
 )
