@@ -64,8 +64,11 @@ class friction_cone(enum.Enum):
 
 # What a model may have, at the start or once it is set.
 FLUID, POLYNOMIALS = "fluid", "polynomials"
+SURFACE_VELOCITY, ADHESION = "surface velocity", "adhesion"
 # Parameters that say whether it has: all of them zero, it has not.
 OF_FEATURES = {
     FLUID: ("density", "viscosity"),
     POLYNOMIALS: ("dof_stiffnesspoly", "dof_dampingpoly", "tendon_stiffnesspoly", "tendon_dampingpoly"),
+    SURFACE_VELOCITY: ("geom_surfacevel",),
+    ADHESION: ("geom_adhesion", "pair_adhesion"),
 }

@@ -32,6 +32,8 @@ _SIZES = {
     "geoms_offset_pos": (0.0, 1e-7),
     "geoms_offset_quat": (0.0, 1e-7),
     "dofs_limit": (0.0, 1e-7),
+    "geoms_surface_velocity": (0.0, 1e-4),
+    "geoms_adhesion": (1e-4, 0.0),
 }
 
 GETTERS = {
@@ -101,6 +103,8 @@ class ContactProgram:
             if parameter.name in (*PASSIVE_PARAMETERS, *DELAY_PARAMETERS):
                 continue  # see the tests of fluids
             value = self._get(parameter.name)
+            if parameter.name in ("geoms_surface_velocity", "geoms_adhesion") and not value.any():
+                continue  # neither runs nor sticks; see the tests of surfaces
             if value.numel():
                 given = parameters.get(parameter.name)
                 self.inputs[parameter.name] = (

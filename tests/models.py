@@ -286,3 +286,24 @@ DELAYED = """
   <motor name="two" joint="j3" gear="0 0 1 0 0 0" delay=".0061" nsample="2" interp="cubic"/>
   <muscle name="muscle" joint="j2" lengthrange="-1 1" force="20" delay=".0094" nsample="5" interp="linear"/>
 </actuator></mujoco>"""
+# Surfaces that run and surfaces that stick, with every condim and priority, within their gap and beyond it; a <pair>.
+SURFACES = """
+<mujoco><option timestep="0.004" cone="elliptic"/><default><geom friction=".6 .03 .01"/></default><worldbody>
+  <geom name="belt" type="plane" size="5 5 1" surfacevel=".4 -.1 .2 0 0 .7" adhesion="2" gap=".3"/>
+  <body name="block" pos="0 0 .1"><freejoint/><geom type="box" size=".2 .15 .15" condim="4" adhesion="3"/>
+    <body name="arm" pos="0 0 .2"><joint name="bend" axis="0 1 0" damping=".5"/>
+      <geom name="arm" type="capsule" size=".08" fromto="0 0 0 .4 0 0" condim="6" surfacevel="0 0 0 2 0 0"/></body></body>
+  <body name="ball" pos=".6 0 .1"><freejoint/>
+    <geom name="ball" size=".15" adhesion="5" gap=".1" margin=".02" surfacevel=".1 .2 .3 .4 .5 .6" priority="1"/></body>
+  <body name="pad" pos="-.7 .1 .1"><joint type="slide" axis="0 0 1" damping="1"/><joint type="slide" axis="1 0 0" damping="1"/>
+    <geom name="pad" type="capsule" size=".1 .15" condim="6" adhesion="1" surfacevel="0 0 0 0 0 -2"/></body>
+  <body name="foot" pos="0 .8 .1"><joint axis="1 .6 .2" damping=".5"/><joint type="slide" axis="0 .1 1" damping="1"/>
+    <geom name="foot" type="box" size=".2 .15 .1" condim="1" adhesion="1"/></body>
+</worldbody><contact>
+  <pair geom1="belt" geom2="arm" condim="4" adhesion="7" gap=".2" margin=".01" friction=".5 .4 .03 .01 .01" solreffriction=".03 1.2"/>
+  <pair geom1="foot" geom2="belt" condim="3" solreffriction=".03 1.2"/>
+</contact></mujoco>"""
+# The same with the exact inverse inertia of each constraint; an arm with a limit and friction loss.
+EXACT_SURFACES = SURFACES.replace('"elliptic"/>', '"elliptic"><flag diagexact="enable"/></option>').replace(
+    'axis="0 1 0" damping=".5"/>', 'axis="0 1 0" damping=".5" frictionloss=".3" range="-2 2"/>'
+)

@@ -15,7 +15,7 @@ from genesis.rigid.executors.dynamics import Dynamics
 
 # What a contact does: no force (it is within its margin only, or pulled away), its friction holds, or it slides.
 NO_FORCE, STICKS, SLIDES = "carries no force", "sticks", "slides"
-_CONTACT = ("ncon", "con_pair", "con_active", "con_y", "con_friction")
+_CONTACT = ("ncon", "con_pair", "con_dim", "con_y", "con_friction")
 _ROWS = ("efc_active", "efc_force", "efc_loss")
 _LOSES = 1.0 - 1.0e-9  # of the friction loss: a force that large slides
 
@@ -75,13 +75,13 @@ def _add_rows(result: Activity, model: Model, found: dict[str, np.ndarray]) -> N
 
 
 def _add_contacts(result: Activity, model: Model, found: dict[str, np.ndarray]) -> None:
-    count, pairs, active = found["ncon"][:, 1], found["con_pair"], found["con_active"]
+    count, pairs, dims = found["ncon"][:, 1], found["con_pair"], found["con_dim"]
     several: dict[tuple[int, str, int], list[str]] = {}
     for env in np.flatnonzero(count):
         for c in range(count[env]):
-            if active[env, c]:
+            dim = int(dims[env, c])
+            if dim > 0:
                 pair = int(pairs[env, c])
-                dim = int(model.indices["cpair_dim"][pair])
                 zone = _zone(model, found["con_y"][env, c, :dim], found["con_friction"][env, c, : dim - 1])
                 several.setdefault((int(env), "contact", pair), []).append(zone)
     result.update({key: tuple(sorted(zones)) for key, zones in several.items()})

@@ -342,6 +342,7 @@ def write_geoms(
                 raise GenesisException(f"{owner}: {name(k)} {why}; choose others with `geoms_idx_local`.")
         parameter = replace(parameter, check=partial(check_sizes, np.array([N_SIZES[kind] for kind in types])))
     write_rows(world, parameter, rows, envs, value, owner, name, source, picked, factor)
+    require_features(world, parameter)
 
 
 # -- of the whole scene, by its numbers -------------------------------------------------------------------------------
@@ -435,6 +436,7 @@ def write_pairs(world: World, parameter: Entry, given: Any, pairs_idx: Any, envs
     if pairs_idx is None and not chosen.count:
         raise GenesisException(f"{owner}: no model file of this scene defines a contact <pair> that is simulated.")
     world.theta.set(parameter, 0, chosen, envs, given, owner, lambda k: f"pair {chosen.positions()[k]}")
+    require_features(world, parameter)
 
 
 def read_pairs(world: World, parameter: Entry, pairs_idx: Any, envs_idx: Any, owner: str) -> Tensor:

@@ -297,6 +297,28 @@ class EntityAccessors(EntityBase):
     def get_sol_params(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Softness of contacts, ([n_envs,] n_geoms, 7); see `set_sol_params`."""
 
+    def set_geoms_surface_velocity(
+        self, surface_velocity: Any, geoms_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """How the geoms' surfaces run, in their axes: linear [m/s], then angular about their places [rad/s].
+
+        ([n_envs,] n_geoms, 6), MuJoCo's surfacevel: of a conveyor belt or a turntable that stands still itself. What
+        touches it feels what is along the tangents of the contact, and, with condim 4 and 6, about its normal.
+        """
+
+    def get_geoms_surface_velocity(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How the geoms' surfaces run, in their axes [m/s, rad/s], ([n_envs,] n_geoms, 6)."""
+
+    def set_geoms_adhesion(self, adhesion: Any, geoms_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """With which force each of the geoms' contacts can pull [N], ([n_envs,] n_geoms), not negative.
+
+        MuJoCo's adhesion. Two geoms pull with the sum of theirs, or with that of the one with priority. A contact that
+        sticks pulls also within the gap.
+        """
+
+    def get_geoms_adhesion(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """With which force each of the geoms' contacts can pull [N], ([n_envs,] n_geoms)."""
+
     def set_geoms_size(self, size: Any, geoms_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Sizes of the shapes [m], ([n_envs,] n_geoms, 3), as MuJoCo counts them.
 
@@ -624,3 +646,9 @@ class SolverAccessors:
 
     def get_pairs_solref_friction(self, pairs_idx: Any = None, envs_idx: Any = None) -> Tensor:
         """MuJoCo's solreffriction of explicit contact pairs, ([n_envs,] n_pairs, 2)."""
+
+    def set_pairs_adhesion(self, adhesion: Any, pairs_idx: Any = None, envs_idx: Any = None) -> None:
+        """With which force contacts of explicit pairs can pull [N], ([n_envs,] n_pairs), not negative."""
+
+    def get_pairs_adhesion(self, pairs_idx: Any = None, envs_idx: Any = None) -> Tensor:
+        """With which force contacts of explicit pairs can pull [N], ([n_envs,] n_pairs)."""

@@ -321,8 +321,9 @@ def observe(
     ``names``: any of xpos (N, nbody, 3), xquat (N, nbody, 4), xipos (N, nbody, 3), xvel (N, nbody, 6), xacc
     (N, nbody, 6), qM (N, nv, nv), xjac (N, nbody, 6, nv), body_energy (N, nbody, 2), dof_energy (N, nv, 2),
     qfrc_command, qfrc_smooth, qfrc_total, qacc (N, nv), con_dist (N, nconmax), con_pos (N, nconmax, 3), con_frame
-    (N, nconmax, 9), con_force (N, nconmax, maxcondim), and without gradient ncon (N,), con_pair (N, nconmax); see
-    :mod:`genesis.rigid.pipeline.step` for what each is, and for those of tendons, actuators and rows of constraints.
+    (N, nconmax, 9), con_force (N, nconmax, maxcondim), con_adhesion (N, nconmax, 1 or 0), and without gradient ncon
+    (N,), con_pair (N, nconmax); see :mod:`genesis.rigid.pipeline.step` for what each is, and for those of tendons,
+    actuators and rows of constraints.
     ``spent`` is called when a backward pass goes through the node, which frees what the node has saved.
     """
     refuse_transforms("a state getter")

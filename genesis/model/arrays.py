@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
+from genesis.constants import FLUID, OF_FEATURES
 from genesis.model import contact, fluid, histories, plastic, tendons
 from genesis.model.rows import RowKind, RowTable
 
@@ -101,6 +101,7 @@ class Model:
             whether also in the bias force (``implicit``)
         timestep: of one substep [s]
         noslip_iterations: most sweeps against slip that follow the constraint solver
+        exact_diagonals: whether rows of constraints feel the inertia as it is now (flag diagexact)
         constrained: whether there is anything for the constraint solver: a pair that can touch, or a row of the table
         kinds: of constraint rows
         rows: `genesis.model.rows.RowTable`: the slots of these rows
@@ -111,7 +112,7 @@ class Model:
         row_of_geom: (ngeom,) int32, the row of its place and size among the parameters, or -1: of a geom that can touch
             something, its cgeom; then those that only a fluid or a tendon feels
         ellipsoid_geoms: geoms on which a fluid acts as on ellipsoids; wrapped_geoms: those that tendons may run around
-        features: FLUID, POLYNOMIALS: whether there is a fluid, or are springs or dampers that are not linear
+        features: those of ``genesis.constants.OF_FEATURES`` that the model has
         nfluid, nfluid_box: what the fluid acts on, and how many of it are boxes (see ``genesis.model.fluid``)
         nconmax: contact slots per environment
         maxchain: dofs that move the bodies of a pair against each other, of the pair with the most; at least 1
@@ -163,6 +164,7 @@ class Model:
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
         self.noslip_iterations = max(0, int(m.opt.noslip_iterations))
+        self.exact_diagonals = bool(m.opt.enableflags & int(mujoco.mjtEnableBit.mjENBL_DIAGEXACT))
 
         self.indices: dict[str, np.ndarray] = {}
         self.constants: dict[str, np.ndarray] = {}
@@ -173,7 +175,7 @@ class Model:
         self._add_contacts(max_contacts)
         self._add_actuators()
         self.theta_fields = self._theta_layout()
-        self.features = frozenset(name for name in (FLUID, POLYNOMIALS) if self._has(name))
+        self.features = frozenset(name for name in OF_FEATURES if self._has(name))
         self.theta_views = {
             "efc_solref": self._theta_view(self.rows.solrefs, 2),
             "efc_solimp": self._theta_view(self.rows.solimps, 5),
@@ -556,7 +558,7 @@ class Model:
             self.revision += 1
 
     def add_feature(self, name: str) -> None:
-        """From now on there may be a fluid, or springs and dampers that are not linear, where there were none."""
+        """From now on there may be what a feature says, where there was none."""
         if name not in self.features:
             self.features |= {name}
             self.revision += 1

@@ -27,9 +27,7 @@ FITTED = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
 LARGER = 0.2
 _MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
 # What a shape that stands in for another one takes from it.
-_OF_CONTACT = (
-    "contype conaffinity condim priority friction solmix solref solimp margin gap adhesion surfacevel rgba".split()
-)
+_OF_CONTACT = "contype conaffinity condim priority friction solmix solref solimp margin gap adhesion rgba".split()
 
 
 def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
@@ -56,6 +54,10 @@ def replace_meshes(spec: mujoco.MjSpec, morph: Any) -> None:
         if geom.name and geom.name in named:
             runtime.logger.warning(
                 "geom '%s' stays a mesh in contact: a <pair> of the file speaks of its own shape.", geom.name
+            )
+        elif np.any(geom.surfacevel):
+            runtime.logger.warning(
+                "geom '%s' stays a mesh in contact: its surface velocity is in the mesh's own axes.", geom.name
             )
         elif kind is not None:
             _replace(geom, m, number, [{"type": geom_type(kind), "size": m.geom_size[number]}], taken)

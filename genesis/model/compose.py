@@ -26,6 +26,7 @@ from genesis.model import (
     mjcf,
     mjcf_files,
     neutral_pose,
+    override,
     restitution,
     robot_files,
     settings,
@@ -136,6 +137,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     for entity, child in children:
         _attach(parent, entity, child)
     _check_all_attached(parent, written, entities, load)
+    override.write_override(parent, lambda: _compile(parent, entities))
     mj_model = _compile(parent, entities)
     names = [entity.name for entity in entities]
     if leaves_out:

@@ -419,10 +419,13 @@ def _add_parameters(contacts: Contacts, m: mujoco.MjModel, shapes: Sequence[int]
         "geom_friction": m.geom_friction[geoms],
         "geom_solref": m.geom_solref[geoms],
         "geom_solimp": m.geom_solimp[geoms],
+        "geom_surfacevel": m.geom_surfacevel[geoms],
+        "geom_adhesion": m.geom_adhesion[geoms],
         "pair_friction": m.pair_friction[:npair],
         "pair_solref": m.pair_solref[:npair],
         "pair_solreffriction": m.pair_solreffriction[:npair],
         "pair_solimp": m.pair_solimp[:npair],
+        "pair_adhesion": m.pair_adhesion[:npair],
     }
 
 

@@ -50,8 +50,8 @@ _TENDON_POLYNOMIALS = {"tendon_stiffnesspoly": "stiffness", "tendon_dampingpoly"
 _ACTUATOR = {
     f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength", "delay")
 }
-_PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp")}
-_GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "size")}
+_PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp", "adhesion")}
+_GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "surfacevel", "adhesion", "size")}
 _INERTIAL = ("body_mass", "body_ipos", "body_inertia")
 _TURNING = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL)
 # No number of an MJCF: gains of commands, welds made at run time. The inverse weights are the compiler's own.

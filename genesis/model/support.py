@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from genesis.errors import GenesisException
-from genesis.model import contact
+from genesis.model import contact, override
 
 _SHOWN = 5  # how many elements of a kind a message names
 
@@ -29,7 +29,7 @@ _INTEGRATORS = ("EULER", "IMPLICITFAST", "IMPLICIT", "RK4")
 # Enable flags that change the motion, and those that change it through constraints only. The others compute more
 # (energy, fwdinv), concern inverse dynamics (invdiscrete) or save work on what rests (sleep).
 _MOTION_FLAGS = ("IPC",)
-_CONSTRAINT_FLAGS = ("OVERRIDE", "DIAGEXACT", "SPECULATIVE")
+_CONSTRAINT_FLAGS = ("SPECULATIVE",)
 
 _EDIT = "remove it from the file"
 
@@ -143,10 +143,7 @@ _FEATURES = (
     Feature("joint", _unless("LIMIT", lambda m: _limited(m) & _mixed("jnt_solref")(m)), "solreflimit", _MIXED),
     Feature("joint", _unless("FRICTIONLOSS", _mixed_friction), "solreffriction", _MIXED),
     Feature("geom", lambda m: m.geom_plugin >= 0, "a plugin"),
-    Feature("geom", _touching(_nonzero("geom_adhesion")), "adhesion"),
-    Feature("geom", _touching(_nonzero("geom_surfacevel")), "a surface velocity (surfacevel)"),
     Feature("geom", _touching(_mixed("geom_solref")), "solref", _MIXED),
-    Feature("pair", _unless("CONTACT", _nonzero("pair_adhesion")), "adhesion"),
     Feature("pair", _unless("CONTACT", _mixed("pair_solref")), "solref", _MIXED),
     Feature("pair", _unless("CONTACT", _mixed("pair_solreffriction")), "solreffriction", _MIXED),
     Feature("flex", lambda m: np.ones(m.nflex, dtype=bool), "a flex (deformable)"),
@@ -185,12 +182,13 @@ class GlobalFeature:
     advice: str = _EDIT
 
 
-def _flag_feature(flag: str) -> GlobalFeature:
+def _flag_feature(flag: str, advice: str = _EDIT) -> GlobalFeature:
     bit = int(getattr(mujoco.mjtEnableBit, f"mjENBL_{flag}"))
     constraint = flag in _CONSTRAINT_FLAGS
     return GlobalFeature(
         lambda m: bool(m.opt.enableflags & bit) and not (constraint and _unconstrained(m)),
         lambda _: f'flag {flag.lower()}="enable"',
+        advice,
     )
 
 
@@ -216,7 +214,16 @@ _GLOBAL_FEATURES = (
         lambda m: f"a negative fluid (option density={m.opt.density:g}, viscosity={m.opt.viscosity:g})",
         "set both to 0 or more in the file",
     ),
-    *(_flag_feature(flag) for flag in _MOTION_FLAGS + _CONSTRAINT_FLAGS),
+    *(_flag_feature(flag) for flag in _MOTION_FLAGS),
+    # Its contacts are foreseen along the motion of a whole step (conservative advancement, and rays for what is in the
+    # way), by an algorithm that is not public.
+    _flag_feature("SPECULATIVE", "remove it from the file; take smaller steps where what is fast passes through"),
+    GlobalFeature(
+        lambda m: bool(m.opt.enableflags & override.FLAG) and not _unconstrained(m),
+        lambda m: f'flag override="enable" with o_friction="{" ".join(f"{mu:g}" for mu in m.opt.o_friction)}"',
+        "make the two frictions of sliding (the first numbers) equal, and those of rolling (the last), as geoms have "
+        "one of each",
+    ),
     GlobalFeature(lambda m: m.nplugin > 0, lambda m: f"{m.nplugin} plugin(s)"),
 )
 
@@ -347,6 +354,7 @@ _PREFIXES = {"joint": "jnt", "equality": "eq"}  # of the fields in MjModel, wher
 # and a negative friction would be raised to the least that there is.
 _NOT_NEGATIVE = (
     *("dof_damping", "dof_armature", "dof_frictionloss", "geom_friction", "pair_friction"),
+    *("geom_adhesion", "pair_adhesion"),
     *("tendon_damping", "tendon_armature", "tendon_frictionloss"),
 )
 

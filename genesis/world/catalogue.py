@@ -611,6 +611,35 @@ CONSTRAINT_PARAMETERS = _by_name(
         ),
     ),
     Entry(
+        "geoms_surface_velocity",
+        "geom_surfacevel",
+        "geoms",
+        (6,),
+        "m/s, rad/s",
+        "MuJoCo's surfacevel: how the geom's surface runs, as a belt does, in the geom's axes: linear, angular",
+        setter="""How the geoms' surfaces run, in their axes: linear [m/s], then angular about their places [rad/s].
+
+        ([n_envs,] n_geoms, 6), MuJoCo's surfacevel: of a conveyor belt or a turntable that stands still itself. What
+        touches it feels what is along the tangents of the contact, and, with condim 4 and 6, about its normal.
+        """,
+        getter="How the geoms' surfaces run, in their axes [m/s, rad/s], ([n_envs,] n_geoms, 6).",
+    ),
+    Entry(
+        "geoms_adhesion",
+        "geom_adhesion",
+        "geoms",
+        (),
+        "N",
+        "with which force each of the geom's contacts can pull",
+        check_not_negative,
+        setter="""With which force each of the geoms' contacts can pull [N], ([n_envs,] n_geoms), not negative.
+
+        MuJoCo's adhesion. Two geoms pull with the sum of theirs, or with that of the one with priority. A contact that
+        sticks pulls also within the gap.
+        """,
+        getter="With which force each of the geoms' contacts can pull [N], ([n_envs,] n_geoms).",
+    ),
+    Entry(
         "geoms_size",
         "geom_size",
         "geoms",
@@ -1064,6 +1093,17 @@ PAIR_PARAMETERS = _by_name(
         argument="solref",
         setter=("MuJoCo's solreffriction of explicit contact pairs, ([n_envs,] n_pairs, 2); used with elliptic cones."),
         getter="MuJoCo's solreffriction of explicit contact pairs, ([n_envs,] n_pairs, 2).",
+    ),
+    Entry(
+        "pairs_adhesion",
+        "pair_adhesion",
+        "pairs",
+        (),
+        "N",
+        "with which force each of the pair's contacts can pull",
+        check_not_negative,
+        setter="With which force contacts of explicit pairs can pull [N], ([n_envs,] n_pairs), not negative.",
+        getter="With which force contacts of explicit pairs can pull [N], ([n_envs,] n_pairs).",
     ),
 )
 

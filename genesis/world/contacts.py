@@ -69,7 +69,7 @@ class Contacts:
         distance: (N, n) [m], negative where they penetrate
         position: (N, n, 3) [m], world frame
         frame: (N, n, 3, 3), rows: normal and tangents
-        wrench: (N, n, 6) [N, N m], force and torque on the second geom along the frame's rows
+        wrench: (N, n, 6) [N, N m], force (less the adhesion) and torque on the second geom, by the frame's rows
         force: (N, n, 3) [N], world frame, on the second geom; that on the first is opposite
     """
 
@@ -145,6 +145,9 @@ def contacts_of(world: Observable) -> Contacts:
     frame = torch.where(valid[..., None, None], frame, 0.0)
     wrench = torch.where(valid[..., None], field("con_force"), 0.0)
     wrench = torch.nn.functional.pad(wrench, (0, 6 - wrench.shape[-1]))
+    adhesion = field("con_adhesion")  # without any it has no room
+    if adhesion.shape[-1]:
+        wrench = wrench - torch.nn.functional.pad(torch.where(valid[..., None], adhesion, 0.0), (0, 5))
     return Contacts(
         valid,
         _masked(geom, valid),

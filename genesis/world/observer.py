@@ -22,7 +22,7 @@ POSE = ("xpos", "xquat", "xipos", "xvel")
 ENERGY = ("body_energy", "dof_energy", "ten_energy")
 FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 # The last two without gradient: how many contacts there are (N,), and the pair of each (N, nconmax).
-CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "ncon", "con_pair")
+CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "con_adhesion", "ncon", "con_pair")
 ROWS = ("efc_force",)
 TENDON = ("ten_length", "ten_velocity")
 ACTUATOR = ("actuator_length", "actuator_velocity", "actuator_force", "qfrc_actuator_raw", "qfrc_gravcomp")

@@ -31,6 +31,11 @@ GRADIENT_RTOL = 1e-5
 GRADIENT_ATOL = 1e-7
 
 SOFT = (0.03, 0.9, 0.85, 0.97, 0.004, 0.4, 2.3)
+OF_PAIRS = {
+    "pairs_friction": (0.3, 0.6, 0.03, 0.02, 0.01),
+    "pairs_solref_friction": (0.05, 0.8),
+    "pairs_adhesion": 0.4,
+}
 DIRECT = (-900.0, -40.0, 0.85, 0.97, 0.004, 0.4, 2.3)
 
 
@@ -291,6 +296,7 @@ def compare(scene, model, steps=8):
     """Step both from the settled state."""
     settle(scene)
     data = mujoco.MjData(model)
+    mujoco.mj_setConst(model, data)  # whether any surface runs or sticks is a flag of the model
     state = scene.world.state[0].detach().numpy()
     data.qpos, data.qvel = state[: model.nq], state[model.nq :]
     for _ in range(steps):
@@ -323,14 +329,12 @@ def test_forward_of_pairs_against_a_changed_model(name):
     scene, *_ = touching_world(cone="elliptic", requires_grad=False)
     model = copy.deepcopy(scene.mj_model)
     parameter, solver = PAIR_PARAMETERS[name], scene.rigid_solver
-    value = torch.tensor(
-        [{"pairs_friction": (0.3, 0.6, 0.03, 0.02, 0.01), "pairs_solref_friction": (0.05, 0.8)}.get(name, SOFT)]
-    )
+    value = torch.tensor([OF_PAIRS.get(name, SOFT)])
     getattr(solver, f"set_{name}")(value)
     torch.testing.assert_close(plain(getattr(solver, f"get_{name}")()), value)
-    value = value.numpy()
+    value = value.numpy().reshape(len(value), -1)
     for field in parameter.fields:
-        array = getattr(model, field)
+        array = getattr(model, field).reshape(len(value), -1)
         array[:] = value[:, : array.shape[1]]
         value = value[:, array.shape[1] :]
     compare(scene, model)
@@ -393,7 +397,7 @@ def test_gradient_of_pairs(name):
     scene, *entities = touching_world(2, cone="elliptic")
     start = scene.get_state().detach()
     give = getattr(scene.rigid_solver, f"set_{name}")
-    value = {"pairs_friction": (0.3, 0.6, 0.03, 0.02, 0.01), "pairs_solref_friction": (0.05, 0.8)}.get(name, SOFT)
+    value = OF_PAIRS.get(name, SOFT)
     check_gradient(
         motion(scene, start, give, entities), torch.tensor([value]), eps=STEP, rtol=GRADIENT_RTOL, atol=GRADIENT_ATOL
     )

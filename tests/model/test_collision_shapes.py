@@ -174,15 +174,19 @@ def test_names_that_are_taken(folder, options):
         assert m.geom(f"e/{name}").type == mujoco.mjtGeom.mjGEOM_SPHERE
 
 
-@pytest.mark.parametrize(
-    ("feature", "message"), [('adhesion="1"', "'a.*': adhesion"), ('surfacevel="1 0 0"', "'a.*': a surface velocity")]
-)
-@pytest.mark.parametrize("options", [{}, dict(collision="box"), dict(decompose_robot_error_threshold=0)])
-def test_features_that_are_refused(folder, feature, message, options):
-    text = (folder / "robot.xml").read_text().replace('name="a"', f'name="a" {feature}')
-    (folder / "feature.xml").write_text(text.replace("<body>", '<geom type="plane" size="1 1 1"/><body>'))
-    with pytest.raises(gs.GenesisException, match=message):
-        model_of(gs.morphs.MJCF(file=folder / "feature.xml", **options))
+@pytest.mark.parametrize("options", [dict(collision="box"), dict(decompose_robot_error_threshold=0)])
+def test_surfaces_that_stick_and_that_run(folder, options, caplog):
+    """What stands in sticks as the mesh does; a velocity is in the mesh's own axes, so that it stays."""
+    text = (folder / "robot.xml").read_text()
+    for feature, replaced in (('adhesion="1"', True), ('surfacevel="1 0 0"', False)):
+        (folder / "feature.xml").write_text(text.replace('name="a"', f'name="a" {feature}'))
+        m = model_of(gs.morphs.MJCF(file=folder / "feature.xml", **options))
+        collides = bool(m.geom("e/a").contype[0])
+        assert collides != replaced
+        stand_ins = [k for k in range(m.ngeom) if m.geom(k).name.startswith("e/a_")]
+        assert bool(stand_ins) == replaced and all(m.geom_adhesion[stand_ins] == 1)
+        warned = "'a' stays a mesh in contact: its surface velocity" in caplog.text
+        assert warned != replaced
 
 
 @pytest.mark.parametrize(

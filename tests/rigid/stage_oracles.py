@@ -63,6 +63,7 @@ SCRATCH = {
     *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start", "solver_niter", "solver_unconverged"),
     *("qMLD", "qMLDiagInv", "qacc_smooth", "Ma", "search", "Mv", "efc_v", "con_v", "placed", "H"),
     *("slip_LD", "slip_LDiagInv", "tree_island", "slip_niter", "slip_stopped", "slip_improvement", "slip_inertia"),
+    *("exact_LD", "exact_LDiagInv", "exact_x"),
     *("slip_acc", "slip_adj_acc", "slip_bound", "slip_adj_bound", "slip_efc_before", "slip_con_before"),
 }
 
@@ -167,7 +168,8 @@ def springs_and_dampers(run, of, before):
 
 def passive(run):
     fluid = run.data.qfrc_fluid if run.stage.name == "fluid force" else 0.0
-    expected = springs_and_dampers(run, "joints", "passive force") + fluid
+    adhesion = run.data.qfrc_adhesion if run.stage.name == "sticky contacts" else 0.0
+    expected = springs_and_dampers(run, "joints", "passive force") + fluid + adhesion
     return [(run.view("qfrc_passive").numpy(), expected)]
 
 
@@ -343,6 +345,8 @@ def contact_forces(run):
     for c in range(run.data.ncon):
         force, dim = np.zeros(6), int(run.data.contact.dim[c])
         mujoco.mj_contactForce(run.m, run.data, c, force)
+        if run.data.contact.efc_address[c] >= 0:
+            force[0] += run.data.contact.adhesion[c]  # ours is the solver's
         found.append((run.view("con_force").numpy()[c, :dim], force[:dim]))
     return found
 
@@ -614,9 +618,14 @@ ORACLES = {
     "con_dist": contact("con_dist", lambda c: c.dist),
     "con_pos": contact("con_pos", lambda c: c.pos),
     "con_frame": contact("con_frame", lambda c: c.frame),
-    "con_active": lambda run: [
-        (run.view("con_active").numpy()[: run.data.ncon] == 1, run.data.contact.efc_address >= 0)
+    "con_dim": lambda run: [
+        (
+            run.view("con_dim").numpy()[: run.data.ncon],
+            np.where(run.data.contact.efc_address >= 0, run.data.contact.dim, 0),
+        )
     ],
+    "con_surfacevel": contact("con_surfacevel", lambda c: c.surfacevel),
+    "con_adhesion": contact("con_adhesion", lambda c: c.adhesion),
     "con_J": contact_jacobian,
     "con_aref": contact_rows("con_aref", lambda d: d.efc_aref),
     "con_D": contact_rows("con_D", lambda d: d.efc_D),

@@ -29,6 +29,7 @@ def pair(name: str, integrator: int, substeps: int, device: str) -> tuple[Engine
     source = {
         "ant": models.gymnasium_asset("ant.xml"),
         "actuators": models.ACTUATORS,
+        "surfaces": models.EXACT_SURFACES.replace("</mujoco>", '<actuator><motor joint="bend"/></actuator></mujoco>'),
         **{cone: constraint_models.footed(cone) for cone in ("pyramidal", "elliptic")},  # swept against slip
     }[name]
     model = compile_model(source, integrator, constraints=name != "actuators")
@@ -78,7 +79,7 @@ def results(dynamics, theta, command, states, device: str, n_steps: int) -> list
     ("name", "integrator", "substeps"),
     [
         *(("ant", EULER, 1), ("ant", IMPLICITFAST, 2), ("ant", RK4, 1), ("actuators", EULER, 2), ("actuators", RK4, 1)),
-        *(("pyramidal", EULER, 1), ("elliptic", EULER, 1)),
+        *(("pyramidal", EULER, 1), ("elliptic", EULER, 1), ("surfaces", EULER, 1)),
     ],
 )
 def test_graphs_compute_what_the_cpu_s_loop_does(name, integrator, substeps, shared, device):

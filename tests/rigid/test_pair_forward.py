@@ -32,9 +32,9 @@ def test_contacts_and_forces_equal_mujoco(pair, cone, margin):
         m.geom_gap[:] = 0.3 * margin
     states = random_states(m, STATES, rng)
     engine = Engine(m, n_worlds=STATES)
-    names = ("con_dist", "con_pos", "con_frame", "con_y", "con_D", "con_friction", "con_force", "con_active", "ncon")
+    names = ("con_dist", "con_pos", "con_frame", "con_y", "con_D", "con_friction", "con_force", "con_dim", "ncon")
     qacc, *values = engine.fields(("qacc", *names), torch.tensor(states), engine.command())
-    dist, pos, frame, y, D, friction, force, active, ncon = (value.numpy() for value in values)
+    dist, pos, frame, y, D, friction, force, dims, ncon = (value.numpy() for value in values)
     kept = ncon[:, 1]
     data = mujoco.MjData(m)
     total = 0
@@ -49,7 +49,7 @@ def test_contacts_and_forces_equal_mujoco(pair, cone, margin):
             assert abs(dist[w, c] - contact.dist) < TOLERANCE
             assert np.abs(pos[w, c] - contact.pos).max() < TOLERANCE
             assert np.abs(frame[w, c] - contact.frame).max() < TOLERANCE
-            assert active[w, c] == (contact.efc_address >= 0)
+            assert dims[w, c] == (contact.dim if contact.efc_address >= 0 else 0)
             if contact.efc_address >= 0:
                 rows = rows_of(engine, y[w, c], D[w, c], friction[w, c], force[w, c], contact.dim)
                 expected = data.efc_force[contact.efc_address :][: len(rows)]

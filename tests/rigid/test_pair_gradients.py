@@ -34,9 +34,9 @@ PARAMETERS = (
 
 def branches(engine: Engine, state, command, theta) -> np.ndarray:
     """What is decided at a state, per env: contacts, features, and on which side of each force law they are."""
-    names = ("ncon", "con_pair", "con_active", "con_feature", "con_force", "con_y", "con_friction")
+    names = ("ncon", "con_pair", "con_dim", "con_feature", "con_force", "con_y", "con_friction")
     values = engine.fields(names, state, command, theta)
-    ncon, con_pair, con_active, con_feature, forces, y, mu = (value.numpy() for value in values)
+    ncon, con_pair, con_dim, con_feature, forces, y, mu = (value.numpy() for value in values)
     kept = np.arange(engine.model.nconmax)[None] < ncon[:, 1:]
     zones = [forces[..., 0] > 0]
     for r in range(1, y.shape[2]):
@@ -45,7 +45,7 @@ def branches(engine: Engine, state, command, theta) -> np.ndarray:
     if engine.model.elliptic:
         tangent = np.linalg.norm(mu[..., : y.shape[2] - 1] * y[..., 1:], axis=-1)
         zones = [y[..., 0] * mu[..., 0] < mu[..., 0] * tangent, mu[..., 0] ** 2 * y[..., 0] + tangent <= 0]
-    columns = [np.where(kept, con_pair, -1), np.where(kept, con_active, -1)]
+    columns = [np.where(kept, con_pair, -1), np.where(kept, con_dim, -1)]
     # of general convex shapes, numbers follow the integers that tell a contact's features
     columns += [np.where(kept, con_feature[..., k], -1) for k in range(min(con_feature.shape[2], FEATURES))]
     columns += [np.where(kept, zone, -1) for zone in zones]

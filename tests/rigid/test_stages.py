@@ -67,6 +67,8 @@ MODELS = {
     "plastic joints": (PLASTIC_JOINTS.replace('"4 1 .5"', '"4"'), EULER),
     "plastic tendons": (PLASTIC_TENDONS.replace('"40 5 3"', '"40"'), IMPLICITFAST),
     "random tree": (models.random_tree(3), IMPLICITFAST),
+    "surfaces": (models.SURFACES, IMPLICITFAST),
+    "exact": (models.EXACT_SURFACES, EULER),
     # last, since their forces are not those of the solver alone
     "no slip, elliptic": (constraint_models.footed("elliptic"), EULER),
     "no slip, pyramidal": (constraint_models.footed("pyramidal"), EULER),
@@ -82,6 +84,15 @@ def compiled(name):
     return model
 
 
+# Models that have something of their own to say of a stage that others have.
+ALSO = [
+    ("mocap", "kinematics"),
+    ("surfaces", "contact rows"),
+    ("surfaces", "constraint solution"),
+    ("exact", "contact rows"),
+]
+
+
 def runs():
     """(stage, model) for every stage, in each of up to three models that have it."""
     structures = {name: Engine(compiled(name)).model for name in MODELS}
@@ -90,7 +101,7 @@ def runs():
     for name, structure in structures.items():
         for stage in stages_of(structure.integrator):
             found.setdefault(stage.name, [])
-            wanted = len(found[stage.name]) < 3 or (name == "mocap" and stage.name == "kinematics")
+            wanted = len(found[stage.name]) < 3 or (name, stage.name) in ALSO
             if stage.needed(structure) and wanted:
                 found[stage.name].append(name)
     assert all(found.values()), f"no model has the stages {[stage for stage, names in found.items() if not names]}"
@@ -194,6 +205,8 @@ def test_every_field_is_written_by_one_stage():
         "polynomial springs and dampers": ("qfrc_passive",),
         "polynomial tendons": ("qfrc_tendon",),
         "fluid force": ("qfrc_passive",),
+        "sticky contacts": ("qfrc_passive",),
+        "exact diagonals": ("efc_diag",),
         "polynomial energy": ("dof_energy",),
         "polynomial tendon energy": ("ten_energy",),
         "convex contact geometry": ("con_dist", "con_pos", "con_frame"),

@@ -15,6 +15,7 @@ import numpy as np
 import warp as wp
 from warp._src.codegen import Struct
 
+from genesis.model import fluid
 from genesis.model.arrays import Model
 from genesis.rigid.door import NativeError
 from genesis.rigid.kernels.collision import convex
@@ -242,6 +243,7 @@ class Binder:
             "ccd_tolerance": float(option.ccd_tolerance),
             "multiccd": int(not model.disabled(mujoco.mjtDisableBit.mjDSBL_MULTICCD)),
             "max_corners": convex.corners_of(int(model.mj_model.npolygonmax)),
+            "adhesion_pulls": int(not fluid.is_off(model.mj_model)),
             "all_pairs": int(model.ncpair <= _FEW_PAIRS),
             "largest_margin": float(np.max(margins, initial=0.0)),
             "damping_implicit": int(euler_damping or model.implicit),

@@ -12,7 +12,7 @@ import mujoco
 import warp as wp
 from warp._src.codegen import Struct
 
-from genesis.constants import POLYNOMIALS
+from genesis.constants import ADHESION, POLYNOMIALS, SURFACE_VELOCITY
 from genesis.model import contact
 from genesis.model.arrays import Model
 from genesis.model.rows import RowKind
@@ -54,12 +54,14 @@ from genesis.rigid.kernels.collision import round as rounds
 from genesis.rigid.kernels.constraint import (
     contact_rows,
     envelope,
+    exact_diagonal,
     force,
     friction_response,
     kinds,
     noslip,
     reference,
     solver,
+    surfaces,
 )
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
@@ -171,6 +173,8 @@ FIELDS: dict[str, Field] = {
     "con_dist": Field(real, lambda m: (), per_contact=True),
     "con_pos": Field(vec3, lambda m: (), per_contact=True),
     "con_frame": Field(mat33, lambda m: (), per_contact=True),
+    "con_surfacevel": Field(real, lambda m: (3 if SURFACE_VELOCITY in m.features else 0,), per_contact=True),
+    "con_adhesion": Field(real, lambda m: (1 if ADHESION in m.features else 0,), per_contact=True),
     "con_J": Field(real, lambda m: (m.maxcondim, m.maxchain), per_contact=True),
     "con_friction": Field(real, lambda m: (5,), per_contact=True),
     "con_aref": Field(real, lambda m: (m.maxcondim,), per_contact=True),
@@ -190,6 +194,10 @@ FIELDS: dict[str, Field] = {
     "con_v": Field(real, lambda m: (m.nconmax, m.maxcondim), differentiable=False),
     "placed": Field(real, lambda m: (m.nv,), differentiable=False),
     "H": Field(real, lambda m: (m.nv, m.nv) if m.constrained else (0, 0), differentiable=False),
+    # the inverse inertia that constraints feel, where it is exact
+    "exact_LD": Field(real, lambda m: (m.nM if m.exact_diagonals else 0,), differentiable=False),
+    "exact_LDiagInv": Field(real, lambda m: (m.nv if m.exact_diagonals else 0,), differentiable=False),
+    "exact_x": Field(real, lambda m: (m.nv if m.exact_diagonals else 0,), differentiable=False),
     # sweeps against slip
     "efc_B": Field(real, lambda m: (m.rows.nefc, m.nv) if m.noslip_iterations else (0, 0)),
     "con_B": Field(real, lambda m: (m.maxcondim - 1, m.nv) if m.noslip_iterations else (0, 0), per_contact=True),
@@ -252,7 +260,7 @@ INT_FIELDS: dict[str, Callable[[Model], tuple[int, ...]]] = {
     "found_pair": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0,),
     "found_feature": lambda m: (m.nconmax if len(m.pair_families) > 1 else 0, m.feature_width),
     "ccd_scratch": lambda m: (_ccd_scratch(m),),
-    "con_active": lambda m: (m.nconmax,),
+    "con_dim": lambda m: (m.nconmax,),
     "any_constraint": lambda m: (1,),
     "tree_seen": lambda m: (m.ntree,),
     "tree_queue": lambda m: (m.ntree,),
@@ -425,6 +433,14 @@ def _has_contacts(model: Model) -> bool:
     return model.has_contacts
 
 
+def _has_running_surfaces(model: Model) -> bool:
+    return SURFACE_VELOCITY in model.features
+
+
+def _has_sticky_surfaces(model: Model) -> bool:
+    return ADHESION in model.features
+
+
 def _has_closed_forms(model: Model) -> bool:
     return bool(model.pair_families - {contact.CONVEX})
 
@@ -435,6 +451,10 @@ def _has_convex_pairs(model: Model) -> bool:
 
 def _without_slip(model: Model) -> bool:
     return model.constrained and model.noslip_iterations > 0
+
+
+def _has_exact_diagonals(model: Model) -> bool:
+    return model.constrained and model.exact_diagonals
 
 
 def _has_rows(model: Model) -> bool:
@@ -471,7 +491,7 @@ FOUND = (
     *("ncon_needed", "ncon", "con_pair", "con_feature", "found_order", "found_pair", "found_feature", "ccd_scratch"),
 )
 REFERENCES = ("efc_aref", "efc_D", "efc_list", "efc_count")
-CONTACT_ROWS = ("con_J", "con_friction", "con_aref", "con_D", "con_active")
+CONTACT_ROWS = ("con_J", "con_friction", "con_aref", "con_D", "con_dim")
 SOLUTION = (
     *("any_constraint", "tree_seen", "tree_queue", "dof_place", "row_start"),
     *("qMLD", "qMLDiagInv", "qacc_smooth", "solver_niter", "solver_unconverged"),
@@ -584,6 +604,13 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         adjoint_kernels=(convex_geometry.convex_geometry_adjoint,),
         needed=_has_convex_pairs,
     ),
+    Stage("surface velocity", (surfaces.surface_velocities,), ("con_surfacevel",), needed=_has_running_surfaces),
+    Stage(
+        "sticky contacts",
+        (surfaces.adhesive_forces,),
+        ("con_adhesion", "qfrc_passive"),
+        needed=_has_sticky_surfaces,
+    ),
     Stage(
         "transmission",
         (actuation.transmission,),
@@ -613,6 +640,14 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
 )
 _AFTER_ROWS: tuple[Stage, ...] = (
+    Stage(
+        "exact diagonals",
+        (exact_diagonal.exact_diagonals,),
+        ("exact_LD", "exact_LDiagInv", "exact_x", "efc_diag"),
+        adjoint="by hand",
+        adjoint_kernels=(exact_diagonal.exact_diagonals_adjoint,),
+        needed=_has_exact_diagonals,
+    ),
     Stage(
         "row references",
         (reference.row_references,),

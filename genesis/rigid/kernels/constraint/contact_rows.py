@@ -10,9 +10,18 @@ of the dof i, with motion axis (turn, move) about the reference point, sign +1 o
 import warp as wp
 
 from genesis.model.contact import PARAMS_EXPLICIT, PARAMS_MIXED, PARAMS_SECOND
-from genesis.rigid.kernels.constraint.groups import ContactGeometry, ContactParameters, Contacts, PairTable, Softness
+from genesis.rigid.kernels.constraint.exact_diagonal import PATTERN
+from genesis.rigid.kernels.constraint.groups import (
+    ContactGeometry,
+    ContactParameters,
+    Contacts,
+    Diagonals,
+    PairTable,
+    Softness,
+    Surfaces,
+)
 from genesis.rigid.kernels.constraint.reference import REFERENCE
-from genesis.rigid.kernels.sparse import snippet
+from genesis.rigid.kernels.sparse import SOLVE_LD, SUBTRACT_PRODUCT, snippet
 from genesis.types import real, untaped
 
 MIN_MU = 1.0e-5  # mjMINMU
@@ -85,6 +94,8 @@ _PARAMETERS = """
         }
         return p;
     };
+    // How far the first of the edges leans towards the first tangent.
+    auto lean_of = [&](int dim, REAL mu) { return dim > 1 && !contacts.elliptic ? mu : (REAL)0; };
     // What the contact's rows share: inverse inertia along the normal, made larger by a pyramid's slant.
     auto diag_of = [&](int pair, int dim, REAL mu) {
         const int one = pairs.cpair_body.data[2 * pair], two = pairs.cpair_body.data[2 * pair + 1];
@@ -105,10 +116,13 @@ for _name, _number in (
 ):
     _PARAMETERS = _PARAMETERS.replace(_name, str(_number))
 
-# visit(slot, pair, rows, dofs of the chain, their signs, how many), of each contact that has a slot; most have three
-# rows, a number that the compiler is told.
+# visit(slot, pair, rows, dofs of the chain, their signs, how many), of each contact with rows: rows_of(slot, pair) says
+# how many. Most have three, a number that the compiler is told.
 _EACH = """
-    auto each = [&](auto visit) {
+    const bool running = surfaces.con_surfacevel.shape[2] > 0, sticky = surfaces.con_adhesion.shape[2] > 0;
+    // Of a contact's rows, those that its adhesion is shared by.
+    auto shares_of = [&](int dim) { return (REAL)(dim > 1 && !contacts.elliptic ? 2 * (dim - 1) : 1); };
+    auto each = [&](auto rows_of, auto visit) {
         const int slots = (INTEGERS(contacts.ncon))[1];
         for (int c = 0; c < slots; ++c) {
             const int pair = (INTEGERS(contacts.con_pair))[c];
@@ -116,7 +130,9 @@ _EACH = """
             const int n = contacts.chain_dof_adr.data[contacts.cpair_chain.data[pair] + 1] - start;
             const int* dof = contacts.chain_dof.data + start;
             const int* sign = pairs.chain_sign.data + start;
-            const int dim = contacts.cpair_dim.data[pair];
+            const int dim = rows_of(c, pair);
+            if (dim == 0)
+                continue;
             if (dim == 3)
                 visit(c, pair, Three(), dof, sign, n);
             else
@@ -125,16 +141,49 @@ _EACH = """
     };
 """
 
+# Of flag diagexact. What the contact's rows share is then J M^-1 J' of the normal, or of a pyramid's first edge, which
+# leans; first_row(J, lean, e, s) is its entry e.
+_EXACT = (
+    PATTERN
+    + SOLVE_LD
+    + """
+    const int nx = diagonals.exact_x.shape[1];
+    const bool exact = nx > 0;
+    auto first_row = [&](const REAL* J, REAL lean, int e, auto s) {
+        return lean != 0 ? J[e * s] + lean * J[(contacts.con_J.shape[3] + e) * s] : J[e * s];
+    };
+    auto exact_diag = [&](const REAL* J, REAL lean, const int* dof, int n, auto s) {
+        REAL* x = ROW(diagonals.exact_x);  // M^-1 J'
+        for (int k = 0; k < nx; ++k)
+            x[k * s] = 0;
+        for (int e = 0; e < n; ++e)
+            x[dof[e] * s] = first_row(J, lean, e, s);
+        solve_ld(ROW(diagonals.exact_LD), ROW(diagonals.exact_LDiagInv), x, s);
+        REAL sum = 0;
+        for (int e = 0; e < n; ++e)
+            sum += first_row(J, lean, e, s) * x[dof[e] * s];
+        return sum;
+    };
+"""
+)
+
 _FORWARD = """
     auto run = [&](auto s) {
         const int width = contacts.con_J.shape[3];
         const REAL* velocity = ROW(qvel);
-        int* active = INTEGERS(contacts.con_active);
-        each([&](int c, int pair, auto dim, const int* dof, const int* sign, int n) {
-            const REAL violation = SLOT(geometry.con_dist)[0] - pairs.cpair_margin.data[pair];
-            active[c] = violation < 0;
-            if (!active[c])
-                return;
+        auto violation_of = [&](int c, int pair) {
+            return SLOT(geometry.con_dist)[0] - pairs.cpair_margin.data[pair];
+        };
+        // One that sticks has a normal within the gap, and no friction.
+        auto rows_of = [&](int c, int pair) {
+            int rows = pairs.cpair_dim.data[pair];
+            if (!(violation_of(c, pair) < 0))
+                rows = sticky && SLOT(surfaces.con_adhesion)[0] != 0 ? 1 : 0;
+            (INTEGERS(contacts.con_dim))[c] = rows;
+            return rows;
+        };
+        each(rows_of, [&](int c, int pair, auto dim, const int* dof, const int* sign, int n) {
+            const REAL violation = violation_of(c, pair);
             REAL* J = SLOT(contacts.con_J);
             REAL* aref = SLOT(contacts.con_aref);
             REAL* D = SLOT(contacts.con_D);
@@ -157,6 +206,9 @@ _FORWARD = """
                     v[r] += sign[e] * x * rate;
                 }
             }
+            if (running)
+                for (int r = 1; r < dim && r < 4; ++r)
+                    v[r] += SLOT(surfaces.con_surfacevel)[(r - 1) * s];
             const Parameters p = parameters_of(pair);
             for (int k = 0; k < 5; ++k)
                 friction[k * s] = p.friction[k];
@@ -166,7 +218,8 @@ _FORWARD = """
             for (int r = 1; r < dim; ++r)
                 aref[r * s] = -B * v[r];
             const REAL mu = p.friction[0];
-            const REAL D0 = weight(ref.d, diag_of(pair, dim, mu));
+            const REAL diag = exact ? exact_diag(J, lean_of(dim, mu), dof, n, s) : diag_of(pair, dim, mu);
+            const REAL D0 = weight(ref.d, diag);
             D[0] = D0;
             if (dim > 1 && !contacts.elliptic) {
                 for (int r = 0; r < dim; ++r)
@@ -175,6 +228,8 @@ _FORWARD = """
                 for (int r = 1; r < dim; ++r)
                     D[r * s] = D0 * contacts.impratio * (p.friction[r - 1] / mu) * (p.friction[r - 1] / mu);
             }
+            if (sticky)
+                aref[0] += SLOT(surfaces.con_adhesion)[0] / (shares_of(dim) * D[0]);
         });
     };
 """
@@ -221,12 +276,10 @@ _ADJOINT = """
     };
     auto run = [&](auto s) {
         const int width = contacts.con_J.shape[3];
-        const int* active = INTEGERS(contacts.con_active);
         const REAL* velocity = ROW(qvel);
         REAL* adj_velocity = ROW(to_qvel);
-        each([&](int c, int pair, auto dim, const int* dof, const int* sign, int n) {
-            if (!active[c])
-                return;
+        auto rows_of = [&](int c, int) { return (INTEGERS(contacts.con_dim))[c]; };
+        each(rows_of, [&](int c, int pair, auto dim, const int* dof, const int* sign, int n) {
             const REAL violation = SLOT(geometry.con_dist)[0] - pairs.cpair_margin.data[pair];
             const REAL* J = SLOT(contacts.con_J);
             const REAL* adj_J = SLOT(to_contacts.con_J);
@@ -245,6 +298,11 @@ _ADJOINT = """
             for (int e = 0; e < n; ++e)
                 for (int r = 0; r < dim; ++r)
                     v[r] += J[(r * width + e) * s] * velocity[dof[e] * s];
+            if (running)
+                for (int r = 1; r < dim && r < 4; ++r) {
+                    v[r] += SLOT(surfaces.con_surfacevel)[(r - 1) * s];
+                    SLOT(to_surfaces.con_surfacevel)[(r - 1) * s] -= B * adj_aref[r * s];
+                }
             by_v[0] = -ref.B * adj_aref[0];
             REAL by_B = -v[0] * adj_aref[0], by_B_friction = 0;
             for (int r = 1; r < dim; ++r) {
@@ -260,10 +318,17 @@ _ADJOINT = """
 
             // D: by impedance, friction and inverse inertia
             REAL by_D0 = adj_D[0];
-            const REAL diag = diag_of(pair, dim, mu), D0 = weight(ref.d, diag);
+            if (sticky) {
+                const REAL D = SLOT(contacts.con_D)[0], share = 1 / (shares_of(dim) * D);
+                SLOT(to_surfaces.con_adhesion)[0] += adj_aref[0] * share;
+                by_D0 -= adj_aref[0] * SLOT(surfaces.con_adhesion)[0] * share / D;
+            }
+            const REAL lean = lean_of(dim, mu);
+            const REAL diag = exact ? exact_diag(J, lean, dof, n, s) : diag_of(pair, dim, mu);
+            const REAL D0 = weight(ref.d, diag);
             if (dim > 1 && !contacts.elliptic) {
-                REAL sum = 0;
-                for (int r = 0; r < dim; ++r)
+                REAL sum = by_D0;
+                for (int r = 1; r < dim; ++r)
                     sum += adj_D[r * s];
                 const REAL soft = softness_of(mu);
                 by_D0 = sum * (REAL)0.5 / soft;
@@ -280,12 +345,21 @@ _ADJOINT = """
             }
             by_d += by_D0 * weight_by_impedance(ref.d, diag, D0);
             REAL by_diag = by_D0 * weight_by_diag(ref.d, diag, D0);
-            if (dim > 1 && !contacts.elliptic) {
+            REAL* z = ROW(diagonals.z);
+            if (exact) {
+                const REAL* x = ROW(diagonals.exact_x);
+                for (int k = 0; k < nx; ++k)
+                    z[k * s] = by_diag * x[k * s];
+                subtract_product(z, x, ROW(to_qM), s);
+                if (lean != 0)
+                    for (int e = 0; e < n; ++e)
+                        by_friction[0] += 2 * J[(width + e) * s] * z[dof[e] * s];
+            } else if (dim > 1 && !contacts.elliptic) {
                 const REAL slant = 1 + mu * mu;
                 by_friction[0] += by_diag * diag / slant * 2 * mu;
                 by_diag *= slant;
             }
-            if (to_parameters.body_invweight0.data)
+            if (to_parameters.body_invweight0.data && !exact)
                 for (int side = 0; side < 2; ++side) {
                     const int body = pairs.cpair_body.data[2 * pair + side];
                     add_to_shared(item(to_parameters.body_invweight0, body), &by_diag, 1);
@@ -322,7 +396,10 @@ _ADJOINT = """
                 const REAL rate = velocity[dof[e] * s];
                 REAL by_rate = 0;
                 for (int r = 0; r < dim; ++r) {
-                    const REAL g = sign[e] * (adj_J[(r * width + e) * s] + by_v[r] * rate);
+                    REAL by_J = adj_J[(r * width + e) * s] + by_v[r] * rate;
+                    if (exact && r < 2)
+                        by_J += (r == 0 ? 2 : 2 * lean) * z[dof[e] * s];
+                    const REAL g = sign[e] * by_J;
                     by_rate += by_v[r] * J[(r * width + e) * s];
                     const int axis = r < 3 ? 3 * r : 3 * (r - 3);
                     REAL* to = r < 3 ? by_move : by_turn;
@@ -353,13 +430,19 @@ for _name, _number in (
     _ADJOINT = _ADJOINT.replace(_name, str(_number))
 
 
-@wp.func_native(snippet=snippet(REFERENCE + _VECTORS + _PARAMETERS + _EACH + _FORWARD, "contacts.con_J", 3))
+_FORWARD = REFERENCE + _VECTORS + _PARAMETERS + _EACH + _EXACT + _FORWARD
+_ADJOINT = REFERENCE + _VECTORS + _PARAMETERS + _EACH + _EXACT + SUBTRACT_PRODUCT + _ADJOINT
+
+
+@wp.func_native(snippet=snippet(_FORWARD, "contacts.con_J", 3))
 def write_contact_rows(
     w: int,
     pairs: PairTable,
     parameters: ContactParameters,
     softness: Softness,
     geometry: ContactGeometry,
+    surfaces: Surfaces,
+    diagonals: Diagonals,
     qvel: wp.array2d(dtype=real),
     contacts: Contacts,
 ): ...
@@ -371,26 +454,35 @@ def contact_rows(
     parameters: ContactParameters,
     softness: Softness,
     geometry: ContactGeometry,
+    surfaces: Surfaces,
+    diagonals: Diagonals,
     qvel: wp.array2d(dtype=real),
     contacts: Contacts,
 ):
-    """Which contacts are nearer than their margin, and their J, aref, D and friction."""
-    write_contact_rows(wp.tid(), pairs, parameters, softness, geometry, qvel, contacts)
+    """How many rows the contacts have, and their J, aref, D and friction.
+
+    Those beyond their margin have none, or their normal if they stick.
+    """
+    write_contact_rows(wp.tid(), pairs, parameters, softness, geometry, surfaces, diagonals, qvel, contacts)
 
 
-@wp.func_native(snippet=snippet(REFERENCE + _VECTORS + _PARAMETERS + _EACH + _ADJOINT, "contacts.con_J", 3))
+@wp.func_native(snippet=snippet(_ADJOINT, "contacts.con_J", 3))
 def write_contact_rows_adjoint(
     w: int,
     pairs: PairTable,
     parameters: ContactParameters,
     softness: Softness,
     geometry: ContactGeometry,
+    surfaces: Surfaces,
+    diagonals: Diagonals,
     qvel: wp.array2d(dtype=real),
     contacts: Contacts,
     to_parameters: ContactParameters,
     to_geometry: ContactGeometry,
+    to_surfaces: Surfaces,
     to_qvel: wp.array2d(dtype=real),
     to_contacts: Contacts,
+    to_qM: wp.array2d(dtype=real),
 ): ...
 
 
@@ -400,15 +492,20 @@ def contact_rows_adjoint(
     parameters: ContactParameters,
     softness: Softness,
     geometry: ContactGeometry,
+    surfaces: Surfaces,
+    diagonals: Diagonals,
     qvel: wp.array2d(dtype=real),
     contacts: Contacts,
     adj_parameters: ContactParameters,
     adj_geometry: ContactGeometry,
+    adj_surfaces: Surfaces,
     adj_qvel: wp.array2d(dtype=real),
     adj_contacts: Contacts,
+    adj_qM: wp.array2d(dtype=real),
 ):
-    """From the gradients of J, aref, D and friction to those of geometry, motion axes, velocity and parameters."""
+    """From the gradients of J, aref, D and friction to those of geometry, surfaces, motion axes, velocity and
+    parameters."""
     write_contact_rows_adjoint(
-        wp.tid(), pairs, parameters, softness, geometry, qvel, contacts, adj_parameters, adj_geometry, adj_qvel,
-        adj_contacts,
+        wp.tid(), pairs, parameters, softness, geometry, surfaces, diagonals, qvel, contacts, adj_parameters,
+        adj_geometry, adj_surfaces, adj_qvel, adj_contacts, adj_qM,
     )  # fmt: skip

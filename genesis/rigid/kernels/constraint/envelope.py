@@ -111,7 +111,7 @@ def constraint_envelope(
     for t in range(ntree):
         order.tree_seen[w, t] = 0
     for c in range(contacts.ncon[w, 1]):
-        if contacts.con_active[w, c] == 1:
+        if contacts.con_dim[w, c] > 0:
             one, two = contact_trees(w, c, tree, contacts)
             if one != two:
                 order.tree_seen[w, one] = -1
@@ -137,7 +137,7 @@ def constraint_envelope(
                     order.dof_place[w, tree.tree_dofadr[current] + d] = place - 1 - d
                 if coupled < 0 and tail < ntree:
                     for c in range(contacts.ncon[w, 1]):
-                        if contacts.con_active[w, c] == 1:
+                        if contacts.con_dim[w, c] > 0:
                             one, two = contact_trees(w, c, tree, contacts)
                             tail = visit(w, tail, current, one, two, order)
                     for e in range(rows.efc_edge.shape[0]):
@@ -155,7 +155,7 @@ def constraint_envelope(
             order.row_start[w, above] = wp.min(order.row_start[w, above], order.row_start[w, p])
     couple_rows(w, rows, order)
     for c in range(contacts.ncon[w, 1]):
-        if contacts.con_active[w, c] == 1:
+        if contacts.con_dim[w, c] > 0:
             found = 1
             chain = contacts.cpair_chain[contacts.con_pair[w, c]]
             start = contacts.chain_dof_adr[chain]

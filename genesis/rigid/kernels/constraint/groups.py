@@ -78,9 +78,8 @@ class BodyMotion:
 
 @wp.struct
 class Contacts:
-    """The contacts, as far as the solver reads them."""
+    """The contacts, as far as the solver reads them; ``con_dim``: rows of each, 0 where it is not active."""
 
-    cpair_dim: wp.array(dtype=int)
     cpair_chain: wp.array(dtype=int)
     chain_dof: wp.array(dtype=int)
     chain_dof_adr: wp.array(dtype=int)
@@ -88,7 +87,7 @@ class Contacts:
     impratio: real
     ncon: wp.array2d(dtype=int)
     con_pair: wp.array2d(dtype=int)
-    con_active: wp.array2d(dtype=int)
+    con_dim: wp.array2d(dtype=int)
     con_J: wp.array4d(dtype=real)
     con_friction: wp.array3d(dtype=real)
     con_aref: wp.array3d(dtype=real)
@@ -180,12 +179,22 @@ class PairTable:
 
     cpair_geom: wp.array2d(dtype=int)
     cpair_body: wp.array2d(dtype=int)
+    cpair_dim: wp.array(dtype=int)
     cpair_params: wp.array(dtype=int)
     cpair_explicit: wp.array(dtype=int)
     cpair_margin: wp.array(dtype=real)
     cpair_mix: wp.array(dtype=real)
     chain_sign: wp.array(dtype=int)
     dof_bodyid: wp.array(dtype=int)
+
+
+@wp.struct
+class Chains:
+    """The dofs that move the bodies of a pair against each other."""
+
+    cpair_chain: wp.array(dtype=int)
+    chain_dof: wp.array(dtype=int)
+    chain_dof_adr: wp.array(dtype=int)
 
 
 @wp.struct
@@ -211,6 +220,27 @@ class ContactGeometry:
     con_dist: wp.array2d(dtype=real)
     con_pos: wp.array2d(dtype=vec3)
     con_frame: wp.array2d(dtype=mat33)
+
+
+@wp.struct
+class Diagonals:
+    """Of flag diagexact: the pattern of M, its factors, and room for two vectors; without any where the flag is off."""
+
+    M_colind: wp.array(dtype=int)
+    M_colind_adr: wp.array(dtype=int)
+    skip_none: wp.array(dtype=int)
+    exact_LD: wp.array2d(dtype=real)
+    exact_LDiagInv: wp.array2d(dtype=real)
+    exact_x: wp.array2d(dtype=real)
+    z: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Surfaces:
+    """What the surfaces of a contact do beside pressing on each other; without room where no model's do."""
+
+    con_surfacevel: wp.array3d(dtype=real)
+    con_adhesion: wp.array3d(dtype=real)
 
 
 @wp.struct

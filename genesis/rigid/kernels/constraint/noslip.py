@@ -46,7 +46,7 @@ def find_islands(w: int, tree: Tree, rows: Rows, contacts: Contacts, together: i
     if together == 1:
         return
     for c in range(contacts.ncon[w, 1]):
-        if contacts.con_active[w, c] == 1:
+        if contacts.con_dim[w, c] > 0:
             chain = contacts.cpair_chain[contacts.con_pair[w, c]]
             one = tree.dof_treeid[contacts.chain_dof[contacts.chain_dof_adr[chain]]]
             two = tree.dof_treeid[contacts.chain_dof[contacts.chain_dof_adr[chain + 1] - 1]]
@@ -469,14 +469,14 @@ _SWEEPS_ADJOINT = """
         };
         const int* list = INTEGERS(rows.efc_list);
         const int count = (INTEGERS(rows.efc_count))[0];
-        const int* active = INTEGERS(contacts.con_active);
+        const int* dims = INTEGERS(contacts.con_dim);
         const int* pair = INTEGERS(contacts.con_pair);
         const int found = (INTEGERS(contacts.ncon))[1];
         for (int t = sweeps - 1; t >= 0; --t) {
             for (int c = found - 1; c >= 0; --c) {
-                if (!active[c])
+                const int dim = dims[c];
+                if (dim == 0)
                     continue;
-                const int dim = contacts.cpair_dim.data[pair[c]];
                 const int* adr = contacts.chain_dof_adr.data + contacts.cpair_chain.data[pair[c]];
                 const int* dof = contacts.chain_dof.data + adr[0];
                 const int n = adr[1] - adr[0];

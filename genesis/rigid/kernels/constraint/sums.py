@@ -32,13 +32,13 @@ EACH = """
             visit(list[k], rows.efc_dof_adr.data[list[k]], rows.efc_dof_adr.data[list[k] + 1]);
     };
     auto each_contact = [&](auto visit) {
-        const int* active = INTEGERS(contacts.con_active);
+        const int* dims = INTEGERS(contacts.con_dim);
         const int* pair = INTEGERS(contacts.con_pair);
         const int slots = (INTEGERS(contacts.ncon))[1];
         for (int c = 0; c < slots; ++c) {
-            if (!active[c])
+            const int dim = dims[c];
+            if (dim == 0)
                 continue;
-            const int dim = contacts.cpair_dim.data[pair[c]];
             const int* adr = contacts.chain_dof_adr.data + contacts.cpair_chain.data[pair[c]];
             const int* dof = contacts.chain_dof.data + adr[0];
             const int n = adr[1] - adr[0];
