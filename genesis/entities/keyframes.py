@@ -32,7 +32,7 @@ class Keyframe:
             morph has, as everything in its file is
         qvel: (n_dofs,) [m/s, rad/s]
         act: (n,) activations of those actuators that have one
-        ctrl: (n_actuators,) for `control_actuators`
+        ctrl: (n_controls,) for `control_actuators`
     """
 
     name: str
@@ -70,7 +70,7 @@ def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Key
         tensor(qpos),
         tensor(qvel),
         tensor(np.array(m.key_act[key, place.act_start : place.act_end])),
-        tensor(np.array(m.key_ctrl[key, place.actuator_start : place.actuator_end])),
+        tensor(np.array(m.key_ctrl[key, place.control_start : place.control_end])),
     )
 
 

@@ -36,6 +36,7 @@ class Place:
         starts: of each axis of which the entity has a range ("links", "joints", "dofs", "geoms", "actuators", "qs"),
             MuJoCo's number of the entity's first
         counts: of each, how many
+        has_one_control_each: whether each of its actuators has exactly one control
     """
 
     def __init__(self, world: World, number: int) -> None:
@@ -47,6 +48,9 @@ class Place:
         self.counts = {
             _plural(kind): int(getattr(ranges, f"{kind}_end") - getattr(ranges, f"{kind}_start")) for kind in kinds
         }
+
+        numbers = world.composed.mj_model.actuator_ctrlnum[ranges.actuator_start : ranges.actuator_end]
+        self.has_one_control_each = bool((numbers == 1).all())
 
     # -- arguments ----------------------------------------------------------------------------------------------------
 

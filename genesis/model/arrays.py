@@ -74,7 +74,7 @@ def principal_to_full(inertia: np.ndarray, quat: np.ndarray) -> np.ndarray:
 
 
 def in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
-    """(nu,) bool: actuators that option actuatorgroupdisable switches off."""
+    """(nactuator,) bool: actuators that option actuatorgroupdisable switches off."""
     # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
     group = m.actuator_group
     return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
@@ -87,7 +87,8 @@ class Model:
         weld_pairs: bodies of welds made at run time
         revision: grows when constraints are added; what was made for an earlier one is out of date
         nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
-        nq, nv, na, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        nq, nv, na, nactuator, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: controls, of which an actuator
+            may have none, one or several)
         indices: name -> int32 array
         constants: name -> float64 array
         theta_fields: name -> :class:`ThetaField`
@@ -145,7 +146,8 @@ class Model:
         m = mj_model
         self.kinds = tuple(kinds)
         self.mj_model = m
-        self.nq, self.nv, self.na, self.nu = int(m.nq), int(m.nv), int(m.na), int(m.nu)
+        self.nq, self.nv, self.na = int(m.nq), int(m.nv), int(m.na)
+        self.nactuator, self.nu = int(m.nactuator), int(m.nu)
         self.weld_pairs: list[tuple[int, int]] = []
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
@@ -330,7 +332,7 @@ class Model:
         m = self.mj_model
         trn = mujoco.mjtTrn
         kinds, dofs, sources, coefs, targets = [], [], [], [], []
-        for u in range(m.nu):
+        for u in range(m.nactuator):
             target, other = (int(x) for x in m.actuator_trnid[u])
             kind, rows = self._transmission(trn(m.actuator_trntype[u]), target, other)
             kinds.append(kind)
@@ -346,7 +348,7 @@ class Model:
         self.constants["moment_coef"] = np.array([c for row in coefs for c in row], dtype=float)
         self.nmoment = len(self.constants["moment_coef"])
         tendons = [int(m.actuator_trnid[u, 0]) if m.actuator_trntype[u] == int(trn.mjTRN_TENDON) else -1
-                   for u in range(m.nu)]  # fmt: skip
+                   for u in range(m.nactuator)]  # fmt: skip
         self._index("actuator_limited_tendon", [t if t >= 0 and m.tendon_actfrclimited[t] else -1 for t in tendons])
         self.constants["tendon_actfrcrange"] = np.array(m.tendon_actfrcrange).reshape(-1, 2)
         self._index("actuator_trnid", np.reshape(targets, (-1, 2)))
@@ -364,6 +366,7 @@ class Model:
             "actuator_gaintype",
             "actuator_biastype",
             "actuator_actadr",
+            "actuator_ctrladr",
             "actuator_actearly",
             "actuator_actlimited",
             "actuator_forcelimited",
@@ -375,7 +378,7 @@ class Model:
         # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
         pairs = []
         adr = self.indices["moment_dof_adr"]
-        for u in range(m.nu):
+        for u in range(m.nactuator):
             entries = range(adr[u], adr[u + 1])
             for a in entries:
                 i = int(self.indices["moment_dof"][a])
@@ -386,8 +389,8 @@ class Model:
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _servos_that_turn(self) -> np.ndarray:
-        """(nu,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod); whether it is
-        depends on its gains and gear, which are parameters."""
+        """(nactuator,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod); whether it
+        is depends on its gains and gear, which are parameters."""
         m, kind = self.mj_model, self.indices["actuator_trnkind"]
         servo = (
             (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_FIXED))
@@ -421,7 +424,8 @@ class Model:
         return [e for chain in sorted(chains) for e in range(bounds[chain], bounds[chain + 1])]
 
     def _add_muscles(self) -> None:
-        """Actuators that are muscles in any of gain, bias and dynamics: muscle_actuator (n,), actuator_muscle (nu,),
+        """Actuators that are muscles in any of gain, bias and dynamics: muscle_actuator (n,), actuator_muscle
+        (nactuator,),
         its inverse, and in the constants muscle_acc0 (n,), the accelerations that a unit of force gives at qpos0."""
         m = self.mj_model
         muscle = (
@@ -430,12 +434,12 @@ class Model:
             | (m.actuator_dyntype == int(mujoco.mjtDyn.mjDYN_MUSCLE))
         )
         chosen = np.flatnonzero(muscle)
-        number = np.full(m.nu, -1)
+        number = np.full(m.nactuator, -1)
         number[chosen] = np.arange(len(chosen))
         self.nmuscle = len(chosen)
         self._index("muscle_actuator", chosen)
         self._index("actuator_muscle", number)
-        self.constants["muscle_acc0"] = np.array(m.actuator_acc0[chosen])
+        self.constants["muscle_acc0"] = np.array(m.actuator_acc0[m.actuator_outadr[chosen]])
 
     def _transmission(self, trn, target: int, other: int) -> tuple[int, list[tuple[int, int, float]]]:
         """Kind, and rows of (dof, source, coefficient) that the actuator's moment has; see `Transmissions`."""
@@ -627,7 +631,7 @@ class Model:
         limited = self.indices["dof_actfrclimited"].astype(bool)
         force_range[limited] = self.constants["dof_actfrcrange"][limited]
         spoken_for: set[int] = set()
-        for u in range(m.nu):
+        for u in range(m.nactuator):
             dof = int(self.indices["actuator_joint_dof"][u])
             if dof < 0 or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
                 continue

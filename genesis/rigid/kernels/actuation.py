@@ -196,10 +196,11 @@ def actuator_velocities(
 
 @wp.func
 def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
-    """The control, within its range."""
-    signal = ctrl[w, u]
-    if law.actuator_ctrllimited[u] == 1:
-        signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
+    """The control of an actuator that has one, within its range."""
+    k = law.actuator_ctrladr[u]
+    signal = ctrl[w, k]
+    if law.actuator_ctrllimited[k] == 1:
+        signal = clip(signal, law.actuator_ctrlrange[k, 0], law.actuator_ctrlrange[k, 1])
     return signal
 
 

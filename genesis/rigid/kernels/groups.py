@@ -54,6 +54,7 @@ class ActuatorLaw:
     """How an actuator's force follows from its input, and where it ends."""
 
     actuator_enabled: wp.array(dtype=int)
+    actuator_ctrladr: wp.array(dtype=int)
     actuator_gaintype: wp.array(dtype=int)
     actuator_biastype: wp.array(dtype=int)
     actuator_actearly: wp.array(dtype=int)

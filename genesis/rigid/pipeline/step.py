@@ -143,13 +143,13 @@ FIELDS: dict[str, Field] = {
     "muscle_slope": Field(real, lambda m: (m.nmuscle,)),
     "muscle_bias": Field(real, lambda m: (m.nmuscle,)),
     "muscle_rate": Field(real, lambda m: (m.nmuscle,)),
-    "actuator_force_raw": Field(real, lambda m: (m.nu,)),
-    "dforce_dvel_raw": Field(real, lambda m: (m.nu,)),
-    "actuator_length": Field(real, lambda m: (m.nu,)),
-    "actuator_velocity": Field(real, lambda m: (m.nu,)),
+    "actuator_force_raw": Field(real, lambda m: (m.nactuator,)),
+    "dforce_dvel_raw": Field(real, lambda m: (m.nactuator,)),
+    "actuator_length": Field(real, lambda m: (m.nactuator,)),
+    "actuator_velocity": Field(real, lambda m: (m.nactuator,)),
     "actuator_moment": Field(real, lambda m: (m.nmoment,)),
-    "actuator_force": Field(real, lambda m: (m.nu,)),
-    "dforce_dvel": Field(real, lambda m: (m.nu,)),
+    "actuator_force": Field(real, lambda m: (m.nactuator,)),
+    "dforce_dvel": Field(real, lambda m: (m.nactuator,)),
     "act_dot": Field(real, lambda m: (m.na,)),
     # the table of constraint rows (genesis.model.rows): J, violation, dJ/dt qvel, inverse inertia, friction loss
     "efc_J": Field(real, lambda m: (m.rows.nJ,)),
@@ -368,7 +368,7 @@ def _has_free_ellipsoids(model: Model) -> bool:
 
 
 def _has_actuators(model: Model) -> bool:
-    return model.nu > 0
+    return model.nactuator > 0
 
 
 def _is_constrained(model: Model) -> bool:

@@ -236,7 +236,7 @@ def control_sizes(model: Model) -> dict[str, int]:
 
 def switch_sizes(model: Model) -> dict[str, int]:
     """The same of what is discrete in a command."""
-    return {"ctrl_mode": model.nv, "actuator_on": model.nu, "eq_active": model.neq}
+    return {"ctrl_mode": model.nv, "actuator_on": model.nactuator, "eq_active": model.neq}
 
 
 def theta_element(name: str, shape: tuple[int, ...]) -> tuple[type, tuple[int, ...]]:
