@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from genesis.constants import FLUID, OF_FEATURES, POLYNOMIALS
-from genesis.model import contact, fluid, tendons
+from genesis.model import contact, fluid, servos, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -44,8 +44,11 @@ DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
 # Servos whose setpoint is an angle: of a ball joint, or of a site against another.
 TURNS_NOT, TURNS_BALL, TURNS_SITE = range(3)
 
-# How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle has.
-FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
+# How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle or a DC motor has.
+FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 9
+
+# ``actuator_enabled`` of an actuator without controls, which nothing has to switch on.
+ALWAYS = 2
 
 # How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
 GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
@@ -94,6 +97,8 @@ class Model:
         theta_fields: name -> :class:`ThetaField`
         theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
+        nservo: PID servos and DC motors (see ``genesis.model.servos``)
+        nrate: rates of activations, and the velocities of servos whose bristles follow from them
         integrator: ``mujoco.mjtIntegrator``
         timestep: of one substep [s]
         noslip_iterations: most sweeps against slip that follow the constraint solver
@@ -359,19 +364,25 @@ class Model:
 
         actuation_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         clamp_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_CLAMPCTRL)
-        self._index("actuator_enabled", ~in_disabled_group(m) & (not actuation_off))
+        enabled = ~in_disabled_group(m) & (not actuation_off)
+        self._index("actuator_enabled", np.where(enabled & (m.actuator_ctrlnum == 0), ALWAYS, enabled))
         self._index("actuator_ctrllimited", np.zeros(m.nu) if clamp_off else m.actuator_ctrllimited)
         for name in (
             "actuator_dyntype",
             "actuator_gaintype",
             "actuator_biastype",
-            "actuator_actadr",
-            "actuator_ctrladr",
             "actuator_actearly",
             "actuator_actlimited",
             "actuator_forcelimited",
         ):
             self._index(name, getattr(m, name))
+        is_servo = servos.of(m)
+        for name in ("actuator_actadr", "actuator_ctrladr"):
+            self._index(name, np.where(is_servo, -1, getattr(m, name)))
+        for name, values in servos.describe(m, moves=not actuation_off).items():
+            self._index(name, values)
+        self.nservo = len(self.indices["servo_actuator"])
+        self.nrate = self.na + int((self.indices["servo_velocity"] >= 0).sum())
         for name in ("actuator_ctrlrange", "actuator_actrange", "actuator_forcerange"):
             self.constants[name] = np.array(getattr(m, name)).reshape(-1, 2)
 
@@ -389,14 +400,17 @@ class Model:
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
     def _servos_that_turn(self) -> np.ndarray:
-        """(nactuator,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod); whether it
-        is depends on its gains and gear, which are parameters."""
+        """(nactuator,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod).
+
+        Whether it is depends on its gains and gear, which are parameters.
+        """
         m, kind = self.mj_model, self.indices["actuator_trnkind"]
-        servo = (
+        affine = (
             (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_FIXED))
             & (m.actuator_biastype == int(mujoco.mjtBias.mjBIAS_AFFINE))
             & np.isin(m.actuator_dyntype, [int(mujoco.mjtDyn.mjDYN_NONE), int(mujoco.mjtDyn.mjDYN_INTEGRATOR)])
         )
+        servo = affine | (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_PID))
         ball = np.isin(kind, [TRN_BALL, TRN_BALL_IN_PARENT])
         site = (kind == TRN_SITE) & (m.actuator_trnid[:, 1] >= 0)
         return np.where(servo & ball, TURNS_BALL, np.where(servo & site, TURNS_SITE, TURNS_NOT))
@@ -592,9 +606,9 @@ class Model:
             "geom_fluid": self._geom_fluid,
             "actuator_gainprm": m.actuator_gainprm[:, :FORCE_PARAMETERS],
             "actuator_biasprm": m.actuator_biasprm[:, :FORCE_PARAMETERS],
-            "actuator_gear": m.actuator_gear,
+            "actuator_gear": m.actuator_gear[m.actuator_outadr],
             "actuator_dynprm": m.actuator_dynprm[:, :DYNAMICS_PARAMETERS],
-            "actuator_lengthrange": m.actuator_lengthrange,
+            "actuator_lengthrange": m.actuator_lengthrange[m.actuator_outadr],
             "actuator_cranklength": m.actuator_cranklength,
             "site_pos": m.site_pos,
             "site_quat": m.site_quat,
@@ -635,7 +649,7 @@ class Model:
             dof = int(self.indices["actuator_joint_dof"][u])
             if dof < 0 or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
                 continue
-            gear = m.actuator_gear[u, 0]
+            gear = m.actuator_gear[m.actuator_outadr[u], 0]
             if m.actuator_biastype[u] == int(mujoco.mjtBias.mjBIAS_AFFINE):
                 if dof not in spoken_for:
                     kp[dof] = kv[dof] = 0.0

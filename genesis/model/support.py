@@ -20,9 +20,9 @@ from genesis.model import contact
 _SHOWN = 5  # how many elements of a kind a message names
 
 _TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY")
-_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE")
-_GAINS = ("FIXED", "AFFINE", "MUSCLE")
-_BIASES = ("NONE", "AFFINE", "MUSCLE")
+_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE", "DCMOTOR", "PID")
+_GAINS = ("FIXED", "AFFINE", "MUSCLE", "DCMOTOR", "PID")
+_BIASES = ("NONE", "AFFINE", "MUSCLE", "DCMOTOR")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
@@ -174,7 +174,6 @@ _FEATURES = (
         lambda m: (m.actuator_delay != 0) | (m.actuator_history[:, 0] > 0),
         "delay or history (delay, nsample)",
     ),
-    Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
 )
 
 

@@ -175,7 +175,7 @@ def fluid_places(run):
 
 def moments(run):
     m, d = run.m, run.data
-    theirs = np.zeros((m.nu, m.nv))
+    theirs = np.zeros((m.nout, m.nv))
     mujoco.mju_sparse2dense(theirs, d.actuator_moment, d.moment_rownnz, d.moment_rowadr, d.moment_colind)
     adr = run.model.indices["moment_dof_adr"]
     return [(ragged(run, run.view("actuator_moment").numpy(), "moment_dof", adr, m.nv), theirs)]
@@ -183,7 +183,7 @@ def moments(run):
 
 def raw_actuator_forces(run):
     m, d = run.m, run.data
-    theirs = np.zeros((m.nu, m.nv))
+    theirs = np.zeros((m.nout, m.nv))
     mujoco.mju_sparse2dense(theirs, d.actuator_moment, d.moment_rownnz, d.moment_rowadr, d.moment_colind)
     return [(run.view("qfrc_actuator_raw").numpy(), theirs.T @ d.actuator_force)]
 

@@ -51,7 +51,9 @@ class StageRun:
             active[0, 0], active[0, -1] = 0, 1
         command = Command(
             Switches(
-                torch.ones((1, model.nv), dtype=torch.int32), torch.ones((1, model.nu), dtype=torch.int32), active
+                torch.ones((1, model.nv), dtype=torch.int32),
+                torch.ones((1, model.nactuator), dtype=torch.int32),
+                active,
             ),
             {(key, 0): torch.tensor(np.array(value, dtype=float)) for key, value in blocks.items()},
         )

@@ -104,6 +104,9 @@ def rk_advance(
         act_dot_mean[w, i] = SIXTH * (stages.act_dot_0[w, i] + stages.act_dot_3[w, i]) + THIRD * (
             stages.act_dot_1[w, i] + stages.act_dot_2[w, i]
         )
+    # Behind the rates are velocities, of which that at the start of the step counts.
+    for i in range(act.shape[1], act_dot_mean.shape[1]):
+        act_dot_mean[w, i] = stages.act_dot_0[w, i]
     integrate_joint_positions(w, joints, qpos, rk_velocity_mean, timestep, qpos_next)
     advance_activations(
         w,

@@ -104,7 +104,9 @@ class Binder:
             there = {f"{name}_next": f"{name}@{s + 1}" for name in STATE}
             if not self._rk4:
                 launches = self._evaluation(here, s, for_adjoint)
-                segments.append([*launches, self._bind(step.ADVANCE, self._scalars(), {**here, **there})])
+                segments.append(
+                    [*launches, self._bind(step.ADVANCE.of(self._model), self._scalars(), {**here, **there})]
+                )
                 continue
             derivative = ("qacc", "act_dot")
             for k in range(RK_STAGES):
@@ -124,11 +126,11 @@ class Binder:
                 rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
                 launches += self._evaluation(rename, RK_STAGES * s + k, for_adjoint)
                 segments.append(launches)
-            rename = {**here, **there}
+            rename = {**here, **there, "act_dot": "act_dot_mean"}
             rename |= {
                 f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
             }
-            segments.append([self._bind(step.RK_ADVANCE, self._scalars(), rename)])
+            segments.append([self._bind(step.RK_ADVANCE.of(self._model), self._scalars(), rename)])
         return segments
 
     def observation(self, names: tuple[str, ...], for_adjoint: bool) -> list[Launch]:

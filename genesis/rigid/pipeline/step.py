@@ -32,6 +32,7 @@ from genesis.rigid.kernels import (
     passive,
     polynomial,
     runge_kutta,
+    servo,
     solve,
     spatial_tendon,
     tendon,
@@ -150,7 +151,11 @@ FIELDS: dict[str, Field] = {
     "actuator_moment": Field(real, lambda m: (m.nmoment,)),
     "actuator_force": Field(real, lambda m: (m.nactuator,)),
     "dforce_dvel": Field(real, lambda m: (m.nactuator,)),
-    "act_dot": Field(real, lambda m: (m.na,)),
+    "servo_force": Field(real, lambda m: (m.nservo,)),
+    "servo_slope": Field(real, lambda m: (m.nservo,)),
+    "servo_load": Field(real, lambda m: (m.nservo,)),
+    "servo_load_slope": Field(real, lambda m: (m.nservo,)),
+    "act_dot": Field(real, lambda m: (m.nrate,)),
     # the table of constraint rows (genesis.model.rows): J, violation, dJ/dt qvel, inverse inertia, friction loss
     "efc_J": Field(real, lambda m: (m.rows.nJ,)),
     "efc_pos": Field(real, lambda m: (m.rows.nefc,)),
@@ -325,6 +330,18 @@ def _has_wraps(model: Model) -> bool:
 
 def _has_muscles(model: Model) -> bool:
     return model.nmuscle > 0
+
+
+def _has_servos(model: Model) -> bool:
+    return model.nservo > 0
+
+
+def _has_pid_servos(model: Model) -> bool:
+    return len(model.indices["pid_servo"]) > 0
+
+
+def _has_dc_motors(model: Model) -> bool:
+    return len(model.indices["dc_servo"]) > 0
 
 
 def _has_adhesion(model: Model) -> bool:
@@ -540,6 +557,13 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         needed=_has_muscles,
     ),
     Stage(
+        "servos",
+        (servo.pid_servos, servo.dc_motors),
+        ("servo_force", "servo_slope", "servo_load", "servo_load_slope", "act_dot"),
+        needed=_has_servos,
+        parts=((servo.pid_servos, _has_pid_servos), (servo.dc_motors, _has_dc_motors)),
+    ),
+    Stage(
         "actuator force",
         (actuation.actuator_forces,),
         (
@@ -656,9 +680,20 @@ FREE_BODIES: tuple[Stage, ...] = (
     ),
 )
 
-ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
+_OF_SERVOS = ((servo.advance_servos, _has_servos),)
+ADVANCE = Stage(
+    "advance",
+    (integrate.advance, servo.advance_servos),
+    ("qpos_next", "qvel_next", "act_next"),
+    parts=_OF_SERVOS,
+)
 RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
-RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
+RK_ADVANCE = Stage(
+    "RK advance",
+    (runge_kutta.rk_advance, servo.advance_servos),
+    ("qpos_next", "qvel_next", "act_next"),
+    parts=_OF_SERVOS,
+)
 
 OBSERVE: tuple[Stage, ...] = (
     Stage("link velocity", (observe.link_velocity,), ("xvel",)),

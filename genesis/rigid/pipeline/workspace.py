@@ -159,7 +159,7 @@ class Workspace:
         for name, size in control_sizes(model).items():
             add(name, size)
         if rk4:
-            more = {"rk_velocity": model.nv, "qacc": model.nv, "act_dot": model.na}
+            more = {"rk_velocity": model.nv, "qacc": model.nv, "act_dot": model.nrate}
             for s in range(substeps):
                 for k in range(RK_STAGES):
                     for name, size in {**shapes, **more}.items():
@@ -168,7 +168,7 @@ class Workspace:
             add(f"solution@{k}", model.nv)
         self.first_work_field = "rk_velocity_mean"
         add("rk_velocity_mean", model.nv)
-        add("act_dot_mean", model.na)
+        add("act_dot_mean", model.nrate)
         observed = {name for stage in step.OBSERVE for name in stage.outputs}
         plain = [name for name, spec in step.FIELDS.items() if spec.differentiable and not spec.per_contact]
         plain.sort(key=lambda name: name in observed)
