@@ -12,12 +12,12 @@ import numpy as np
 
 # Inputs of servos, in order, and their bits in `actuator_ctrlspec` (MuJoCo: mjtInput).
 INPUTS = (("pos", 1), ("vel", 2), ("ff", 4), ("voltage", 8))
-_SERVOS = (int(mujoco.mjtGain.mjGAIN_PID), int(mujoco.mjtGain.mjGAIN_DCMOTOR))
+SERVOS = (int(mujoco.mjtGain.mjGAIN_PID), int(mujoco.mjtGain.mjGAIN_DCMOTOR))
 
 
 def input_names(m: mujoco.MjModel, actuator: int) -> tuple[str, ...]:
     """What the controls of an actuator are called (MuJoCo: mj_actuatorInputName); "" where one has no name."""
-    if int(m.actuator_gaintype[actuator]) in _SERVOS:
+    if int(m.actuator_gaintype[actuator]) in SERVOS:
         return tuple(name for name, bit in INPUTS if int(m.actuator_ctrlspec[actuator]) & bit)
     return ("",) * int(m.actuator_ctrlnum[actuator])
 

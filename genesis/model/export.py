@@ -203,7 +203,8 @@ class _Export:
             if element.biastype == mujoco.mjtBias.mjBIAS_AFFINE:
                 element.biasprm[:3] = m.actuator_biasprm[u, :3]
             if element.inheritrange:
-                element.ctrlrange, element.actrange = m.actuator_ctrlrange[u], m.actuator_actrange[u]
+                first = int(m.actuator_ctrladr[u])
+                element.ctrlrange, element.actrange = m.actuator_ctrlrange[first], m.actuator_actrange[u]
                 element.inheritrange = 0
         for j in range(m.njnt):
             element = joints[m.joint(j).name]

@@ -336,6 +336,10 @@ _NOT_NEGATIVE = (
 )
 
 
+# Fields of an actuator's controls, or of its outputs: where those of an actuator begin.
+_BLOCKS = {"actuator_ctrlrange": "actuator_ctrladr", "actuator_gear": "actuator_outadr"}
+
+
 def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
     """Raises `GenesisException` that names the first number of the model that no body can have: NaN or infinite, or
     negative where it cannot be (damping, armature, friction). `names` are the entities'."""
@@ -352,6 +356,8 @@ def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
                 continue
             index = int(np.argwhere(wrong)[0][0])
             owner_kind, element = ("joint", int(m.dof_jntid[index])) if kind == "dof" else (kind, index)
+            if full_name in _BLOCKS:  # as many rows as the actuator has controls, or outputs
+                element = int(np.searchsorted(getattr(m, _BLOCKS[full_name]), index, side="right")) - 1
             owner, name = _owner(_name(m, owner_kind, element), names)
             shown = " ".join(f"{value:g}" for value in np.atleast_1d(values[index]))
             raise GenesisException(
