@@ -22,6 +22,10 @@ INTERNAL = {
     "muscle_slope": "enters qH",
     "muscle_bias": "actuator_force is made of it",
     "muscle_rate": "act_dot is made of it",
+    "servo_force": "actuator_force is made of it",
+    "servo_slope": "enters qH",
+    "servo_load": "actuator_force is made of it",
+    "servo_load_slope": "enters qH",
     "adhesion_count": "actuator_moment is made of it",
     "spring_reach": "qfrc_passive is made of it",
     "fluid_box_inertia": "a parameter",
@@ -191,7 +195,9 @@ def raw_actuator_forces(run):
 def rates_of_activations(run):
     """Of those that are not switched off: theirs stand still, and MuJoCo leaves out the rate only as it integrates."""
     m, on = run.m, run.model.indices["actuator_enabled"].astype(bool)
-    chosen = [int(adr) for adr in m.actuator_actadr[on] if adr >= 0]
+    if run.stage.name == "servos":
+        on &= run.model.indices["actuator_servo"] >= 0
+    chosen = [adr for u in np.flatnonzero(on) for adr in m.actuator_actadr[u] + np.arange(m.actuator_actnum[u])]
     return [(run.view("act_dot").numpy()[chosen], run.data.act_dot[chosen])]
 
 
