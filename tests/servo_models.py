@@ -51,4 +51,24 @@ DC_CART = f"""
 <dcmotor name="speed" joint="disc" input="vel" gear=".4" motorconst=".1 .1" resistance="3" controller="0 0 .2 3 0 0"/>
 </actuator></mujoco>"""
 
-SERVOS = {"PID arm": PID_ARM, "DC cart": DC_CART}
+# A base that leans, with an arm of two ball joints, turned by orientation servos: of rotation vectors and of quaternions,
+# on a joint and between sites, with and without a bound of the torque.
+ORIENTATIONS = f"""
+<mujoco>{_OPTION}<worldbody><site name="room" pos="0 0 1" euler="20 30 0"/>
+<body name="base" pos="0 0 .6"><joint name="lift" type="slide" axis="0 0 1" stiffness="80" damping="2"/>
+  <joint name="lean" axis="0 1 .2" damping=".2" armature=".01"/><geom type="box" size=".1 .05 .05"/>
+  <site name="back" pos="-.1 0 0" euler="0 10 40"/>
+  <body name="upper" pos=".1 0 0"><joint name="shoulder" type="ball" damping=".05" armature=".01"/>
+    <geom type="capsule" size=".03" fromto="0 0 0 .3 0 0"/>
+    <body name="lower" pos=".3 0 0"><joint name="wrist" type="ball" damping=".05" armature=".01"/>
+      <geom type="box" size=".08 .03 .02" pos=".08 0 0"/><site name="tip" pos=".1 0 .02" euler="50 0 10"/></body></body></body>
+</worldbody>
+<actuator>
+<orientation name="shoulder" joint="shoulder" kp="12" kv=".8"/>
+<motor name="lean" joint="lean"/>
+<orientation name="wrist" joint="wrist" input="quat" kp="3" kv=".2" forcerange="0 1.1"/>
+<orientation name="tip" site="tip" refsite="back" kp="2" kv=".1" forcerange="0 50" ctrlrange="-1 1"/>
+<orientation name="level" site="tip" refsite="room" input="quat" kp=".5"/>
+</actuator></mujoco>"""
+
+SERVOS = {"PID arm": PID_ARM, "DC cart": DC_CART, "orientations": ORIENTATIONS}

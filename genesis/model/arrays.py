@@ -39,7 +39,8 @@ DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
     TRN_TENDON,
     TRN_SLIDERCRANK,
     TRN_BODY,
-) = range(9)
+    TRN_ORIENTATION,
+) = range(10)
 
 # Servos whose setpoint is an angle: of a ball joint, or of a site against another.
 TURNS_NOT, TURNS_BALL, TURNS_SITE = range(3)
@@ -373,9 +374,10 @@ class Model:
             "actuator_biastype",
             "actuator_actearly",
             "actuator_actlimited",
-            "actuator_forcelimited",
         ):
             self._index(name, getattr(m, name))
+        turns = self.indices["actuator_trnkind"] == TRN_ORIENTATION  # whose range bounds the length of a torque
+        self._index("actuator_forcelimited", np.where(turns, 0, m.actuator_forcelimited))
         is_servo = servos.of(m)
         for name in ("actuator_actadr", "actuator_ctrladr"):
             self._index(name, np.where(is_servo, -1, getattr(m, name)))
@@ -395,9 +397,14 @@ class Model:
                 i = int(self.indices["moment_dof"][a])
                 for b in entries:
                     j = int(self.indices["moment_dof"][b])
-                    if (entry := self._entry_of_M(i, j)) is not None:
+                    if self._are_of_one_force(u, a, b) and (entry := self._entry_of_M(i, j)) is not None:
                         pairs.append((u, a, b, entry))
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
+
+    def _are_of_one_force(self, actuator: int, a: int, b: int) -> bool:
+        """Whether two entries of an actuator's moment are of one of its forces: an orientation servo has three."""
+        source = self.indices["moment_source"]
+        return self.indices["actuator_trnkind"][actuator] != TRN_ORIENTATION or source[a] == source[b]
 
     def _servos_that_turn(self) -> np.ndarray:
         """(nactuator,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod).
@@ -469,12 +476,16 @@ class Model:
         if trn == mujoco.mjtTrn.mjTRN_TENDON:
             start = int(self.indices["ten_dof_adr"][target])
             return TRN_TENDON, [(dof, start + e, 1.0) for e, dof in enumerate(self.tendon_dofs(target))]
+        if trn == mujoco.mjtTrn.mjTRN_SO3 and other < 0:
+            return TRN_ORIENTATION, [(int(m.jnt_dofadr[target]) + k, k, 1.0) for k in range(3)]
         if trn == mujoco.mjtTrn.mjTRN_BODY:
             dofs = {int(self.indices["chain_dof"][e]) for e in self._chain_entries(target)}
             return TRN_BODY, [(dof, 0, 1.0) for dof in sorted(dofs)]
         # Two sites that are pushed apart: dofs that move both cancel and are left out.
         plus = set(self.dof_chain(int(m.site_bodyid[target])))
         minus = set(self.dof_chain(int(m.site_bodyid[other]))) if other >= 0 else set()
+        if trn == mujoco.mjtTrn.mjTRN_SO3:
+            return TRN_ORIENTATION, [(d, k, 1.0 if d in plus else -1.0) for k in range(3) for d in sorted(plus ^ minus)]
         kind = TRN_SLIDERCRANK if trn == mujoco.mjtTrn.mjTRN_SLIDERCRANK else TRN_SITE
         return kind, [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
 

@@ -47,7 +47,8 @@ def _move_armature_and_damping(spec: mujoco.MjSpec) -> None:
 def _count_controls(path: Path, spec: mujoco.MjSpec) -> None:
     """Lets MuJoCo know how many controls the actuators of a file have, which it finds as it compiles: it would take the
     keyframes of a file with other than one each for wrong when it attaches them."""
-    if len(spec.keys) and any(int(actuator.gaintype) in controls.SERVOS for actuator in spec.actuators):
+    several = (*controls.SERVOS, controls.ORIENTATION)
+    if len(spec.keys) and any(int(actuator.gaintype) in several for actuator in spec.actuators):
         diagnostics.compile_alone(spec, f"'{path}'")
 
 

@@ -19,10 +19,10 @@ from genesis.model import contact
 
 _SHOWN = 5  # how many elements of a kind a message names
 
-_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY")
+_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY", "SO3")
 _DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE", "DCMOTOR", "PID")
-_GAINS = ("FIXED", "AFFINE", "MUSCLE", "DCMOTOR", "PID")
-_BIASES = ("NONE", "AFFINE", "MUSCLE", "DCMOTOR")
+_GAINS = ("FIXED", "AFFINE", "MUSCLE", "DCMOTOR", "PID", "SO3")
+_BIASES = ("NONE", "AFFINE", "MUSCLE", "DCMOTOR", "SO3")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "RK4")
 
@@ -121,6 +121,11 @@ def _mixed_friction(m: mujoco.MjModel) -> np.ndarray:
     return joints
 
 
+def _integrated_orientation(m: mujoco.MjModel) -> np.ndarray:
+    so3, none = int(mujoco.mjtGain.mjGAIN_SO3), int(mujoco.mjtDyn.mjDYN_NONE)
+    return (np.asarray(m.actuator_gaintype) == so3) & (np.asarray(m.actuator_dyntype) != none)
+
+
 _BALL, _HINGE, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{name}")) for name in ("BALL", "HINGE", "SLIDE"))
 
 
@@ -168,6 +173,7 @@ _FEATURES = (
         )
         for field, enum, prefix, supported, words in _ACTUATOR_KINDS
     ),
+    Feature("actuator", _integrated_orientation, "an orientation that is integrated (dyntype 'integrator')"),
     Feature("actuator", lambda m: m.actuator_plugin >= 0, "a plugin"),
     Feature(
         "actuator",

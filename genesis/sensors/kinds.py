@@ -84,6 +84,8 @@ def refusal(m: mujoco.MjModel, number: int) -> str | None:
         return REFUSED.get(kind, "this type is not known")
     if m.sensor_delay[number] > 0 or np.any(m.sensor_interval[number] != 0):
         return "it has a delay or an interval, which need a memory of the past: remove `delay` and `interval`"
+    if kind in ("actuatorpos", "actuatorvel", "actuatorfrc") and m.sensor_dim[number] != 1:
+        return "it is of an orientation servo, whose three numbers are not measured yet"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
     if kind == "rangefinder" and m.sensor_objtype[number] == int(mujoco.mjtObj.mjOBJ_CAMERA):

@@ -111,6 +111,23 @@ class Servos:
 
 
 @wp.struct
+class Orientations:
+    """Orientation servos: which servo each is, its controls, and its ball joint or two sites.
+
+    ``moment_source``: of an entry of their moments which of the three torques it is of.
+    """
+
+    so3_actuator: wp.array(dtype=int)
+    so3_servo: wp.array(dtype=int)
+    so3_ctrladr: wp.array(dtype=int)
+    so3_quat: wp.array(dtype=int)
+    so3_limited: wp.array(dtype=int)
+    so3_qpos: wp.array(dtype=int)
+    so3_site: wp.array2d(dtype=int)
+    moment_source: wp.array(dtype=int)
+
+
+@wp.struct
 class ServoForces:
     """What servos do: force and its derivative by velocity; and both of what motors add beyond their range."""
 

@@ -29,6 +29,7 @@ from genesis.rigid.kernels import (
     kinematics,
     muscle,
     observe,
+    orientation,
     passive,
     polynomial,
     runge_kutta,
@@ -155,6 +156,8 @@ FIELDS: dict[str, Field] = {
     "servo_slope": Field(real, lambda m: (m.nservo,)),
     "servo_load": Field(real, lambda m: (m.nservo,)),
     "servo_load_slope": Field(real, lambda m: (m.nservo,)),
+    "so3_velocity": Field(vec3, lambda m: (len(m.indices["so3_actuator"]),)),
+    "so3_torque": Field(vec3, lambda m: (len(m.indices["so3_actuator"]),)),
     "act_dot": Field(real, lambda m: (m.nrate,)),
     # the table of constraint rows (genesis.model.rows): J, violation, dJ/dt qvel, inverse inertia, friction loss
     "efc_J": Field(real, lambda m: (m.rows.nJ,)),
@@ -342,6 +345,10 @@ def _has_pid_servos(model: Model) -> bool:
 
 def _has_dc_motors(model: Model) -> bool:
     return len(model.indices["dc_servo"]) > 0
+
+
+def _has_orientation_servos(model: Model) -> bool:
+    return len(model.indices["so3_actuator"]) > 0
 
 
 def _has_adhesion(model: Model) -> bool:
@@ -543,9 +550,10 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     ),
     Stage(
         "transmission",
-        (actuation.transmission,),
+        (actuation.transmission, orientation.orientation_moments),
         ("actuator_length", "actuator_moment"),
         needed=_has_actuators,
+        parts=((orientation.orientation_moments, _has_orientation_servos),),
     ),
     Stage("sticking bodies", (adhesion.count_touches,), ("adhesion_count",), adjoint="none", needed=_has_adhesion),
     Stage("adhesion", (adhesion.body_moments,), ("actuator_moment",), needed=_has_adhesion),
@@ -558,19 +566,27 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     ),
     Stage(
         "servos",
-        (servo.pid_servos, servo.dc_motors),
-        ("servo_force", "servo_slope", "servo_load", "servo_load_slope", "act_dot"),
+        (servo.pid_servos, servo.dc_motors, orientation.orientation_servos),
+        (
+            *("servo_force", "servo_slope", "servo_load", "servo_load_slope", "act_dot"),
+            *("so3_velocity", "so3_torque"),
+        ),
         needed=_has_servos,
-        parts=((servo.pid_servos, _has_pid_servos), (servo.dc_motors, _has_dc_motors)),
+        parts=(
+            (servo.pid_servos, _has_pid_servos),
+            (servo.dc_motors, _has_dc_motors),
+            (orientation.orientation_servos, _has_orientation_servos),
+        ),
     ),
     Stage(
         "actuator force",
-        (actuation.actuator_forces,),
+        (actuation.actuator_forces, orientation.orientation_torques),
         (
             *("act_dot", "actuator_force_raw", "dforce_dvel_raw"),
             *("ten_actuator_force", "actuator_force", "dforce_dvel", "qfrc_actuator_raw"),
         ),
         needed=_has_actuators,
+        parts=((orientation.orientation_torques, _has_orientation_servos),),
     ),
     Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
 )
