@@ -50,6 +50,7 @@ _TENDON_POLYNOMIALS = {"tendon_stiffnesspoly": "stiffness", "tendon_dampingpoly"
 _ACTUATOR = {
     f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength")
 }
+_OF_OUTPUTS = ("actuator_gear", "actuator_lengthrange")  # in MjModel one row for each force of an actuator
 _PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp")}
 _GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "size")}
 _INERTIAL = ("body_mass", "body_ipos", "body_inertia")
@@ -327,6 +328,8 @@ class _Export:
     @staticmethod
     def _found(compiled: mujoco.MjModel, one: _Written) -> np.ndarray:
         row = compiled.site(one.row).id if isinstance(one.row, str) else one.row
+        if one.field in _OF_OUTPUTS:
+            row = int(compiled.actuator_outadr[row])
         found = np.atleast_1d(getattr(compiled, one.field)[row])
         return np.array(found[: np.size(one.target)], dtype=float)
 
