@@ -52,7 +52,7 @@ DC_CART = f"""
 </actuator></mujoco>"""
 
 # A base that leans, with an arm of two ball joints, turned by orientation servos: of rotation vectors and of quaternions,
-# on a joint and between sites, with and without a bound of the torque.
+# on a joint and between sites, with and without a bound of the torque; two of them integrate.
 ORIENTATIONS = f"""
 <mujoco>{_OPTION}<worldbody><site name="room" pos="0 0 1" euler="20 30 0"/>
 <body name="base" pos="0 0 .6"><joint name="lift" type="slide" axis="0 0 1" stiffness="80" damping="2"/>
@@ -69,6 +69,9 @@ ORIENTATIONS = f"""
 <orientation name="wrist" joint="wrist" input="quat" kp="3" kv=".2" forcerange="0 1.1"/>
 <orientation name="tip" site="tip" refsite="back" kp="2" kv=".1" forcerange="0 50" ctrlrange="-1 1"/>
 <orientation name="level" site="tip" refsite="room" input="quat" kp=".5"/>
+<general name="turn" joint="shoulder" gaintype="so3" biastype="so3" dyntype="integrator" gainprm="3" biasprm=".1 -3 -.2"/>
+<general name="early" site="tip" refsite="back" gaintype="so3" biastype="so3" dyntype="integrator" gainprm="1"
+  biasprm="0 -1 -.1" actrange="-2 2.5" actearly="true"/>
 </actuator></mujoco>"""
 
 SERVOS = {"PID arm": PID_ARM, "DC cart": DC_CART, "orientations": ORIENTATIONS}

@@ -29,9 +29,9 @@ def describe(m: mujoco.MjModel, moves: bool) -> dict[str, np.ndarray]:
         servo_input (n, 4): where in `ctrl` each of `controls.INPUTS` is, or -1; servo_first (n,): which is first, or -1
         servo_state (n, 5): where in `act` each of `STATES` is, or -1
         so3_actuator, so3_servo (k,): actuators that are orientation servos, and their numbers among the servos;
-            so3_ctrladr, so3_quat, so3_limited (k,): first control, whether it begins a quaternion, whether the torque
-            is bounded; so3_qpos (k,): where in qpos the ball joint is, or -1; so3_site (k, 2): site and reference,
-            or -1
+            so3_ctrladr, so3_quat, so3_actadr, so3_limited (k,): first control, whether it begins a quaternion, first
+            activation or -1, whether the torque is bounded; so3_qpos (k,): where in qpos the ball joint is, or -1;
+            so3_site (k, 2): site and reference, or -1
         servo_velocity (n,): of those with bristles, where behind the rates of activations their velocity is, or -1
     """
     chosen = np.flatnonzero(of(m))
@@ -57,6 +57,7 @@ def describe(m: mujoco.MjModel, moves: bool) -> dict[str, np.ndarray]:
         "so3_servo": turning,
         "so3_ctrladr": m.actuator_ctrladr[turns],
         "so3_quat": m.actuator_ctrlspec[turns] == controls.QUATERNION,
+        "so3_actadr": m.actuator_actadr[turns],
         "so3_limited": m.actuator_forcelimited[turns],
         "so3_qpos": [m.jnt_qposadr[one] if two < 0 else -1 for one, two in zip(target, reference, strict=True)],
         "so3_site": np.where((reference < 0)[:, None], -1, m.actuator_trnid[turns]),

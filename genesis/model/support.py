@@ -121,11 +121,6 @@ def _mixed_friction(m: mujoco.MjModel) -> np.ndarray:
     return joints
 
 
-def _integrated_orientation(m: mujoco.MjModel) -> np.ndarray:
-    so3, none = int(mujoco.mjtGain.mjGAIN_SO3), int(mujoco.mjtDyn.mjDYN_NONE)
-    return (np.asarray(m.actuator_gaintype) == so3) & (np.asarray(m.actuator_dyntype) != none)
-
-
 _BALL, _HINGE, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{name}")) for name in ("BALL", "HINGE", "SLIDE"))
 
 
@@ -173,7 +168,6 @@ _FEATURES = (
         )
         for field, enum, prefix, supported, words in _ACTUATOR_KINDS
     ),
-    Feature("actuator", _integrated_orientation, "an orientation that is integrated (dyntype 'integrator')"),
     Feature("actuator", lambda m: m.actuator_plugin >= 0, "a plugin"),
     Feature(
         "actuator",

@@ -85,10 +85,6 @@ REFUSED = {
         r"actuator 'a': delay or history \(delay, nsample\)",
     ),
     "history": (model(actuator('<motor name="a" joint="h1" nsample="3"/>')), r"delay or history"),
-    "orientation servo": (
-        model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
-        r"actuator 'a': (transmission|gain|several)",
-    ),
     "implicit": (
         model(option='<option integrator="implicit"/>'),
         r"integrator 'implicit': choose one with RigidOptions\(integrator=\.\.\.\)",
@@ -231,6 +227,7 @@ ACCEPTED = {
     "disabled group": model(actuator('<motor joint="h1" group="2"/>'), option='<option actuatorgroupdisable="2"/>'),
     "pid": model(actuator('<pid name="a" joint="h1" kp="1" ki="2"/>')),
     "dcmotor": model(actuator('<dcmotor joint="h1" motorconst=".1 .1" resistance="1" inductance="0 .01"/>')),
+    "orientation servo": model(actuator('<orientation site="s1" refsite="s2" input="quat" kp="1"/>')),
     "drive": model(actuator('<motor joint="h1" damping="1" armature=".1"/>')),
     "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
     "mocap body": mocap(model()),

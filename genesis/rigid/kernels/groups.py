@@ -121,6 +121,7 @@ class Orientations:
     so3_servo: wp.array(dtype=int)
     so3_ctrladr: wp.array(dtype=int)
     so3_quat: wp.array(dtype=int)
+    so3_actadr: wp.array(dtype=int)
     so3_limited: wp.array(dtype=int)
     so3_qpos: wp.array(dtype=int)
     so3_site: wp.array2d(dtype=int)

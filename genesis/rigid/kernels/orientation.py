@@ -4,18 +4,21 @@ another, towards an orientation along the shortest way.
     torque = kp log(q^-1 q*) + c - kv w,
 
 with q the present orientation, q* the one asked for, as a rotation vector or a quaternion, and w the angular velocity,
-all in the frame of what turns. A range of forces bounds the length of the torque.
+all in the frame of what turns. A range of forces bounds the length of the torque. An integrated servo has q* as three
+activations, a rotation vector, and their rates as controls.
 """
 
 import warp as wp
 
 from genesis.math.spatial import quat_conj, quat_exp, quat_mul, quat_normalize, quat_rotate, quat_sub, rotation
-from genesis.rigid.kernels.actuation import acts, control_of
+from genesis.rigid.kernels.actuation import TWO_PI, acts, control_of
+from genesis.rigid.kernels.command import clip
 from genesis.rigid.kernels.groups import Activations, ActuatorLaw, Moments, Orientations, ServoForces, Sites
-from genesis.rigid.kernels.kinematics import read_quat
+from genesis.rigid.kernels.kinematics import read_quat, read_vec3
 from genesis.rigid.kernels.sites import site_orientation
 from genesis.types import real, taped, vec3, vec4, vec6
 
+PI = real(3.141592653589793)
 ZERO = real(0.0)
 ONE = real(1.0)
 
@@ -74,10 +77,28 @@ def present_orientation(
 
 
 @wp.func
+def within(u: int, activations: Activations, vector: vec3) -> vec3:
+    """Activations within their range."""
+    kept = vector
+    if activations.actuator_actlimited[u] == 1:
+        low = activations.actuator_actrange[u, 0]
+        high = activations.actuator_actrange[u, 1]
+        kept = vec3(clip(vector[0], low, high), clip(vector[1], low, high), clip(vector[2], low, high))
+    return kept
+
+
+@wp.func
 def target_orientation(
-    w: int, n: int, orientations: Orientations, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)
+    w: int,
+    n: int,
+    orientations: Orientations,
+    law: ActuatorLaw,
+    activations: Activations,
+    timestep: real,
+    ctrl: wp.array2d(dtype=real),
+    act: wp.array2d(dtype=real),
 ) -> vec4:
-    """Of a quaternion, of any length (of none: no rotation), or a rotation vector."""
+    """Of a quaternion, of any length (of none: no rotation), or a rotation vector, which may be integrated."""
     first = orientations.so3_ctrladr[n]
     target = vec4(ONE, ZERO, ZERO, ZERO)
     if orientations.so3_quat[n] == 1:
@@ -90,13 +111,17 @@ def target_orientation(
             )
         )
     else:
-        target = quat_exp(
-            vec3(
-                control_of(w, first, law, ctrl),
-                control_of(w, first + 1, law, ctrl),
-                control_of(w, first + 2, law, ctrl),
-            )
+        vector = vec3(
+            control_of(w, first, law, ctrl),
+            control_of(w, first + 1, law, ctrl),
+            control_of(w, first + 2, law, ctrl),
         )
+        if orientations.so3_actadr[n] >= 0:
+            rate = vector
+            vector = read_vec3(act, w, orientations.so3_actadr[n])
+            if law.actuator_actearly[orientations.so3_actuator[n]] == 1:
+                vector = within(orientations.so3_actuator[n], activations, vector + timestep * rate)
+        target = quat_exp(vector)
     return target
 
 
@@ -107,10 +132,13 @@ def orientation_servos(
     law: ActuatorLaw,
     activations: Activations,
     moments: Moments,
+    timestep: real,
     ctrl: wp.array2d(dtype=real),
     qpos: wp.array2d(dtype=real),
     qvel: wp.array2d(dtype=real),
+    act: wp.array2d(dtype=real),
     xquat: wp.array2d(dtype=vec4),
+    act_dot: wp.array2d(dtype=real),
     so3_velocity: wp.array2d(dtype=vec3),
     so3_torque: wp.array2d(dtype=vec3),
     out: ServoForces,
@@ -131,7 +159,7 @@ def orientation_servos(
         slope = ZERO
         if acts(w, u, law, activations):
             error = quat_sub(
-                target_orientation(w, n, orientations, law, ctrl),
+                target_orientation(w, n, orientations, law, activations, timestep, ctrl, act),
                 present_orientation(w, n, orientations, sites, qpos, xquat),
             )
             constant = law.actuator_biasprm[w, u, 0]
@@ -146,6 +174,12 @@ def orientation_servos(
                 if square >= most * most:
                     torque = free * (most / wp.sqrt(square))
                     slope = ZERO
+        if orientations.so3_actadr[n] >= 0:
+            for k in range(3):
+                rate = ZERO
+                if acts(w, u, law, activations):
+                    rate = control_of(w, orientations.so3_ctrladr[n] + k, law, ctrl)
+                act_dot[w, orientations.so3_actadr[n] + k] = rate
         so3_torque[w, n] = torque
         out.servo_slope[w, orientations.so3_servo[n]] = slope
 
@@ -165,3 +199,29 @@ def orientation_torques(
             qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * wp.dot(
                 unit_vector(orientations.moment_source[e]), so3_torque[w, n]
             )
+
+
+@taped
+def advance_orientations(
+    orientations: Orientations,
+    activations: Activations,
+    timestep: real,
+    act: wp.array2d(dtype=real),
+    act_dot: wp.array2d(dtype=real),
+    act_next: wp.array2d(dtype=real),
+):
+    """Integrated orientations a step later; one of more than half a turn becomes the short one that means the same."""
+    w = wp.tid()
+    for n in range(orientations.so3_actuator.shape[0]):
+        s = orientations.so3_actadr[n]
+        u = orientations.so3_actuator[n]
+        if s >= 0:
+            vector = read_vec3(act, w, s)
+            if activations.actuator_on[w, u] == 1:
+                vector = within(u, activations, vector + timestep * read_vec3(act_dot, w, s))
+                square = wp.dot(vector, vector)
+                if square > PI * PI:
+                    angle = wp.sqrt(square)
+                    vector = vector * ((angle - TWO_PI * wp.round(angle / TWO_PI)) / angle)
+            for k in range(3):
+                act_next[w, s + k] = vector[k]

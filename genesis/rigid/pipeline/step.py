@@ -351,6 +351,14 @@ def _has_orientation_servos(model: Model) -> bool:
     return len(model.indices["so3_actuator"]) > 0
 
 
+def _has_stateful_servos(model: Model) -> bool:
+    return bool((model.indices["servo_state"] >= 0).any())
+
+
+def _has_integrated_orientations(model: Model) -> bool:
+    return bool((model.indices["so3_actadr"] >= 0).any())
+
+
 def _has_adhesion(model: Model) -> bool:
     return model.has_contacts and len(model.indices["adhesion_actuator"]) > 0
 
@@ -696,17 +704,20 @@ FREE_BODIES: tuple[Stage, ...] = (
     ),
 )
 
-_OF_SERVOS = ((servo.advance_servos, _has_servos),)
+_OF_SERVOS = (
+    (servo.advance_servos, _has_stateful_servos),
+    (orientation.advance_orientations, _has_integrated_orientations),
+)
 ADVANCE = Stage(
     "advance",
-    (integrate.advance, servo.advance_servos),
+    (integrate.advance, *(kernel for kernel, _ in _OF_SERVOS)),
     ("qpos_next", "qvel_next", "act_next"),
     parts=_OF_SERVOS,
 )
 RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
 RK_ADVANCE = Stage(
     "RK advance",
-    (runge_kutta.rk_advance, servo.advance_servos),
+    (runge_kutta.rk_advance, *(kernel for kernel, _ in _OF_SERVOS)),
     ("qpos_next", "qvel_next", "act_next"),
     parts=_OF_SERVOS,
 )
