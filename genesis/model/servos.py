@@ -41,8 +41,8 @@ def describe(m: mujoco.MjModel, moves: bool) -> dict[str, np.ndarray]:
     turning = np.flatnonzero(m.actuator_gaintype[chosen] == controls.ORIENTATION)
     turns = chosen[turning]
     target, reference = m.actuator_trnid[turns].T
-    inputs = np.reshape([_inputs(m, u) for u in chosen], (-1, len(controls.INPUTS))).astype(int)
-    states = np.reshape([_states(m, u) for u in chosen], (-1, len(STATES))).astype(int)
+    inputs = np.reshape([_inputs(m, u) for u in chosen.tolist()], (-1, len(controls.INPUTS))).astype(int)
+    states = np.reshape([_states(m, u) for u in chosen.tolist()], (-1, len(STATES))).astype(int)
     sliding = (states[:, STATES.index("bristle")] >= 0) & moves
     return {
         "servo_actuator": chosen,
