@@ -197,9 +197,9 @@ def actuator_velocities(
 
 
 @wp.func
-def acts(w: int, u: int, law: ActuatorLaw, activations: Activations) -> bool:
-    """Whether an actuator is on."""
-    return law.actuator_enabled[u] + activations.actuator_on[w, u] >= ALWAYS
+def acts(w: int, u: int, actuator_enabled: wp.array(dtype=int), actuator_on: wp.array2d(dtype=int)) -> bool:
+    """Whether an actuator is on. (Groups of arguments are copied at calls that are not inlined.)"""
+    return actuator_enabled[u] + actuator_on[w, u] >= ALWAYS
 
 
 @wp.func
@@ -215,19 +215,22 @@ def control_of(w: int, k: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -
 def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
     """The control of an actuator that is no servo, within its range."""
     signal = real(0.0)
-    if law.actuator_ctrladr[u] >= 0:
-        signal = control_of(w, law.actuator_ctrladr[u], law, ctrl)
+    k = law.actuator_ctrladr[u]
+    if k >= 0:
+        signal = ctrl[w, k]
+        if law.actuator_ctrllimited[k] == 1:
+            signal = clip(signal, law.actuator_ctrlrange[k, 0], law.actuator_ctrlrange[k, 1])
     return signal
 
 
 @wp.func
-def turn_period(w: int, u: int, law: ActuatorLaw, actuator_gear: wp.array3d(dtype=real)) -> real:
+def turn_period(w: int, u: int, turns: int, actuator_gear: wp.array3d(dtype=real)) -> real:
     """After which difference setpoints of a servo that turns mean the same; 0 of any other (MuJoCo: wrapPeriod)."""
     period = real(0.0)
-    if law.actuator_turns[u] > 0:
+    if turns > 0:
         first = 0
         shift = real(0.0)
-        if law.actuator_turns[u] == TURNS_SITE:
+        if turns == TURNS_SITE:
             first = 3
             shift = wp.abs(actuator_gear[w, u, 0]) + wp.abs(actuator_gear[w, u, 1]) + wp.abs(actuator_gear[w, u, 2])
         axis = vec3(actuator_gear[w, u, first], actuator_gear[w, u, first + 1], actuator_gear[w, u, first + 2])
@@ -244,7 +247,7 @@ def nearest_setpoint(
     (MuJoCo: wrapSetpoint)."""
     nearest = setpoint
     if law.actuator_turns[u] > 0 and law.actuator_gainprm[w, u, 0] == -law.actuator_biasprm[w, u, 1]:
-        period = turn_period(w, u, law, actuator_gear)
+        period = turn_period(w, u, law.actuator_turns[u], actuator_gear)
         if period > real(0.0):
             nearest = setpoint - period * wp.round((setpoint - length) / period)
     return nearest
@@ -311,7 +314,7 @@ def actuator_forces(
     for u in range(law.actuator_enabled.shape[0]):
         adr = activations.actuator_actadr[u]
         dyntype = activations.actuator_dyntype[u]
-        if acts(w, u, law, activations):
+        if acts(w, u, law.actuator_enabled, activations.actuator_on):
             signal = signal_of(w, u, law, ctrl)
             source = signal
             if adr >= 0:
@@ -379,7 +382,7 @@ def actuator_forces(
             if adr >= 0:
                 out.act_dot[w, adr] = real(0.0)
     for u in range(law.actuator_enabled.shape[0]):
-        if law.actuator_limited_tendon[u] >= 0 and acts(w, u, law, activations):
+        if law.actuator_limited_tendon[u] >= 0 and acts(w, u, law.actuator_enabled, activations.actuator_on):
             t = law.actuator_limited_tendon[u]
             total = out.ten_actuator_force[w, t]
             share = real(1.0)

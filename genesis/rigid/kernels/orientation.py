@@ -157,7 +157,7 @@ def orientation_servos(
             )
         torque = vec3()
         slope = ZERO
-        if acts(w, u, law, activations):
+        if acts(w, u, law.actuator_enabled, activations.actuator_on):
             error = quat_sub(
                 target_orientation(w, n, orientations, law, activations, timestep, ctrl, act),
                 present_orientation(w, n, orientations, sites, qpos, xquat),
@@ -177,7 +177,7 @@ def orientation_servos(
         if orientations.so3_actadr[n] >= 0:
             for k in range(3):
                 rate = ZERO
-                if acts(w, u, law, activations):
+                if acts(w, u, law.actuator_enabled, activations.actuator_on):
                     rate = control_of(w, orientations.so3_ctrladr[n] + k, law, ctrl)
                 act_dot[w, orientations.so3_actadr[n] + k] = rate
         so3_torque[w, n] = torque

@@ -185,9 +185,9 @@ def pid_servos(
         integral = servos.servo_state[n, INTEGRAL]
         out.servo_load[w, n] = ZERO
         out.servo_load_slope[w, n] = ZERO
-        if acts(w, u, law, activations):
+        if acts(w, u, law.actuator_enabled, activations.actuator_on):
             bias = law.actuator_biasprm
-            period = turn_period(w, u, law, actuator_gear)
+            period = turn_period(w, u, law.actuator_turns[u], actuator_gear)
             reach = activations.actuator_dynprm[w, u, PID_LARGEST_SLEW] * timestep
             pos = slewed(w, n, POS, servos, act, input_of(w, n, POS, servos, law, ctrl), reach, period)
             aim = pos
@@ -254,7 +254,7 @@ def dc_motors(
         winding = servos.servo_state[n, CURRENT]
         if servos.servo_velocity[n] >= 0:
             act_dot[w, servos.servo_velocity[n]] = velocity
-        if acts(w, u, law, activations):
+        if acts(w, u, law.actuator_enabled, activations.actuator_on):
             gain = law.actuator_gainprm
             bias = law.actuator_biasprm
             dyn = activations.actuator_dynprm
