@@ -26,6 +26,8 @@ INTERNAL = {
     "servo_slope": "enters qH",
     "servo_load": "actuator_force is made of it",
     "servo_load_slope": "enters qH",
+    "so3_velocity": "so3_torque is made of it",
+    "so3_torque": "qfrc_actuator_raw is made of it",
     "adhesion_count": "actuator_moment is made of it",
     "spring_reach": "qfrc_passive is made of it",
     "fluid_box_inertia": "a parameter",
