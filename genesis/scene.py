@@ -227,7 +227,7 @@ class Scene:
     ) -> Trajectory:
         """Run many steps as one node of the graph: exactly the loop of `control_*` and `step()`, without the Python.
 
-        `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_actuators); a
+        `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_controls); a
         single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity" or
         "actuators". A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
         (T, [n_envs,] 7). None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in

@@ -100,6 +100,9 @@ class System:
         found = np.concatenate(columns) if columns else np.arange(0)
         self.nu = len(found)
         self._columns = torch.as_tensor(found, device=runtime.device)
+        ranges = [self._world.composed.entities[entity.idx] for entity in self.entities]
+        actuators = [np.arange(one.actuator_start, one.actuator_end) for one in ranges]
+        self._actuators = torch.as_tensor(np.concatenate([*actuators, np.arange(0)]), device=runtime.device)
         self._whole = self.nu == self._width and bool((found == np.arange(self._width)).all())
         self._held: torch.Tensor | None = None
         command = self._world.commands.command
@@ -402,11 +405,11 @@ class System:
 
     def _switches(self, commanded: bool) -> Switches:
         # One row for all, where kernels can read it so.
-        n, nu = 1 if self._dynamics.device.type == "cpu" else self.n_rows, self._dynamics.nu
+        n = 1 if self._dynamics.device.type == "cpu" else self.n_rows
         mode = torch.zeros((n, self.nv), dtype=torch.int32, device=runtime.device)
-        actuators_on = torch.zeros((n, nu), dtype=torch.int32, device=runtime.device)
+        actuators_on = torch.zeros((n, self._world.model.nactuator), dtype=torch.int32, device=runtime.device)
         if commanded and self.control == ACTUATORS:
-            actuators_on[:, self._columns] = 1
+            actuators_on[:, self._actuators] = 1
         elif commanded:
             mode[:, self._columns] = MODES[self.control]
         return Switches(mode, actuators_on, self._eq_active.expand(n, -1).contiguous())
@@ -458,8 +461,8 @@ def _count(name: str, value: Any) -> int:
 def _columns(entity: RigidEntity, control: str) -> tuple[int, int]:
     """First column of a control field that is an entity's, and the one behind its last."""
     if control == ACTUATORS:
-        start = entity.scene.world.composed.entities[entity.idx].actuator_start
-        return start, start + entity.n_actuators
+        place = entity.scene.world.composed.entities[entity.idx]
+        return place.control_start, place.control_end
     return entity.dof_start, entity.dof_end
 
 

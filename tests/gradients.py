@@ -17,6 +17,7 @@ STEP = 0.03
 NOT_NEGATIVE = {
     *("dofs_damping", "dofs_armature"),
     *("actuators_time_constant", "actuators_deactivation", "actuators_crank_length"),
+    *("actuators_motor_friction",),
 }
 
 GETTERS = {
@@ -55,7 +56,7 @@ class Program:
     ):
         self.scene, self.robot, self.steps, self.setter, self.modes = scene, robot, steps, setter, modes
         rng = np.random.default_rng(seed)
-        n, nu, links = robot.n_dofs, robot.n_actuators, robot.n_links
+        n, nu, links = robot.n_dofs, robot.n_controls, robot.n_links
         scene.reset()
         robot.set_qpos(torch.as_tensor(qpos))
         self.springs = springs

@@ -5,11 +5,13 @@ import numpy as np
 
 
 def _buffers(m: mujoco.MjModel, d: mujoco.MjData):
-    """(values in memory, places in the order of time) of each actuator that keeps a history."""
+    """(values in memory, places in the order of time) of each control of an actuator that keeps a history."""
     for u in np.flatnonzero(m.actuator_history[:, 0] > 0):
-        n, start = int(m.actuator_history[u, 0]), int(m.actuator_historyadr[u])
+        n, start, controls = int(m.actuator_history[u, 0]), int(m.actuator_historyadr[u]), int(m.actuator_ctrlnum[u])
         newest = int(d.history[start + 1])
-        yield d.history[start + 2 + n : start + 2 + 2 * n], (newest + 1 + np.arange(n)) % n
+        values = d.history[start + 2 + n : start + 2 + n + n * controls].reshape(n, controls)
+        for k in range(controls):
+            yield values[:, k], (newest + 1 + np.arange(n)) % n
 
 
 def control_history(m: mujoco.MjModel, d: mujoco.MjData) -> np.ndarray:

@@ -188,7 +188,9 @@ class EntityAccessors(EntityBase):
     ) -> None:
         """Of muscles: time constant of deactivation [s] and width of the switch between it and that of activation.
 
-        ([n_envs,] n_actuators, 2), not negative. MuJoCo's dynprm[1:3]; other actuators have no use for them.
+        ([n_envs,] n_actuators, 2), not negative. MuJoCo's dynprm[1:3]: of a PID servo the first is how fast its
+        setpoint moves [m/s, rad/s]; of a DC motor they are how fast its current changes [A/s] and its thermal
+        resistance [K/W]. Other actuators have no use for them.
         """
 
     def get_actuators_deactivation(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
@@ -212,6 +214,42 @@ class EntityAccessors(EntityBase):
 
     def get_actuators_muscle_bias(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Of muscles: scale, lmin, lmax, vmax, fpmax and fvmax of the passive force, ([n_envs,] n_actuators, 6)."""
+
+    def set_actuators_motor_control(self, control: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """Of DC motors: reference temperature [deg C], kp, ki, kd and largest voltage [V], MuJoCo's gainprm[3:8].
+
+        ([n_envs,] n_actuators, 5). The first three numbers of a motor's gain are those of `set_actuators_gain`.
+        """
+
+    def get_actuators_motor_control(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of DC motors: reference temperature, kp, ki, kd and largest voltage, ([n_envs,] n_actuators, 5)."""
+
+    def set_actuators_motor_friction(
+        self, friction: Any, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Of DC motors: Coulomb and static friction [N m] and Stribeck velocity [rad/s], MuJoCo's biasprm[3:6].
+
+        ([n_envs,] n_actuators, 3), not negative.
+        """
+
+    def get_actuators_motor_friction(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of DC motors: Coulomb and static friction and Stribeck velocity, ([n_envs,] n_actuators, 3)."""
+
+    def set_actuators_motor_dynamics(
+        self, dynamics: Any, actuators_idx_local: Any = None, envs_idx: Any = None
+    ) -> None:
+        """Of DC motors, MuJoCo's dynprm[3:9], ([n_envs,] n_actuators, 6).
+
+        Thermal capacity [J/K], ambient temperature [deg C], stiffness [N m/rad] and damping [N m s/rad] of the
+        bristles, how fast the first input moves [1/s], and the largest integral of the error (0: no limit). The states
+        that a motor has are those of its file: what a number is for that is 0 there, it has no use for.
+        """
+
+    def get_actuators_motor_dynamics(self, actuators_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """Of DC motors: thermal capacity, ambient temperature, stiffness and damping of bristles, speed, integral.
+
+        ([n_envs,] n_actuators, 6); see `set_actuators_motor_dynamics`.
+        """
 
     def set_actuators_length_range(
         self, lower: Any, upper: Any, actuators_idx_local: Any = None, envs_idx: Any = None

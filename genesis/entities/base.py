@@ -131,6 +131,11 @@ class EntityBase:
         return self._built("n_sites").counts["sites"]
 
     @property
+    def n_controls(self) -> int:
+        """How many controls its actuators have: most have one, some several (or none)."""
+        return self._built("n_controls").counts["controls"]
+
+    @property
     def n_tendons(self) -> int:
         """How many tendons its model file defines."""
         return self._built("n_tendons").counts["tendons"]

@@ -11,7 +11,17 @@ from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.grad.tensor import Tensor
-from genesis.world.arguments import Selection, fit, gather, plain_tensors, read_tensor, require_finite
+from genesis.model import controls
+from genesis.world.arguments import (
+    Selection,
+    fit,
+    gather,
+    plain_tensors,
+    read_tensor,
+    require_finite,
+    select,
+    select_range,
+)
 from genesis.world.commands import FORCE, POSITION, POSITION_VELOCITY, VELOCITY
 from genesis.world.wrench import WrenchPoint, apply_wrench
 
@@ -84,18 +94,23 @@ class Controller(EntityBase):
         )
 
     def control_actuators(self, ctrl: Any, actuators_idx_local: Any = None, envs_idx: Any = None) -> None:
-        """Give the model file's own actuators their control signal, MuJoCo's `ctrl`, ([n_envs,] n_actuators).
+        """Give the model file's own actuators their control signals, MuJoCo's `ctrl`, ([n_envs,] n_controls).
 
-        An actuator is idle (no force, no activation dynamics) until it is first commanded.
+        Most actuators have one control. Of one that has several, as a PID servo, they stand side by side:
+        `control_names` lists them. With `actuators_idx_local` the columns are the controls of these actuators, one
+        actuator's after the other's. An actuator is idle (no force, no activation dynamics) until it is first
+        commanded; one without controls acts from the start.
         """
         method = "control_actuators"
         place = self._built(method)
         owner = place.owner(method)
         chosen = place.select(method, "actuators", actuators_idx_local, unique=True)
         envs = place.select_envs(method, envs_idx, unique=True)
-        value = _command_value(place, owner, "ctrl", ctrl, chosen.count, envs)
+        signals = _controls_of(place, chosen)
+        value = _command_value(place, owner, "ctrl", ctrl, signals.count, envs)
         if chosen.count:
-            place.world.commands.set_actuators(place.ranges.actuator_start, chosen, envs, value)
+            starts = place.ranges.actuator_start, place.ranges.control_start
+            place.world.commands.set_actuators(starts, chosen, signals, envs, value)
 
     def set_equalities_active(self, active: Any, equalities_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Whether equality constraints of the model file hold from the next step on, bool, ([n_envs,] n_equalities).
@@ -234,6 +249,18 @@ def _as_numbers(switches: Any) -> Any:
     except (ValueError, TypeError, RuntimeError, RecursionError):
         return switches
     return array.astype(np.uint8) if array.dtype.kind == "b" else switches
+
+
+def _controls_of(place: Place, actuators: Selection) -> Selection:
+    """The controls of these actuators of an entity."""
+    n = place.counts["controls"]
+    if actuators.is_all:
+        return select_range(n, 0, n)
+    if place.has_one_control_each:
+        return actuators
+    m, first = place.world.composed.mj_model, place.ranges.actuator_start
+    found = controls.positions(m, first + actuators.positions()) - place.ranges.control_start
+    return select(found, n, "ctrl", place.owner("control_actuators"), unique=True)
 
 
 def _command_value(

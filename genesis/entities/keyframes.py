@@ -34,7 +34,7 @@ class Keyframe:
         qvel: (n_dofs,) [m/s, rad/s]
         act: (n,) activations of those actuators that have one
         plastic: (n,) where the plastic springs rest, and plastic_places (n,): their places in `mjData.plastic`
-        ctrl: (n_actuators,) for `control_actuators`
+        ctrl: (n_controls,) for `control_actuators`
     """
 
     name: str
@@ -81,7 +81,7 @@ def keyframe_of(world: World, entity: RigidEntity, name: Any, owner: str) -> Key
         tensor(np.array(m.key_act[key, place.act_start : place.act_end])),
         tensor(np.array(m.key_plastic[key, places])),
         torch.as_tensor(places, device=runtime.device),
-        tensor(np.array(m.key_ctrl[key, place.actuator_start : place.actuator_end])),
+        tensor(np.array(m.key_ctrl[key, place.control_start : place.control_end])),
     )
 
 

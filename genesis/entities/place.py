@@ -36,6 +36,7 @@ class Place:
         starts: of each axis of which the entity has a range ("links", "joints", "dofs", "geoms", "actuators", "qs"),
             MuJoCo's number of the entity's first
         counts: of each, how many
+        has_one_control_each: whether each of its actuators has exactly one control
     """
 
     def __init__(self, world: World, number: int) -> None:
@@ -47,6 +48,9 @@ class Place:
         self.counts = {
             _plural(kind): int(getattr(ranges, f"{kind}_end") - getattr(ranges, f"{kind}_start")) for kind in kinds
         }
+
+        numbers = world.composed.mj_model.actuator_ctrlnum[ranges.actuator_start : ranges.actuator_end]
+        self.has_one_control_each = bool((numbers == 1).all())
 
     # -- arguments ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +102,7 @@ class Place:
                 f"{owner}: {self.element('actuators', number)} keeps no history of its controls; state `nsample` in "
                 "the model file, or choose another."
             )
-        first, end = indices["history_adr"][found[0] : found[0] + 2].tolist()
+        first, end = indices["history_adr"][[found[0], found[-1] + 1]].tolist()
         return self.world.nq + self.world.nv + first, end - first
 
     def touching(self) -> np.ndarray:

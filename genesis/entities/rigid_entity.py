@@ -125,6 +125,14 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         return self._built("site_names").ranges.site_names
 
     @property
+    def control_names(self) -> tuple[str, ...]:
+        """Names of the controls of its actuators, in the order of `control_actuators`.
+
+        An actuator's only control has the name of the actuator; one of several is called "elbow.pos", as its input.
+        """
+        return self._built("control_names").ranges.control_names
+
+    @property
     def tendon_names(self) -> tuple[str, ...]:
         """Names of the tendons that its model file defines."""
         return self._built("tendon_names").ranges.tendon_names

@@ -56,9 +56,15 @@ class Controls:
             last = values[-1].clone()
             count = values.shape[-1]
             if self.kind == ACTUATORS:
-                start = ranges.actuator_start
-                commands.set_actuators(start, select_range(count, 0, count), None, last)
-                sequences["ctrl", start] = values
+                actuators = ranges.actuator_end - ranges.actuator_start
+                commands.set_actuators(
+                    (ranges.actuator_start, ranges.control_start),
+                    select_range(actuators, 0, actuators),
+                    select_range(count, 0, count),
+                    None,
+                    last,
+                )
+                sequences["ctrl", ranges.control_start] = values
             else:
                 mode, start = MODES[self.kind], ranges.dof_start
                 commands.set_all_dofs(mode, start, count, (last,))
@@ -151,7 +157,7 @@ def _count(n_steps: Any, owner: str) -> int:
 
 
 def _width(entity: RigidEntity, kind: str) -> int:
-    return entity.n_actuators if kind == ACTUATORS else entity.n_dofs
+    return entity.n_controls if kind == ACTUATORS else entity.n_dofs
 
 
 def _only_entity(entities: Sequence[RigidEntity], kind: str, owner: str) -> RigidEntity:

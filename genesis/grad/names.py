@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from genesis.model.arrays import Model
+from genesis.model.controls import input_names
 
 
 def _named(mj_model: mujoco.MjModel, kind: mujoco.mjtObj, number: int, word: str) -> str:
@@ -60,6 +61,14 @@ def pair(model: Model, cpair: int) -> str:
 def actuator(model: Model, number: int) -> str:
     """Of an actuator."""
     return _named(model.mj_model, mujoco.mjtObj.mjOBJ_ACTUATOR, number, "actuator")
+
+
+def control(model: Model, number: int) -> str:
+    """Of a control: its actuator, and which of its inputs."""
+    m = model.mj_model
+    u = int(np.searchsorted(m.actuator_ctrladr + m.actuator_ctrlnum, number, side="right"))
+    which = input_names(m, u)[number - int(m.actuator_ctrladr[u])]
+    return actuator(model, u) + (f" (input {which!r})" if which else "")
 
 
 def equality(model: Model, number: int) -> str:

@@ -43,7 +43,7 @@ _OF_JOINT = ("xanchor", "xaxis")
 _OF_ROW = ("efc_pos", "efc_bias", "efc_diag", "efc_loss", "efc_aref", "efc_D", "efc_force")
 _OF_MATRIX = ("qM", "qH", "qLD", "qA_lower", "qA_upper", "qLU_lower", "qLU_upper")
 _OF_ACTUATOR = (
-    *("ctrl", "actuator_ctrl", "actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
+    *("actuator_length", "actuator_velocity", "actuator_force", "dforce_dvel"),
     *("actuator_force_raw", "dforce_dvel_raw", "act", "act_dot", "actuator_moment"),
 )
 _OF_GEOM = ("geom_xpos", "geom_xmat")
@@ -175,8 +175,10 @@ class _Tracer(GraphDynamics):
             return names.row(model, int(np.searchsorted(adr, number, side="right")) - 1)
         if field in _OF_MATRIX:
             return names.dof(model, int(np.searchsorted(model.indices["M_colind_adr"], number, side="right")) - 1)
+        if field in ("ctrl", "actuator_ctrl"):
+            return names.control(model, number)
         if field in _OF_ACTUATOR:
-            return names.actuator(model, number) if block.fields[name][1] == (model.nu,) else ""
+            return names.actuator(model, number) if block.fields[name][1] == (model.nactuator,) else ""
         if field in _OF_GEOM:
             return names.geom(model, number)
         if field in _OF_BLOCK:

@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from genesis.constants import FLUID, OF_FEATURES
-from genesis.model import contact, fluid, histories, plastic, tendons
+from genesis.model import contact, fluid, histories, plastic, servos, tendons
 from genesis.model.rows import RowKind, RowTable
 
 JNT_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -39,13 +39,17 @@ DEFAULT_KV = 10.0  # [N m s / rad] or [N s / m]
     TRN_TENDON,
     TRN_SLIDERCRANK,
     TRN_BODY,
-) = range(9)
+    TRN_ORIENTATION,
+) = range(10)
 
 # Servos whose setpoint is an angle: of a ball joint, or of a site against another.
 TURNS_NOT, TURNS_BALL, TURNS_SITE = range(3)
 
-# How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle has.
-FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 3
+# How many of MuJoCo's gainprm, biasprm and dynprm there are: as many as a muscle or a DC motor has.
+FORCE_PARAMETERS, DYNAMICS_PARAMETERS = 9, 9
+
+# ``actuator_enabled`` of an actuator without controls, which nothing has to switch on.
+ALWAYS = 2
 
 # How gravity compensation reaches a dof: as a passive force, as an actuator force, or not at all.
 GRAVCOMP_PASSIVE, GRAVCOMP_BY_ACTUATOR, GRAVCOMP_OFF = range(3)
@@ -74,7 +78,7 @@ def principal_to_full(inertia: np.ndarray, quat: np.ndarray) -> np.ndarray:
 
 
 def in_disabled_group(m: mujoco.MjModel) -> np.ndarray:
-    """(nu,) bool: actuators that option actuatorgroupdisable switches off."""
+    """(nactuator,) bool: actuators that option actuatorgroupdisable switches off."""
     # Groups beyond 30 cannot be disabled (mjOption.disableactuator).
     group = m.actuator_group
     return (group >= 0) & (group <= 30) & ((m.opt.disableactuator >> np.clip(group, 0, 30)) & 1).astype(bool)
@@ -87,7 +91,8 @@ class Model:
         weld_pairs: bodies of welds made at run time
         revision: grows when constraints are added; what was made for an earlier one is out of date
         nmocap, mocap_bodies, mocap_start: mocap bodies, their numbers, and their poses in the file, (nmocap, 7)
-        nq, nv, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: actuators, of one control each)
+        nq, nv, nactuator, nu, nbody, njnt, ntendon, nM: sizes, as in MuJoCo (``nu``: controls, of which an actuator may
+            have none, one or several)
         na: activations, then the nhistory past controls (see ``genesis.model.histories``), and then the nplastic
             numbers of plastic springs (see ``genesis.model.plastic``)
         plastic_joints, plastic_tendons: whether there are such springs
@@ -96,6 +101,8 @@ class Model:
         theta_fields: name -> :class:`ThetaField`
         theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
+        nservo: PID servos and DC motors (see ``genesis.model.servos``)
+        nrate: rates of activations, and the velocities of servos whose bristles follow from them
         integrator: ``mujoco.mjtIntegrator``
         implicit: whether it is implicit in velocity-dependent forces (``implicitfast``, ``implicit``); bias_implicit:
             whether also in the bias force (``implicit``)
@@ -151,7 +158,7 @@ class Model:
         m = mj_model
         self.kinds = tuple(kinds)
         self.mj_model = m
-        self.nq, self.nv, self.nu = int(m.nq), int(m.nv), int(m.nu)
+        self.nq, self.nv, self.nactuator, self.nu = int(m.nq), int(m.nv), int(m.nactuator), int(m.nu)
         self.nhistory, self.nplastic = histories.size(m), plastic.size(m)
         self.na = int(m.na) + self.nhistory + self.nplastic
         self.weld_pairs: list[tuple[int, int]] = []
@@ -362,7 +369,7 @@ class Model:
         m = self.mj_model
         trn = mujoco.mjtTrn
         kinds, dofs, sources, coefs, targets = [], [], [], [], []
-        for u in range(m.nu):
+        for u in range(m.nactuator):
             target, other = (int(x) for x in m.actuator_trnid[u])
             kind, rows = self._transmission(trn(m.actuator_trntype[u]), target, other)
             kinds.append(kind)
@@ -378,7 +385,7 @@ class Model:
         self.constants["moment_coef"] = np.array([c for row in coefs for c in row], dtype=float)
         self.nmoment = len(self.constants["moment_coef"])
         tendons = [int(m.actuator_trnid[u, 0]) if m.actuator_trntype[u] == int(trn.mjTRN_TENDON) else -1
-                   for u in range(m.nu)]  # fmt: skip
+                   for u in range(m.nactuator)]  # fmt: skip
         self._index("actuator_limited_tendon", [t if t >= 0 and m.tendon_actfrclimited[t] else -1 for t in tendons])
         self.constants["tendon_actfrcrange"] = np.array(m.tendon_actfrcrange).reshape(-1, 2)
         self._index("actuator_trnid", np.reshape(targets, (-1, 2)))
@@ -391,36 +398,57 @@ class Model:
 
         actuation_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         clamp_off = self.disabled(mujoco.mjtDisableBit.mjDSBL_CLAMPCTRL)
-        self._index("actuator_enabled", ~in_disabled_group(m) & (not actuation_off))
+        enabled = ~in_disabled_group(m) & (not actuation_off)
+        self._index("actuator_enabled", np.where(enabled & (m.actuator_ctrlnum == 0), ALWAYS, enabled))
         self._index("actuator_ctrllimited", np.zeros(m.nu) if clamp_off else m.actuator_ctrllimited)
         for name in (
             "actuator_dyntype",
             "actuator_gaintype",
             "actuator_biastype",
-            "actuator_actadr",
             "actuator_actearly",
             "actuator_actlimited",
-            "actuator_forcelimited",
         ):
             self._index(name, getattr(m, name))
+        turns = self.indices["actuator_trnkind"] == TRN_ORIENTATION  # whose range bounds the length of a torque
+        self._index("actuator_forcelimited", np.where(turns, 0, m.actuator_forcelimited))
+        is_servo = servos.of(m)
+        for name in ("actuator_actadr", "actuator_ctrladr"):
+            self._index(name, np.where(is_servo, -1, getattr(m, name)))
+        for name, values in servos.describe(m, moves=not actuation_off).items():
+            self._index(name, values)
+        self.nservo = len(self.indices["servo_actuator"])
+        self.nrate = self.na + int((self.indices["servo_velocity"] >= 0).sum())
         for name in ("actuator_ctrlrange", "actuator_actrange", "actuator_forcerange"):
             self.constants[name] = np.array(getattr(m, name)).reshape(-1, 2)
 
         # Velocity derivatives of actuator forces enter the implicit matrix only where M has an entry.
         adr = self.indices["moment_dof_adr"]
-        of_each = [self.indices["moment_dof"][adr[u] : adr[u + 1]].tolist() for u in range(m.nu)]
-        pairs = [[u, *pair] for u, row in enumerate(of_each) for pair in self._pairs(row, adr[u], self._entry_of_slope)]
+        of_each = [self.indices["moment_dof"][adr[u] : adr[u + 1]].tolist() for u in range(m.nactuator)]
+        pairs = [
+            [u, *pair]
+            for u, row in enumerate(of_each)
+            for pair in self._pairs(row, adr[u], self._entry_of_slope)
+            if self._are_of_one_force(u, *pair[:2])
+        ]
         self._index("derivative_pairs", np.reshape(pairs, (-1, 4)))
 
+    def _are_of_one_force(self, actuator: int, a: int, b: int) -> bool:
+        """Whether two entries of an actuator's moment are of one of its forces: an orientation servo has three."""
+        source = self.indices["moment_source"]
+        return self.indices["actuator_trnkind"][actuator] != TRN_ORIENTATION or source[a] == source[b]
+
     def _servos_that_turn(self) -> np.ndarray:
-        """(nu,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod); whether it is
-        depends on its gains and gear, which are parameters."""
+        """(nactuator,): TURNS_BALL or TURNS_SITE for an actuator that may be such a servo (MuJoCo: wrapPeriod).
+
+        Whether it is depends on its gains and gear, which are parameters.
+        """
         m, kind = self.mj_model, self.indices["actuator_trnkind"]
-        servo = (
+        affine = (
             (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_FIXED))
             & (m.actuator_biastype == int(mujoco.mjtBias.mjBIAS_AFFINE))
             & np.isin(m.actuator_dyntype, [int(mujoco.mjtDyn.mjDYN_NONE), int(mujoco.mjtDyn.mjDYN_INTEGRATOR)])
         )
+        servo = affine | (m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_PID))
         ball = np.isin(kind, [TRN_BALL, TRN_BALL_IN_PARENT])
         site = (kind == TRN_SITE) & (m.actuator_trnid[:, 1] >= 0)
         return np.where(servo & ball, TURNS_BALL, np.where(servo & site, TURNS_SITE, TURNS_NOT))
@@ -448,7 +476,8 @@ class Model:
         return [e for chain in sorted(chains) for e in range(bounds[chain], bounds[chain + 1])]
 
     def _add_muscles(self) -> None:
-        """Actuators that are muscles in any of gain, bias and dynamics: muscle_actuator (n,), actuator_muscle (nu,),
+        """Actuators that are muscles in any of gain, bias and dynamics: muscle_actuator (n,), actuator_muscle
+        (nactuator,),
         its inverse, and in the constants muscle_acc0 (n,), the accelerations that a unit of force gives at qpos0."""
         m = self.mj_model
         muscle = (
@@ -457,12 +486,12 @@ class Model:
             | (m.actuator_dyntype == int(mujoco.mjtDyn.mjDYN_MUSCLE))
         )
         chosen = np.flatnonzero(muscle)
-        number = np.full(m.nu, -1)
+        number = np.full(m.nactuator, -1)
         number[chosen] = np.arange(len(chosen))
         self.nmuscle = len(chosen)
         self._index("muscle_actuator", chosen)
         self._index("actuator_muscle", number)
-        self.constants["muscle_acc0"] = np.array(m.actuator_acc0[chosen])
+        self.constants["muscle_acc0"] = np.array(m.actuator_acc0[m.actuator_outadr[chosen]])
 
     def _transmission(self, trn, target: int, other: int) -> tuple[int, list[tuple[int, int, float]]]:
         """Kind, and rows of (dof, source, coefficient) that the actuator's moment has; see `Transmissions`."""
@@ -478,12 +507,16 @@ class Model:
         if trn == mujoco.mjtTrn.mjTRN_TENDON:
             start = int(self.indices["ten_dof_adr"][target])
             return TRN_TENDON, [(dof, start + e, 1.0) for e, dof in enumerate(self.tendon_dofs(target))]
+        if trn == mujoco.mjtTrn.mjTRN_SO3 and other < 0:
+            return TRN_ORIENTATION, [(int(m.jnt_dofadr[target]) + k, k, 1.0) for k in range(3)]
         if trn == mujoco.mjtTrn.mjTRN_BODY:
             dofs = {int(self.indices["chain_dof"][e]) for e in self._chain_entries(target)}
             return TRN_BODY, [(dof, 0, 1.0) for dof in sorted(dofs)]
         # Two sites that are pushed apart: dofs that move both cancel and are left out.
         plus = set(self.dof_chain(int(m.site_bodyid[target])))
         minus = set(self.dof_chain(int(m.site_bodyid[other]))) if other >= 0 else set()
+        if trn == mujoco.mjtTrn.mjTRN_SO3:
+            return TRN_ORIENTATION, [(d, k, 1.0 if d in plus else -1.0) for k in range(3) for d in sorted(plus ^ minus)]
         kind = TRN_SLIDERCRANK if trn == mujoco.mjtTrn.mjTRN_SLIDERCRANK else TRN_SITE
         return kind, [(d, 0, 1.0 if d in plus else -1.0) for d in sorted(plus ^ minus)]
 
@@ -617,9 +650,9 @@ class Model:
             "geom_fluid": self._geom_fluid,
             "actuator_gainprm": m.actuator_gainprm[:, :FORCE_PARAMETERS],
             "actuator_biasprm": m.actuator_biasprm[:, :FORCE_PARAMETERS],
-            "actuator_gear": m.actuator_gear,
+            "actuator_gear": m.actuator_gear[m.actuator_outadr],
             "actuator_dynprm": m.actuator_dynprm[:, :DYNAMICS_PARAMETERS],
-            "actuator_lengthrange": m.actuator_lengthrange,
+            "actuator_lengthrange": m.actuator_lengthrange[m.actuator_outadr],
             "actuator_cranklength": m.actuator_cranklength,
             "actuator_delay": m.actuator_delay,
             "site_pos": m.site_pos,
@@ -656,11 +689,11 @@ class Model:
         limited = self.indices["dof_actfrclimited"].astype(bool)
         force_range[limited] = self.constants["dof_actfrcrange"][limited]
         spoken_for: set[int] = set()
-        for u in range(m.nu):
+        for u in range(m.nactuator):
             dof = int(self.indices["actuator_joint_dof"][u])
             if dof < 0 or m.jnt_type[m.actuator_trnid[u, 0]] not in (JNT_HINGE, JNT_SLIDE):
                 continue
-            gear = m.actuator_gear[u, 0]
+            gear = m.actuator_gear[m.actuator_outadr[u], 0]
             if m.actuator_biastype[u] == int(mujoco.mjtBias.mjBIAS_AFFINE):
                 if dof not in spoken_for:
                     kp[dof] = kv[dof] = 0.0

@@ -20,6 +20,7 @@ from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.model import (
     collision_shapes,
+    controls,
     diagnostics,
     leave_out,
     meshes,
@@ -71,6 +72,8 @@ class EntityRange:
     geom_end: int
     actuator_start: int
     actuator_end: int
+    control_start: int
+    control_end: int
     act_start: int
     act_end: int
     site_start: int
@@ -85,6 +88,7 @@ class EntityRange:
     geom_names: tuple[str, ...] = ()
     actuator_names: tuple[str, ...] = ()
     site_names: tuple[str, ...] = ()
+    control_names: tuple[str, ...] = ()
     tendon_names: tuple[str, ...] = ()
     equality_names: tuple[str, ...] = ()
 
@@ -698,7 +702,7 @@ def _compiler_message(message: str, entities: Sequence[EntitySpec]) -> str:
     return diagnostics.compiler_message(message.replace(f"'{entity.name}{SEPARATOR}", "'"), source)
 
 
-_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "act", "site", "tendon", "equality")
+_RANGED = ("link", "joint", "q", "dof", "geom", "actuator", "control", "act", "site", "tendon", "equality")
 
 
 def _accessors(m: mujoco.MjModel) -> tuple[tuple[str, Any], ...]:
@@ -726,6 +730,7 @@ def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]
         at["q"] = int(m.jnt_qposadr[at["joint"]]) if at["joint"] < m.njnt else int(m.nq)
         while at["actuator"] < m.nactuator and m.actuator(at["actuator"]).name.startswith(prefix):
             at["act"] += max(int(m.actuator_actnum[at["actuator"]]), 0)
+            at["control"] += int(m.actuator_ctrlnum[at["actuator"]])
             at["actuator"] += 1
         while at["site"] < m.nsite and m.site(at["site"]).name.startswith(prefix):
             at["site"] += 1
@@ -741,10 +746,15 @@ def _ranges(mj_model: mujoco.MjModel, names: Sequence[str]) -> list[EntityRange]
             f"{kind}_names": tuple(accessor(index).name.removeprefix(prefix) for index in range(start[kind], at[kind]))
             for kind, accessor in _accessors(m)
         }
+        local_names["control_names"] = tuple(
+            control
+            for u, actuator in enumerate(local_names["actuator_names"], start["actuator"])
+            for control in controls.control_names(m, u, actuator)
+        )
         first_joint = m.body_jntadr[start["link"]]
         is_free = bool(first_joint >= 0 and m.jnt_type[first_joint] == mujoco.mjtJoint.mjJNT_FREE)
         ranges.append(EntityRange(name, is_free=is_free, **bounds, **local_names))
-    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.na, m.nsite, m.ntendon, m.neq)
+    totals = (m.nbody, m.njnt, m.nq, m.nv, m.ngeom, m.nactuator, m.nu, m.na, m.nsite, m.ntendon, m.neq)
     if tuple(at.values()) != tuple(int(total) for total in totals):
         raise GenesisException("MuJoCo's compiler did not keep the entities' parts together; please report this scene.")
     return ranges

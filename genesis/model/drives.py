@@ -1,6 +1,6 @@
-"""What MuJoCo works out of the actuators of a file: ranges of lengths, and what they add to what they pull.
+"""What MuJoCo works out of the actuators of a file: ranges of lengths, controls, and what they add to what they pull.
 
-Both are written into the file's elements, so that a scene holds them as the file alone has them.
+They are written into the file's elements, so that a scene holds them as the file alone has them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from genesis.model import diagnostics
+from genesis.model import controls, diagnostics
 
 _MUSCLE = (
     ("gaintype", mujoco.mjtGain.mjGAIN_MUSCLE),
@@ -26,6 +26,7 @@ def write_out_drives(path: Path, spec: mujoco.MjSpec) -> None:
     """
     _move_armature_and_damping(spec)
     _write_length_ranges(path, spec)
+    _count_controls(path, spec)
 
 
 def _move_armature_and_damping(spec: mujoco.MjSpec) -> None:
@@ -41,6 +42,14 @@ def _move_armature_and_damping(spec: mujoco.MjSpec) -> None:
         pulled.armature += square * actuator.armature
         pulled.damping = np.asarray(pulled.damping) + square * np.asarray(actuator.damping)
         actuator.armature, actuator.damping = 0.0, np.zeros(len(actuator.damping))
+
+
+def _count_controls(path: Path, spec: mujoco.MjSpec) -> None:
+    """Lets MuJoCo know how many controls the actuators of a file have, which it finds as it compiles: it would take the
+    keyframes of a file with other than one each for wrong when it attaches them."""
+    several = (*controls.SERVOS, controls.ORIENTATION)
+    if len(spec.keys) and any(int(actuator.gaintype) in several for actuator in spec.actuators):
+        diagnostics.compile_alone(spec, f"'{path}'")
 
 
 def _write_length_ranges(path: Path, spec: mujoco.MjSpec) -> None:

@@ -50,6 +50,7 @@ _TENDON_POLYNOMIALS = {"tendon_stiffnesspoly": "stiffness", "tendon_dampingpoly"
 _ACTUATOR = {
     f"actuator_{name}": name for name in ("gainprm", "biasprm", "gear", "dynprm", "lengthrange", "cranklength", "delay")
 }
+_OF_OUTPUTS = ("actuator_gear", "actuator_lengthrange")  # in MjModel one row for each force of an actuator
 _PAIR = {f"pair_{name}": name for name in ("friction", "solref", "solreffriction", "solimp", "adhesion")}
 _GEOM = {f"geom_{name}": name for name in ("friction", "solref", "solimp", "surfacevel", "adhesion", "size")}
 _INERTIAL = ("body_mass", "body_ipos", "body_inertia")
@@ -212,7 +213,8 @@ class _Export:
                 element.gainprm[_PEAK_FORCE] = self.values["actuator_gainprm"][u, _PEAK_FORCE]
                 element.biasprm[_PEAK_FORCE] = self.values["actuator_biasprm"][u, _PEAK_FORCE]
             if element.inheritrange:
-                element.ctrlrange, element.actrange = m.actuator_ctrlrange[u], m.actuator_actrange[u]
+                first = int(m.actuator_ctrladr[u])
+                element.ctrlrange, element.actrange = m.actuator_ctrlrange[first], m.actuator_actrange[u]
                 element.inheritrange = 0
         for j in range(m.njnt):
             element = joints[m.joint(j).name]
@@ -341,6 +343,8 @@ class _Export:
     @staticmethod
     def _found(compiled: mujoco.MjModel, one: _Written) -> np.ndarray:
         row = compiled.site(one.row).id if isinstance(one.row, str) else one.row
+        if one.field in _OF_OUTPUTS:
+            row = int(compiled.actuator_outadr[row])
         found = np.atleast_1d(getattr(compiled, one.field)[row])
         return np.array(found[: np.size(one.target)], dtype=float)
 

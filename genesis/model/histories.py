@@ -17,17 +17,19 @@ def of_actuators(m: mujoco.MjModel) -> np.ndarray:
 
 def size(m: mujoco.MjModel) -> int:
     """Numbers of an env's state that are histories of controls."""
-    return int(m.actuator_history[of_actuators(m), 0].sum())
+    actuators = of_actuators(m)
+    return int(m.actuator_history[actuators, 0] @ m.actuator_ctrlnum[actuators])
 
 
 def describe(m: mujoco.MjModel) -> dict[str, np.ndarray]:
-    """history_actuator, history_ctrl (k,): actuators with a history, and the controls that it is of; history_of_ctrl
-    (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp; history_adr (k + 1,): where
-    each begins, and the last ends, among the activations, behind those of MuJoCo."""
-    actuators = of_actuators(m)
-    controls = m.actuator_ctrladr[actuators]
+    """Of the k controls of actuators with a history: history_actuator, history_ctrl (k,): the actuator, and the control;
+    history_of_ctrl (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp; history_adr
+    (k + 1,): where each begins, and the last ends, among the activations, behind those of MuJoCo."""
+    several = of_actuators(m)
+    actuators = np.repeat(several, m.actuator_ctrlnum[several])
+    controls = np.array([m.actuator_ctrladr[u] + k for u in several for k in range(m.actuator_ctrlnum[u])], dtype=int)
     number = np.full(m.nu, -1)
-    number[controls] = np.arange(len(actuators))
+    number[controls] = np.arange(len(controls))
     return {
         "history_actuator": actuators,
         "history_ctrl": controls,

@@ -19,10 +19,10 @@ from genesis.model import contact, override
 
 _SHOWN = 5  # how many elements of a kind a message names
 
-_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY")
-_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE")
-_GAINS = ("FIXED", "AFFINE", "MUSCLE")
-_BIASES = ("NONE", "AFFINE", "MUSCLE")
+_TRANSMISSIONS = ("JOINT", "JOINTINPARENT", "TENDON", "SITE", "SLIDERCRANK", "BODY", "SO3")
+_DYNAMICS = ("NONE", "INTEGRATOR", "FILTER", "FILTEREXACT", "MUSCLE", "DCMOTOR", "PID")
+_GAINS = ("FIXED", "AFFINE", "MUSCLE", "DCMOTOR", "PID", "SO3")
+_BIASES = ("NONE", "AFFINE", "MUSCLE", "DCMOTOR", "SO3")
 _EQUALITIES = ("CONNECT", "WELD", "JOINT", "TENDON")
 _INTEGRATORS = ("EULER", "IMPLICITFAST", "IMPLICIT", "RK4")
 
@@ -169,7 +169,6 @@ _FEATURES = (
         lambda m: m.actuator_history[:, 0] < 0,
         "a history of less than no samples (nsample)",
     ),
-    Feature("actuator", lambda m: (m.actuator_ctrlnum != 1) | (m.actuator_outnum != 1), "several controls or outputs"),
 )
 
 
@@ -359,6 +358,10 @@ _NOT_NEGATIVE = (
 )
 
 
+# Fields of an actuator's controls, or of its outputs: where those of an actuator begin.
+_BLOCKS = {"actuator_ctrlrange": "actuator_ctrladr", "actuator_gear": "actuator_outadr"}
+
+
 def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
     """Raises `GenesisException` that names the first number of the model that no body can have: NaN or infinite, or
     negative where it cannot be (damping, armature, friction). `names` are the entities'."""
@@ -375,6 +378,8 @@ def refuse_bad_numbers(mj_model: mujoco.MjModel, names: Sequence[str]) -> None:
                 continue
             index = int(np.argwhere(wrong)[0][0])
             owner_kind, element = ("joint", int(m.dof_jntid[index])) if kind == "dof" else (kind, index)
+            if full_name in _BLOCKS:  # as many rows as the actuator has controls, or outputs
+                element = int(np.searchsorted(getattr(m, _BLOCKS[full_name]), index, side="right")) - 1
             owner, name = _owner(_name(m, owner_kind, element), names)
             shown = " ".join(f"{value:g}" for value in np.atleast_1d(values[index]))
             raise GenesisException(

@@ -22,7 +22,7 @@ class Switches(NamedTuple):
 
     Attributes:
         mode: (N, nv): 0 idle, 1 force, 2 position, 3 velocity, 4 position and velocity
-        actuators_on: (N, nu): 0 until an actuator is first commanded
+        actuators_on: (N, nactuator): 0 until an actuator is first commanded
         eq_active: (N, neq): which equality constraints hold, those of the model file and then those made at run time;
             a narrower one is of a time when there were fewer
     """

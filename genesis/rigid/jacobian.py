@@ -5,7 +5,7 @@ A row of a Jacobian is an adjoint. A step of Euler's, implicitfast or implicit i
 
     (qacc, act_dot) = a(x, u, theta),   x' = g(x, qacc, act_dot)
 
-where only `a` is expensive; so `a` has nv + na rows instead of the 2 nv + na of x', and all share one forward pass:
+where only `a` is expensive; so `a` has nv + nrate rows instead of the 2 nv + na of x', and all share one forward pass:
 
     dx'/d(x, u, theta) = dg/d(x, theta) + dg/d(qacc, act_dot) da/d(x, u, theta).
 
@@ -120,11 +120,11 @@ def _piece(command: Command, rows: slice) -> Command:
 
 def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacobians:
     model, m = dynamics.model, state.shape[0]
-    nv, na, nx, width = dynamics.nv, dynamics.na, dynamics.state_size, dynamics._control_sizes[field]
-    after, qacc, act_dot = (_empty(dynamics, m, size) for size in (nx, nv, na))
-    by_state, by_control = _empty(dynamics, m, nv + na, nx), _empty(dynamics, m, nv + na, width)
-    by_theta = None if parameters is None else _zeros(dynamics, m, nv + na, model.ntheta)
-    seeds = torch.eye(nv + na, dtype=runtime.tc_float, device=dynamics.device)
+    nv, nrate, nx, width = dynamics.nv, model.nrate, dynamics.state_size, dynamics._control_sizes[field]
+    after, qacc, act_dot = (_empty(dynamics, m, size) for size in (nx, nv, nrate))
+    by_state, by_control = _empty(dynamics, m, nv + nrate, nx), _empty(dynamics, m, nv + nrate, width)
+    by_theta = None if parameters is None else _zeros(dynamics, m, nv + nrate, model.ntheta)
+    seeds = torch.eye(nv + nrate, dtype=runtime.tc_float, device=dynamics.device)
     crowded = dynamics.run_rows(
         lambda executor: executor.acceleration_jacobian(),
         theta,
@@ -140,11 +140,11 @@ def _of_one_segment(dynamics, theta, command, state, field, parameters) -> Jacob
             f"{field}_grad": by_control,
             "theta_grad": by_theta,
         },
-        nv + na,
+        nv + nrate,
     )
     diverged = sorted({*dynamics.rows_beyond(after), *dynamics.rows_beyond_of_acceleration(qacc)})
     tangent = dynamics.tangent
-    if tangent.flat and not na:  # qvel' = qvel + h qacc, qpos' = qpos + h qvel'
+    if tangent.flat and not nrate:  # qvel' = qvel + h qacc, qpos' = qpos + h qvel'
         h = model.timestep
         velocity = h * by_state
         velocity[:, :, dynamics.nq :].diagonal(dim1=-2, dim2=-1).add_(1.0)
@@ -171,9 +171,9 @@ def _of_advance(
     dynamics, theta, command, state, after, qacc, act_dot, with_theta: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Jacobians of the state after, in its tangent space: by the state (M, ndx, nx), by (qacc, act_dot), by theta."""
-    m, nv, na, ndx = state.shape[0], dynamics.nv, dynamics.na, dynamics.tangent.ndx
+    m, nv, nrate, ndx = state.shape[0], dynamics.nv, dynamics.model.nrate, dynamics.tangent.ndx
     by_state = _empty(dynamics, m, ndx, dynamics.state_size)
-    by_qacc, by_act_dot = _empty(dynamics, m, ndx, nv), _empty(dynamics, m, ndx, na)
+    by_qacc, by_act_dot = _empty(dynamics, m, ndx, nv), _empty(dynamics, m, ndx, nrate)
     by_theta = _zeros(dynamics, m, ndx, dynamics.model.ntheta) if with_theta else None
     dynamics.run_rows(
         lambda executor: executor.advance_jacobian(),
@@ -208,10 +208,10 @@ class OnePoint:
 
     def __init__(self, dynamics: CpuDynamics, executor: CpuExecutor, field: str) -> None:
         self._dynamics, self.executor = dynamics, executor
-        nv, na, nx = dynamics.nv, dynamics.na, dynamics.state_size
-        rows, width = nv + na, dynamics._control_sizes[field]
+        nv, nrate, nx = dynamics.nv, dynamics.model.nrate, dynamics.state_size
+        rows, width = nv + nrate, dynamics._control_sizes[field]
         tangent = dynamics.tangent
-        self._simple = tangent.flat and not na
+        self._simple = tangent.flat and not nrate
         self._needed = torch.zeros(1, dtype=torch.int32, device="cpu")
         made: dict[str, torch.Tensor] = {}
 
@@ -220,14 +220,14 @@ class OnePoint:
             return made[name].numpy()
 
         self._after = buffer("next", 1, nx)[0]
-        self._qacc, _ = buffer("qacc", 1, nv)[0], buffer("act_dot", 1, na)
+        self._qacc, _ = buffer("qacc", 1, nv)[0], buffer("act_dot", 1, nrate)
         self._by_state, self._by_control = buffer("state_grad", rows, nx), buffer(f"{field}_grad", rows, width)
         made["seed"] = torch.eye(rows, dtype=runtime.tc_float, device="cpu")
         self._of_acceleration = dict(made)
         given = {name: made[name] for name in ("qacc", "act_dot")}
         made.clear()
         self._direct = buffer("state_grad", nx, nx)
-        self._by_qacc, self._by_act_dot = buffer("qacc_grad", nx, nv), buffer("act_dot_grad", nx, na)
+        self._by_qacc, self._by_act_dot = buffer("qacc_grad", nx, nv), buffer("act_dot_grad", nx, nrate)
         made["seed"] = torch.eye(nx, dtype=runtime.tc_float, device="cpu")
         self._of_advance = {**made, **given}
         self._x, self._dx = tangent._x.numpy(), tangent._dx.numpy()
@@ -252,8 +252,8 @@ class OnePoint:
 
     def jacobians(self, theta: torch.Tensor, command: Command, state: torch.Tensor) -> Jacobians:
         dynamics, inputs = self._dynamics, (theta, command, state)
-        nv, na, n = dynamics.nv, dynamics.na, dynamics.tangent.ndx
-        self._run(self.executor.acceleration_jacobian(), self._of_acceleration, inputs, nv + na)
+        nv, nrate, n = dynamics.nv, dynamics.model.nrate, dynamics.tangent.ndx
+        self._run(self.executor.acceleration_jacobian(), self._of_acceleration, inputs, nv + nrate)
         kind = self._by_state.dtype
         of_state, of_control = np.empty((n, n), kind), np.empty((n, self._by_control.shape[1]), kind)
         if self._simple:  # see `_of_one_segment`
@@ -267,7 +267,7 @@ class OnePoint:
             np.multiply(of_control[nv:], h, out=of_control[:nv])
         else:
             self._run(self.executor.advance_jacobian(), self._of_advance, inputs, dynamics.state_size)
-            by_acceleration = np.concatenate([self._by_qacc, self._by_act_dot], 1) if na else self._by_qacc
+            by_acceleration = np.concatenate([self._by_qacc, self._by_act_dot], 1) if nrate else self._by_qacc
             raw = by_acceleration @ self._by_state
             raw += self._direct
             self._into_tangent(by_acceleration @ self._by_control, of_control)

@@ -90,6 +90,8 @@ def refusal(m: mujoco.MjModel, number: int, substeps: int) -> str | None:
         return REFUSED.get(kind, "this type is not known")
     if substeps > 1 and number in late_sensors.numbers(m):
         return "it has a delay or an interval, and what is between substeps is not kept: build with substeps=1"
+    if kind in ("actuatorpos", "actuatorvel", "actuatorfrc") and m.sensor_dim[number] != 1:
+        return "it is of an orientation servo, whose three numbers are not measured yet"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
     if kind in ("force", "torque") and (crossing := _crossing_tendon(m, int(m.site_bodyid[m.sensor_objid[number]]))):

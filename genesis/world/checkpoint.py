@@ -259,7 +259,7 @@ def _check_arrays(world: World, arrays: dict[str, np.ndarray], n_welds: int) -> 
         "state": {(n, world.state.shape[1])},
         "theta": {(1, ntheta), (n, ntheta)},
         "mode": {(n, world.nv)},
-        "actuators_on": {(n, world.dynamics.nu)},
+        "actuators_on": {(n, world.model.nactuator)},
         "eq_active": {(n, int(world.composed.mj_model.neq) + n_welds)},
         "solution": {(n, 0), (n, world.dynamics.largest_solution)},
     }
@@ -393,7 +393,7 @@ def _is_of_one_entity(world: World, field: str, start: int, end: int) -> bool:
     if field == "weld":
         return start % WELD_WIDTH == 0 and end - start == WELD_WIDTH
     if field == "ctrl":
-        ranges = [(place.actuator_start, place.actuator_end) for place in world.composed.entities]
+        ranges = [(place.control_start, place.control_end) for place in world.composed.entities]
     else:
         ranges = [(place.dof_start, place.dof_end) for place in world.composed.entities]
     return any(first <= start and end <= last for first, last in ranges)

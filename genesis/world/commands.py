@@ -43,14 +43,14 @@ class CommandBuffer:
             whoever looks at the gains makes it False
     """
 
-    def __init__(self, n_worlds: int, nv: int, nu: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
+    def __init__(self, n_worlds: int, nv: int, nactuator: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
         """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32; `mocap`: the
         poses of the mocap bodies at the start, (7 nmocap,)."""
         self._n_worlds = n_worlds
         self._mocap_at_rest = mocap
         self._at_rest = Switches(
             torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device),
-            torch.zeros((n_worlds, nu), dtype=torch.int32, device=runtime.device),
+            torch.zeros((n_worlds, nactuator), dtype=torch.int32, device=runtime.device),
             eq_active.expand(n_worlds, -1).contiguous(),
         )
         self.asks_for_gains = False
@@ -226,17 +226,27 @@ class CommandBuffer:
 
     # -- actuators ----------------------------------------------------------------------------------------------------
 
-    def set_actuators(self, start: int, chosen: Selection, envs: Selection | None, ctrl: torch.Tensor) -> None:
-        """Give ctrl to the `chosen` actuators of an entity whose first actuator is `start`, and switch them on."""
+    def set_actuators(
+        self,
+        starts: tuple[int, int],
+        chosen: Selection,
+        controls: Selection,
+        envs: Selection | None,
+        ctrl: torch.Tensor,
+    ) -> None:
+        """Give ctrl to the `controls` of the `chosen` actuators of an entity, and switch these on.
+
+        `starts`: its first actuator, and its first control.
+        """
+        start, first_control = starts
         blocks = dict(self.command.blocks)
         on = self.command.switches.actuators_on
-        if envs is None and chosen.ids is None:
-            first = start + chosen.start
-            _put(blocks, "ctrl", first, ctrl)
-            key = (first, chosen.count)
+        key = (start + chosen.start, chosen.count) if envs is None and chosen.ids is None else None
+        if envs is None and controls.ids is None:
+            if controls.count:
+                _put(blocks, "ctrl", first_control + controls.start, ctrl)
         else:
-            self._write_sparse(blocks, "ctrl", start, chosen, envs, ctrl)
-            key = None
+            self._write_sparse(blocks, "ctrl", first_control, controls, envs, ctrl)
         if key is None or key not in self._actuators_known_on:
             on = scatter(on, envs, chosen, torch.ones(1, dtype=torch.int32, device=runtime.device), start)
             if key is not None:

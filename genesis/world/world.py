@@ -106,7 +106,7 @@ class World:
         self.commands = CommandBuffer(
             self.n_worlds,
             model.nv,
-            model.nu,
+            model.nactuator,
             torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=runtime.device),
             dynamics.at_rest("mocap"),
         )

@@ -81,11 +81,6 @@ REFUSED = {
         model(actuator('<motor name="a" joint="h1" delay="-.1" nsample="-3"/>')),
         r"actuator 'a': a history of less than no samples \(nsample\)",
     ),
-    "pid": (model(actuator('<pid name="a" joint="h1" kp="1"/>')), r"gain \(gaintype\) 'pid'"),
-    "orientation servo": (
-        model(actuator('<orientation name="a" site="s1" refsite="s2" kp="1"/>')),
-        r"actuator 'a': (transmission|gain|several)",
-    ),
     "discrete": (
         model(option='<option integrator="discrete"/>'),
         r"integrator 'discrete', which solves .*: choose one with RigidOptions\(integrator=\.\.\.\): Euler, implicitfast, implicit or RK4",
@@ -230,6 +225,9 @@ ACCEPTED = {
     "delay": model(
         actuator('<motor joint="h1" delay="0.02" nsample="3" interp="cubic"/><motor joint="h1" nsample="2"/>')
     ),
+    "pid": model(actuator('<pid name="a" joint="h1" kp="1" ki="2"/>')),
+    "dcmotor": model(actuator('<dcmotor joint="h1" motorconst=".1 .1" resistance="1" inductance="0 .01"/>')),
+    "orientation servo": model(actuator('<orientation site="s1" refsite="s2" input="quat" kp="1"/>')),
     "drive": model(actuator('<motor joint="h1" damping="1" armature=".1"/>')),
     "linear spring, damping, armature": model(joint='stiffness="2" damping="1" armature="0.1" springref="0.3"'),
     "mocap body": mocap(model()),

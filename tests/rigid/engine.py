@@ -50,7 +50,7 @@ class Engine:
         return Command(
             Switches(
                 torch.full((n, m.nv), mode, dtype=torch.int32),
-                torch.full((n, m.nu), actuators, dtype=torch.int32),
+                torch.full((n, m.nactuator), actuators, dtype=torch.int32),
                 active,
             ),
             {(name, 0): torch.as_tensor(block) for name, block in blocks.items()},

@@ -23,6 +23,12 @@ INTERNAL = {
     "muscle_slope": "enters qH",
     "muscle_bias": "actuator_force is made of it",
     "muscle_rate": "act_dot is made of it",
+    "servo_force": "actuator_force is made of it",
+    "servo_slope": "enters qH",
+    "servo_load": "actuator_force is made of it",
+    "servo_load_slope": "enters qH",
+    "so3_velocity": "so3_torque is made of it",
+    "so3_torque": "qfrc_actuator_raw is made of it",
     "adhesion_count": "actuator_moment is made of it",
     "spring_reach": "qfrc_passive is made of it",
     "fluid_box_inertia": "a parameter",
@@ -186,7 +192,7 @@ def fluid_places(run):
 
 def moments(run):
     m, d = run.m, run.data
-    theirs = np.zeros((m.nu, m.nv))
+    theirs = np.zeros((m.nout, m.nv))
     mujoco.mju_sparse2dense(theirs, d.actuator_moment, d.moment_rownnz, d.moment_rowadr, d.moment_colind)
     adr = run.model.indices["moment_dof_adr"]
     return [(ragged(run, run.view("actuator_moment").numpy(), "moment_dof", adr, m.nv), theirs)]
@@ -194,7 +200,7 @@ def moments(run):
 
 def raw_actuator_forces(run):
     m, d = run.m, run.data
-    theirs = np.zeros((m.nu, m.nv))
+    theirs = np.zeros((m.nout, m.nv))
     mujoco.mju_sparse2dense(theirs, d.actuator_moment, d.moment_rownnz, d.moment_rowadr, d.moment_colind)
     return [(run.view("qfrc_actuator_raw").numpy(), theirs.T @ d.actuator_force)]
 
@@ -204,7 +210,9 @@ def rates_of_activations(run):
     m, on = run.m, run.model.indices["actuator_enabled"].astype(bool)
     if run.stage.name == "control history":
         return [(run.view("act_dot").numpy()[m.na :], control_history(m, after(run)))]
-    chosen = [int(adr) for adr in m.actuator_actadr[on] if adr >= 0]
+    if run.stage.name == "servos":
+        on &= run.model.indices["actuator_servo"] >= 0
+    chosen = [adr for u in np.flatnonzero(on) for adr in m.actuator_actadr[u] + np.arange(m.actuator_actnum[u])]
     return [(run.view("act_dot").numpy()[chosen], run.data.act_dot[chosen])]
 
 

@@ -52,7 +52,9 @@ class StageRun:
             active[0, 0], active[0, -1] = 0, 1
         command = Command(
             Switches(
-                torch.ones((1, model.nv), dtype=torch.int32), torch.ones((1, model.nu), dtype=torch.int32), active
+                torch.ones((1, model.nv), dtype=torch.int32),
+                torch.ones((1, model.nactuator), dtype=torch.int32),
+                active,
             ),
             {(key, 0): torch.tensor(np.array(value, dtype=float)) for key, value in blocks.items()},
         )
@@ -82,7 +84,7 @@ class StageRun:
     def _slot(self, label: str) -> str:
         """The name of the array in the work space that a kernel's argument is."""
         after = "@1" if self.m.opt.integrator != mujoco.mjtIntegrator.mjINT_RK4 else "@0.1"
-        if self.stage is step.RK_ADVANCE:
+        if self.stage.name == step.RK_ADVANCE.name:
             after = "@1"
         names = {"qacc_constrained": "solution@0"} if self.model.constrained else {"qacc_constrained": "qfrc_smooth"}
         names["given"] = "ctrl"
@@ -90,11 +92,13 @@ class StageRun:
             names["actuator_ctrl"] = "ctrl"
         for field in ("qpos", "qvel", "act"):
             names |= {field: f"{field}@0", f"{field}_next": f"{field}{after}"}
-        if self.stage is step.RK_STAGE:
+        if self.stage.name == step.RK_STAGE.name:
             names |= {"rk_velocity": "qvel@0", "rk_velocity_next": "rk_velocity@0.1", "qacc": "qacc@0.0"}
             names |= {"act_dot": "act_dot@0.0"}
         elif self.m.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
             names |= {field: f"{field}@0.0" for field in ("qacc", "act_dot")}
+        if self.stage.name == step.RK_ADVANCE.name:
+            names["act_dot"] = "act_dot_mean"
         for k in range(4):
             names |= {f"{field}_{k}": f"{field}@0.{k}" for field in ("qacc", "act_dot", "rk_velocity")}
         return names.get(label, label)

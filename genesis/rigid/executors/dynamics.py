@@ -104,7 +104,7 @@ class Dynamics(ABC):
     ):
         self.model, self.n_worlds, self.device, self.substeps = model, n_worlds, device, substeps
         self.gradient_clip = gradient_clip
-        self.nq, self.nv, self.na, self.nu, self.nbody = model.nq, model.nv, model.na, model.nu, model.nbody
+        self.nq, self.nv, self.na, self.nbody = model.nq, model.nv, model.na, model.nbody
         self.state_size = self.nq + self.nv + self.na
         self.rk4 = model.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._size_controls()

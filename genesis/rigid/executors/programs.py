@@ -150,8 +150,8 @@ class CpuExecutor:
     def acceleration_jacobian(self) -> Program:
         """Rows are points, steps are the rows of the Jacobian of (qacc, act_dot); of a step of one segment.
 
-        Bases beside those of a step: ``qacc`` and ``act_dot``, written; ``seed`` (nv + na), what a row of the Jacobian
-        is of; ``state_grad``, ``<control>_grad`` and ``theta_grad``, the row itself (the last is added to).
+        Bases beside those of a step: ``qacc`` and ``act_dot``, written; ``seed`` (nv + nrate), what a row of the
+        Jacobian is of; ``state_grad``, ``<control>_grad`` and ``theta_grad``, the row itself (the last is added to).
         """
         return self._program("acceleration Jacobian", self._build_acceleration_jacobian)
 
@@ -299,7 +299,7 @@ class CpuExecutor:
         (launches,) = self._binder.segments(True)
         before = [copy(self._solution(), At("guess"), self._solution_bytes()), *_forward(launches)]
         before.append(copy(At("next"), self._data_of("qpos@1"), self._state_size * item))
-        for name, size in (("qacc", model.nv), ("act_dot", model.na)):
+        for name, size in (("qacc", model.nv), ("act_dot", model.nrate)):
             before.append(copy(At(name), self._data_of(name), size * item))
         if model.has_contacts:
             before[:0] = [zero(self._integer("ncon_needed"), 4)]
@@ -307,7 +307,7 @@ class CpuExecutor:
         body = [
             zero(first, end - first),
             copy(self._gradient_of("qacc"), At("seed"), model.nv * item),
-            copy(self._gradient_of("act_dot"), At("seed", model.nv * item), model.na * item),
+            copy(self._gradient_of("act_dot"), At("seed", model.nv * item), model.nrate * item),
         ]
         if model.has_contacts:
             body.append(_zero_contacts(self.space))
@@ -315,17 +315,17 @@ class CpuExecutor:
         bases = {
             **self._inputs(moving=False),
             **self._guess(),
-            **self._rows_of_jacobian(model.nv + model.na),
+            **self._rows_of_jacobian(model.nv + model.nrate),
             "next": self._writes(self._state_size),
             "qacc": self._writes(model.nv),
-            "act_dot": self._writes(model.na),
+            "act_dot": self._writes(model.nrate),
         }
         return before, body, [], bases
 
     def _build_advance_jacobian(self):
         model, item = self._model, self._item
         advance = self._binder.segments(False)[0][-1]
-        sizes = {"qacc": model.nv, "act_dot": model.na}
+        sizes = {"qacc": model.nv, "act_dot": model.nrate}
         before = [copy(self._data_of(name), At(name), size * item) for name, size in sizes.items()]
         before += _forward([advance])
         body: list = [copy(self._gradient_of("qpos@1"), At("seed"), self._state_size * item)]

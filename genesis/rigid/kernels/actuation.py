@@ -13,6 +13,7 @@ from genesis.rigid.kernels.groups import (
     ActuatorLaw,
     Moments,
     MuscleForces,
+    ServoForces,
     Sites,
     Transmissions,
 )
@@ -39,6 +40,7 @@ BIAS_AFFINE = wp.constant(1)
 BIAS_MUSCLE = wp.constant(2)
 # Servos whose setpoint is an angle (genesis.model.arrays.TURNS_*).
 TURNS_SITE = wp.constant(2)
+ALWAYS = wp.constant(2)  # of ActuatorLaw.actuator_enabled
 TWO_PI = real(6.283185307179586)
 MIN_TAU = real(1.0e-15)  # mjMINVAL: time constants below it count as this
 
@@ -195,12 +197,46 @@ def actuator_velocities(
 
 
 @wp.func
-def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
-    """The control, within its range."""
-    signal = ctrl[w, u]
-    if law.actuator_ctrllimited[u] == 1:
-        signal = clip(signal, law.actuator_ctrlrange[u, 0], law.actuator_ctrlrange[u, 1])
+def acts(w: int, u: int, actuator_enabled: wp.array(dtype=int), actuator_on: wp.array2d(dtype=int)) -> bool:
+    """Whether an actuator is on. (Groups of arguments are copied at calls that are not inlined.)"""
+    return actuator_enabled[u] + actuator_on[w, u] >= ALWAYS
+
+
+@wp.func
+def control_of(w: int, k: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
+    """A control, within its range."""
+    signal = ctrl[w, k]
+    if law.actuator_ctrllimited[k] == 1:
+        signal = clip(signal, law.actuator_ctrlrange[k, 0], law.actuator_ctrlrange[k, 1])
     return signal
+
+
+@wp.func
+def signal_of(w: int, u: int, law: ActuatorLaw, ctrl: wp.array2d(dtype=real)) -> real:
+    """The control of an actuator that is no servo, within its range."""
+    signal = real(0.0)
+    k = law.actuator_ctrladr[u]
+    if k >= 0:
+        signal = ctrl[w, k]
+        if law.actuator_ctrllimited[k] == 1:
+            signal = clip(signal, law.actuator_ctrlrange[k, 0], law.actuator_ctrlrange[k, 1])
+    return signal
+
+
+@wp.func
+def turn_period(w: int, u: int, turns: int, actuator_gear: wp.array3d(dtype=real)) -> real:
+    """After which difference setpoints of a servo that turns mean the same; 0 of any other (MuJoCo: wrapPeriod)."""
+    period = real(0.0)
+    if turns > 0:
+        first = 0
+        shift = real(0.0)
+        if turns == TURNS_SITE:
+            first = 3
+            shift = wp.abs(actuator_gear[w, u, 0]) + wp.abs(actuator_gear[w, u, 1]) + wp.abs(actuator_gear[w, u, 2])
+        axis = vec3(actuator_gear[w, u, first], actuator_gear[w, u, first + 1], actuator_gear[w, u, first + 2])
+        if shift == real(0.0) and wp.dot(axis, axis) > real(0.0):
+            period = TWO_PI * wp.length(axis)
+    return period
 
 
 @wp.func
@@ -211,14 +247,8 @@ def nearest_setpoint(
     (MuJoCo: wrapSetpoint)."""
     nearest = setpoint
     if law.actuator_turns[u] > 0 and law.actuator_gainprm[w, u, 0] == -law.actuator_biasprm[w, u, 1]:
-        first = 0
-        shift = real(0.0)
-        if law.actuator_turns[u] == TURNS_SITE:
-            first = 3
-            shift = wp.abs(actuator_gear[w, u, 0]) + wp.abs(actuator_gear[w, u, 1]) + wp.abs(actuator_gear[w, u, 2])
-        axis = vec3(actuator_gear[w, u, first], actuator_gear[w, u, first + 1], actuator_gear[w, u, first + 2])
-        if shift == real(0.0) and wp.dot(axis, axis) > real(0.0):
-            period = TWO_PI * wp.length(axis)
+        period = turn_period(w, u, law.actuator_turns[u], actuator_gear)
+        if period > real(0.0):
             nearest = setpoint - period * wp.round((setpoint - length) / period)
     return nearest
 
@@ -263,6 +293,7 @@ def actuator_forces(
     activations: Activations,
     moments: Moments,
     muscles: MuscleForces,
+    servos: ServoForces,
     actuator_gear: wp.array3d(dtype=real),
     timestep: real,
     actuator_ctrl: wp.array2d(dtype=real),
@@ -273,7 +304,7 @@ def actuator_forces(
     """force = gain * (ctrl or act) + bias, clipped; act_dot; joint forces moment' * force (MuJoCo: mj_fwdActuation).
 
     An actuator that was never commanded is off: no force, no activation dynamics. Where the sum of the forces on a
-    tendon is beyond what the tendon bears (``tendon_actfrcrange``), each of them is scaled down.
+    tendon is beyond what the tendon bears (``tendon_actfrcrange``), each of them is scaled down, without a derivative.
     """
     w = wp.tid()
     for i in range(qvel.shape[1]):
@@ -283,7 +314,7 @@ def actuator_forces(
     for u in range(law.actuator_enabled.shape[0]):
         adr = activations.actuator_actadr[u]
         dyntype = activations.actuator_dyntype[u]
-        if law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
+        if acts(w, u, law.actuator_enabled, activations.actuator_on):
             signal = signal_of(w, u, law, actuator_ctrl)
             source = signal
             if adr >= 0:
@@ -310,6 +341,8 @@ def actuator_forces(
             rate_of_length = moments.actuator_velocity[w, u]
             gain = law.actuator_gainprm[w, u, 0]
             slope = real(0.0)
+            load = real(0.0)
+            load_slope = real(0.0)
             if law.actuator_gaintype[u] == GAIN_AFFINE:
                 gain = gain + law.actuator_gainprm[w, u, 1] * length + law.actuator_gainprm[w, u, 2] * rate_of_length
                 slope = law.actuator_gainprm[w, u, 2] * source
@@ -327,14 +360,20 @@ def actuator_forces(
                 slope = slope + law.actuator_biasprm[w, u, 2]
             if law.actuator_biastype[u] == BIAS_MUSCLE:
                 force = force + muscles.muscle_bias[w, law.actuator_muscle[u]]
+            if law.actuator_servo[u] >= 0:
+                force = servos.servo_force[w, law.actuator_servo[u]]
+                slope = servos.servo_slope[w, law.actuator_servo[u]]
+                load = servos.servo_load[w, law.actuator_servo[u]]
+                load_slope = servos.servo_load_slope[w, law.actuator_servo[u]]
             if law.actuator_limited_tendon[u] >= 0:
                 out.actuator_force_raw[w, u] = force
                 out.dforce_dvel_raw[w, u] = slope
                 out.ten_actuator_force[w, law.actuator_limited_tendon[u]] += force
             else:
                 limited, free_slope = limited_force(u, law.actuator_forcelimited, law.actuator_forcerange, force, slope)
+                limited = limited + load
                 out.actuator_force[w, u] = limited
-                out.dforce_dvel[w, u] = free_slope
+                out.dforce_dvel[w, u] = free_slope + load_slope
                 for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):
                     out.qfrc_actuator_raw[w, moments.moment_dof[e]] += moments.actuator_moment[w, e] * limited
         else:
@@ -343,21 +382,27 @@ def actuator_forces(
             if adr >= 0:
                 out.act_dot[w, adr] = real(0.0)
     for u in range(law.actuator_enabled.shape[0]):
-        if law.actuator_limited_tendon[u] >= 0 and law.actuator_enabled[u] == 1 and activations.actuator_on[w, u] == 1:
+        if law.actuator_limited_tendon[u] >= 0 and acts(w, u, law.actuator_enabled, activations.actuator_on):
             t = law.actuator_limited_tendon[u]
             total = out.ten_actuator_force[w, t]
             share = real(1.0)
+            within = out.dforce_dvel_raw[w, u]
             if total < law.tendon_actfrcrange[t, 0] and total != real(0.0):
                 share = law.tendon_actfrcrange[t, 0] / total
+                within = real(0.0)
             if total > law.tendon_actfrcrange[t, 1] and total != real(0.0):
                 share = law.tendon_actfrcrange[t, 1] / total
+                within = real(0.0)
             scaled, scaled_slope = limited_force(
                 u,
                 law.actuator_forcelimited,
                 law.actuator_forcerange,
                 share * out.actuator_force_raw[w, u],
-                out.dforce_dvel_raw[w, u],
+                within,
             )
+            if law.actuator_servo[u] >= 0:
+                scaled = scaled + servos.servo_load[w, law.actuator_servo[u]]
+                scaled_slope = scaled_slope + servos.servo_load_slope[w, law.actuator_servo[u]]
             out.actuator_force[w, u] = scaled
             out.dforce_dvel[w, u] = scaled_slope
             for e in range(moments.moment_dof_adr[u], moments.moment_dof_adr[u + 1]):

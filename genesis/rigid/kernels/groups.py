@@ -63,9 +63,14 @@ class Histories:
 
 @wp.struct
 class ActuatorLaw:
-    """How an actuator's force follows from its input, and where it ends."""
+    """How an actuator's force follows from its input, and where it ends.
+
+    ``actuator_enabled``: 0 never, 1 once it is commanded, 2 always. ``actuator_ctrladr``, and ``actuator_actadr`` of
+    `Activations`, are -1 for servos, whose inputs and states `Servos` has.
+    """
 
     actuator_enabled: wp.array(dtype=int)
+    actuator_ctrladr: wp.array(dtype=int)
     actuator_gaintype: wp.array(dtype=int)
     actuator_biastype: wp.array(dtype=int)
     actuator_actearly: wp.array(dtype=int)
@@ -74,6 +79,7 @@ class ActuatorLaw:
     actuator_forcelimited: wp.array(dtype=int)
     actuator_forcerange: wp.array2d(dtype=real)
     actuator_muscle: wp.array(dtype=int)
+    actuator_servo: wp.array(dtype=int)
     actuator_turns: wp.array(dtype=int)
     actuator_limited_tendon: wp.array(dtype=int)
     tendon_actfrcrange: wp.array2d(dtype=real)
@@ -100,6 +106,48 @@ class MuscleForces:
     muscle_slope: wp.array2d(dtype=real)
     muscle_bias: wp.array2d(dtype=real)
     muscle_rate: wp.array2d(dtype=real)
+
+
+@wp.struct
+class Servos:
+    """PID servos and DC motors: their inputs and states; see `genesis.model.servos`."""
+
+    servo_actuator: wp.array(dtype=int)
+    pid_servo: wp.array(dtype=int)
+    dc_servo: wp.array(dtype=int)
+    servo_is_motor: wp.array(dtype=int)
+    servo_first: wp.array(dtype=int)
+    servo_velocity: wp.array(dtype=int)
+    servo_input: wp.array2d(dtype=int)
+    servo_state: wp.array2d(dtype=int)
+
+
+@wp.struct
+class Orientations:
+    """Orientation servos: which servo each is, its controls, and its ball joint or two sites.
+
+    ``moment_source``: of an entry of their moments which of the three torques it is of.
+    """
+
+    so3_actuator: wp.array(dtype=int)
+    so3_servo: wp.array(dtype=int)
+    so3_ctrladr: wp.array(dtype=int)
+    so3_quat: wp.array(dtype=int)
+    so3_actadr: wp.array(dtype=int)
+    so3_limited: wp.array(dtype=int)
+    so3_qpos: wp.array(dtype=int)
+    so3_site: wp.array2d(dtype=int)
+    moment_source: wp.array(dtype=int)
+
+
+@wp.struct
+class ServoForces:
+    """What servos do: force and its derivative by velocity; and both of what motors add beyond their range."""
+
+    servo_force: wp.array2d(dtype=real)
+    servo_slope: wp.array2d(dtype=real)
+    servo_load: wp.array2d(dtype=real)
+    servo_load_slope: wp.array2d(dtype=real)
 
 
 @wp.struct

@@ -107,7 +107,8 @@ def rk_advance(
         act_dot_mean[w, i] = SIXTH * (stages.act_dot_0[w, i] + stages.act_dot_3[w, i]) + THIRD * (
             stages.act_dot_1[w, i] + stages.act_dot_2[w, i]
         )
-    for i in range(activations.history_adr[0], act.shape[1]):
+    # Histories are not rates, and behind the rates are velocities: of both, those at the start of the step count.
+    for i in range(activations.history_adr[0], act_dot_mean.shape[1]):
         act_dot_mean[w, i] = stages.act_dot_0[w, i]
     integrate_joint_positions(w, joints, qpos, rk_velocity_mean, timestep, qpos_next)
     advance_activations(

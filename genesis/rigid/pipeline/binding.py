@@ -106,7 +106,7 @@ class Binder:
             there = {f"{name}_next": f"{name}@{s + 1}" for name in STATE}
             if not self._rk4:
                 launches = self._evaluation(here, s, for_adjoint)
-                launches.append(self._bind(step.ADVANCE, self._scalars(), {**here, **there}))
+                launches.append(self._bind(step.ADVANCE.of(self._model), self._scalars(), {**here, **there}))
                 segments.append([*launches, *self._yielding({**here, **there})])
                 continue
             derivative = ("qacc", "act_dot")
@@ -127,14 +127,14 @@ class Binder:
                 rename = {**point, **{name: f"{name}@{s}.{k}" for name in derivative}}
                 launches += self._evaluation(rename, RK_STAGES * s + k, for_adjoint, (0.0, 0.5, 0.5, 1.0)[k])
                 segments.append(launches)
-            rename = {**here, **there}
+            rename = {**here, **there, "act_dot": "act_dot_mean"}
             rename |= {
                 f"{name}_{k}": f"{name}@{s}.{k}" for name in (*derivative, "rk_velocity") for k in range(RK_STAGES)
             }
             # What tendons are like at the start of the step, the stages have overwritten.
             tendons = step.stages_for(("ten_length", "ten_J"), self._model) if self._model.plastic_tendons else ()
             launches = [self._bind(stage, self._scalars(), here) for stage in tendons]
-            launches.append(self._bind(step.RK_ADVANCE, self._scalars(), rename))
+            launches.append(self._bind(step.RK_ADVANCE.of(self._model), self._scalars(), rename))
             segments.append([*launches, *self._yielding(rename | {"qvel_next": "rk_velocity_mean"})])
         return segments
 

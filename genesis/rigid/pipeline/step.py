@@ -31,10 +31,12 @@ from genesis.rigid.kernels import (
     kinematics,
     muscle,
     observe,
+    orientation,
     passive,
     plastic,
     polynomial,
     runge_kutta,
+    servo,
     solve,
     spatial_tendon,
     tendon,
@@ -150,14 +152,20 @@ FIELDS: dict[str, Field] = {
     "muscle_bias": Field(real, lambda m: (m.nmuscle,)),
     "muscle_rate": Field(real, lambda m: (m.nmuscle,)),
     "actuator_ctrl": Field(real, lambda m: (m.nu if m.nhistory else 0,)),
-    "actuator_force_raw": Field(real, lambda m: (m.nu,)),
-    "dforce_dvel_raw": Field(real, lambda m: (m.nu,)),
-    "actuator_length": Field(real, lambda m: (m.nu,)),
-    "actuator_velocity": Field(real, lambda m: (m.nu,)),
+    "actuator_force_raw": Field(real, lambda m: (m.nactuator,)),
+    "dforce_dvel_raw": Field(real, lambda m: (m.nactuator,)),
+    "actuator_length": Field(real, lambda m: (m.nactuator,)),
+    "actuator_velocity": Field(real, lambda m: (m.nactuator,)),
     "actuator_moment": Field(real, lambda m: (m.nmoment,)),
-    "actuator_force": Field(real, lambda m: (m.nu,)),
-    "dforce_dvel": Field(real, lambda m: (m.nu,)),
-    "act_dot": Field(real, lambda m: (m.na,)),
+    "actuator_force": Field(real, lambda m: (m.nactuator,)),
+    "dforce_dvel": Field(real, lambda m: (m.nactuator,)),
+    "servo_force": Field(real, lambda m: (m.nservo,)),
+    "servo_slope": Field(real, lambda m: (m.nservo,)),
+    "servo_load": Field(real, lambda m: (m.nservo,)),
+    "servo_load_slope": Field(real, lambda m: (m.nservo,)),
+    "so3_velocity": Field(vec3, lambda m: (len(m.indices["so3_actuator"]),)),
+    "so3_torque": Field(vec3, lambda m: (len(m.indices["so3_actuator"]),)),
+    "act_dot": Field(real, lambda m: (m.nrate,)),
     # the table of constraint rows (genesis.model.rows): J, violation, dJ/dt qvel, inverse inertia, friction loss
     "efc_J": Field(real, lambda m: (m.rows.nJ,)),
     "efc_pos": Field(real, lambda m: (m.rows.nefc,)),
@@ -369,6 +377,30 @@ def _has_muscles(model: Model) -> bool:
     return model.nmuscle > 0
 
 
+def _has_servos(model: Model) -> bool:
+    return model.nservo > 0
+
+
+def _has_pid_servos(model: Model) -> bool:
+    return len(model.indices["pid_servo"]) > 0
+
+
+def _has_dc_motors(model: Model) -> bool:
+    return len(model.indices["dc_servo"]) > 0
+
+
+def _has_orientation_servos(model: Model) -> bool:
+    return len(model.indices["so3_actuator"]) > 0
+
+
+def _has_stateful_servos(model: Model) -> bool:
+    return bool((model.indices["servo_state"] >= 0).any())
+
+
+def _has_integrated_orientations(model: Model) -> bool:
+    return bool((model.indices["so3_actadr"] >= 0).any())
+
+
 def _has_adhesion(model: Model) -> bool:
     return model.has_contacts and len(model.indices["adhesion_actuator"]) > 0
 
@@ -418,7 +450,7 @@ def _has_implicit_ellipsoids(model: Model) -> bool:
 
 
 def _has_actuators(model: Model) -> bool:
-    return model.nu > 0
+    return model.nactuator > 0
 
 
 def _has_histories(model: Model) -> bool:
@@ -613,9 +645,10 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
     ),
     Stage(
         "transmission",
-        (actuation.transmission,),
+        (actuation.transmission, orientation.orientation_moments),
         ("actuator_length", "actuator_moment"),
         needed=_has_actuators,
+        parts=((orientation.orientation_moments, _has_orientation_servos),),
     ),
     Stage("sticking bodies", (adhesion.count_touches,), ("adhesion_count",), adjoint="none", needed=_has_adhesion),
     Stage("adhesion", (adhesion.body_moments,), ("actuator_moment",), needed=_has_adhesion),
@@ -628,13 +661,28 @@ _BEFORE_ROWS: tuple[Stage, ...] = (
         needed=_has_muscles,
     ),
     Stage(
+        "servos",
+        (servo.pid_servos, servo.dc_motors, orientation.orientation_servos),
+        (
+            *("servo_force", "servo_slope", "servo_load", "servo_load_slope", "act_dot"),
+            *("so3_velocity", "so3_torque"),
+        ),
+        needed=_has_servos,
+        parts=(
+            (servo.pid_servos, _has_pid_servos),
+            (servo.dc_motors, _has_dc_motors),
+            (orientation.orientation_servos, _has_orientation_servos),
+        ),
+    ),
+    Stage(
         "actuator force",
-        (actuation.actuator_forces,),
+        (actuation.actuator_forces, orientation.orientation_torques),
         (
             *("act_dot", "actuator_force_raw", "dforce_dvel_raw"),
             *("ten_actuator_force", "actuator_force", "dforce_dvel", "qfrc_actuator_raw"),
         ),
         needed=_has_actuators,
+        parts=((orientation.orientation_torques, _has_orientation_servos),),
     ),
     Stage("control history", (delay.next_history,), ("act_dot",), needed=_has_histories),
     Stage("smooth force", (passive.smooth_force,), ("qfrc_smooth", "dof_unsaturated")),
@@ -774,7 +822,16 @@ UNSYMMETRIC: tuple[Stage, ...] = (
     ),
 )
 
-ADVANCE = Stage("advance", (integrate.advance,), ("qpos_next", "qvel_next", "act_next"))
+_OF_SERVOS = (
+    (servo.advance_servos, _has_stateful_servos),
+    (orientation.advance_orientations, _has_integrated_orientations),
+)
+ADVANCE = Stage(
+    "advance",
+    (integrate.advance, *(kernel for kernel, _ in _OF_SERVOS)),
+    ("qpos_next", "qvel_next", "act_next"),
+    parts=_OF_SERVOS,
+)
 # After either of the advances.
 YIELD = Stage(
     "plastic springs",
@@ -784,7 +841,12 @@ YIELD = Stage(
     parts=((plastic.yield_joints, _has_plastic_joints), (plastic.yield_tendons, _has_plastic_tendons)),
 )
 RK_STAGE = Stage("RK stage", (runge_kutta.rk_stage,), ("qpos_next", "qvel_next", "act_next", "rk_velocity_next"))
-RK_ADVANCE = Stage("RK advance", (runge_kutta.rk_advance,), ("qpos_next", "qvel_next", "act_next"))
+RK_ADVANCE = Stage(
+    "RK advance",
+    (runge_kutta.rk_advance, *(kernel for kernel, _ in _OF_SERVOS)),
+    ("qpos_next", "qvel_next", "act_next"),
+    parts=_OF_SERVOS,
+)
 
 OBSERVE: tuple[Stage, ...] = (
     Stage("link velocity", (observe.link_velocity,), ("xvel",)),

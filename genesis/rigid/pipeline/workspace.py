@@ -159,7 +159,7 @@ class Workspace:
         for name, size in control_sizes(model).items():
             add(name, size)
         if rk4:
-            more = {"rk_velocity": model.nv, "qacc": model.nv, "act_dot": model.na}
+            more = {"rk_velocity": model.nv, "qacc": model.nv, "act_dot": model.nrate}
             for s in range(substeps):
                 for k in range(RK_STAGES):
                     for name, size in {**shapes, **more}.items():
@@ -168,7 +168,7 @@ class Workspace:
             add(f"solution@{k}", model.nv)
         self.first_work_field = "rk_velocity_mean"
         add("rk_velocity_mean", model.nv)
-        add("act_dot_mean", model.na)
+        add("act_dot_mean", model.nrate)
         observed = {name for stage in step.OBSERVE for name in stage.outputs}
         plain = [name for name, spec in step.FIELDS.items() if spec.differentiable and not spec.per_contact]
         plain.sort(key=lambda name: name in observed)
@@ -236,7 +236,7 @@ def control_sizes(model: Model) -> dict[str, int]:
 
 def switch_sizes(model: Model) -> dict[str, int]:
     """The same of what is discrete in a command."""
-    return {"ctrl_mode": model.nv, "actuator_on": model.nu, "eq_active": model.neq}
+    return {"ctrl_mode": model.nv, "actuator_on": model.nactuator, "eq_active": model.neq}
 
 
 def theta_element(name: str, shape: tuple[int, ...]) -> tuple[type, tuple[int, ...]]:

@@ -32,7 +32,7 @@ class Log:
         times: (K,) [s], increasing within each recording
         measurements: name -> (K, n) or (K,), as `genesis.tools.identification.outputs` names them ("arm.dofs_position",
             "arm.links_pos[hand]", "imu"). NaN: not measured at that time
-        controls: entity's name -> (K, n_dofs) or (K, n_actuators), or "arm[joint1]" -> (K,) for some joints. Row k
+        controls: entity's name -> (K, n_dofs) or (K, n_controls), or "arm[joint1]" -> (K,) for some joints. Row k
             holds from times[k] to times[k + 1], so that the last row of a recording has no effect: it may be NaN.
             Force controls that are not given are zero
         control: what they are, "force", "position", "velocity" or "actuators", as in `scene.rollout`

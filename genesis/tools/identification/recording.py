@@ -228,4 +228,4 @@ def _drives(entity: RigidEntity, control: str, k: int) -> bool:
 def _controllable(entity: RigidEntity, control: str) -> list[Number]:
     if control != "actuators":
         return numbers_of(entity, "dofs_position")
-    return [Number(name, k, "", "") for k, name in enumerate(entity.actuator_names)]
+    return [Number(name, k, "", "") for k, name in enumerate(entity.control_names)]

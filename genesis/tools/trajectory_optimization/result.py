@@ -99,7 +99,7 @@ class OptimizedTrajectory:
         controls: dict[Any, torch.Tensor] = {}
         first = 0
         for entity in system.entities:
-            count = entity.n_actuators if self.control == "actuators" else entity.n_dofs
+            count = entity.n_controls if self.control == "actuators" else entity.n_dofs
             values = self.controls[:, first : first + count]
             controls[entity] = values.unsqueeze(1) if system.scene.n_envs == 1 else values
             first += count
