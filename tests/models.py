@@ -285,7 +285,7 @@ DELAYED = """
   <motor name="few" joint="j3" gear="1 0 1 0 0 0" delay=".9" nsample="5" interp="linear"/>
   <motor name="two" joint="j3" gear="0 0 1 0 0 0" delay=".0061" nsample="2" interp="cubic"/>
   <muscle name="muscle" joint="j2" lengthrange="-1 1" force="20" delay=".0094" nsample="5" interp="linear"/>
-  <pid name="several" joint="j1" kp="9" kd=".5" input="pos vel" delay=".0141" nsample="6" interp="linear"/>
+  <pid name="several" joint="j1" kp="9" kv=".5" input="pos vel" delay=".0141" nsample="6" interp="linear"/>
 </actuator></mujoco>"""
 # Surfaces that run and surfaces that stick, with every condim and priority, within their gap and beyond it; a <pair>.
 SURFACES = """

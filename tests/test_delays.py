@@ -29,7 +29,8 @@ def history(scene, seed=1):
 
 def put_history(robot, values):
     first = 0
-    for number, count in enumerate(robot.scene.mj_model.actuator_history[:, 0].tolist()):
+    m = robot.scene.mj_model
+    for number, count in enumerate((m.actuator_history[:, 0] * m.actuator_ctrlnum).tolist()):
         if count:
             robot.set_control_history(values[..., first : first + count], number)
             first += count
@@ -117,11 +118,12 @@ def test_gradient_equals_differences(integrator, n_steps):
                     direction *= torch.tensor((m.actuator_history[:, 1] > 0) & (m.actuator_delay > 0))[
                         m.actuator_history[:, 0] > 0
                     ]
+                step = 1e-7 if k == 2 else STEP  # in a hundred steps some interpolation is close to its kink
                 both = []
                 for sign in (1, -1):
-                    moved = [y + sign * STEP * direction if y is x else y for y in inputs]
+                    moved = [y + sign * step * direction if y is x else y for y in inputs]
                     both.append(loss_of(scene, robot, *moved, n_steps).item())
-                expected = (both[0] - both[1]) / (2 * STEP)
+                expected = (both[0] - both[1]) / (2 * step)
                 found = (gradient * direction).sum().item()
                 assert abs(expected) > 1e-6
                 assert abs(found - expected) < GRADIENT[n_steps] * max(1, abs(expected))
@@ -211,11 +213,11 @@ def test_entities_have_their_own_histories(tmp_path):
     for u in given:
         data.ctrl[:] = u
         mujoco.mj_step(m, data)
-        one.control_actuators(u[: one.n_actuators])
-        two.control_actuators(u[one.n_actuators :])
+        one.control_actuators(u[: one.n_controls])
+        two.control_actuators(u[one.n_controls :])
         scene.step()
     np.testing.assert_allclose(scene.world.state[1].detach(), packed(m, data), rtol=0, atol=MOTION)
-    torch.testing.assert_close(two.get_control_history(1)[1], given[-6:, one.n_actuators + 1], rtol=0, atol=0)
+    torch.testing.assert_close(two.get_control_history(1)[1], given[-6:, one.n_controls + 1], rtol=0, atol=0)
     exported = mujoco.MjModel.from_xml_string(scene.to_mjcf())
     assert exported.actuator_delay.tolist() == m.actuator_delay.tolist()
 
@@ -251,4 +253,4 @@ def test_what_has_no_history_is_refused():
     ):
         with pytest.raises(gs.GenesisException, match=message):
             call()
-    assert n == 36 and not scene.world.state[0, -n:].any()
+    assert n == 48 and not scene.world.state[0, -n:].any()

@@ -13,7 +13,7 @@ import torch
 
 import genesis as gs
 from genesis.world.catalogue import PARAMETERS
-from genesis.world.checks import check_not_negative
+from genesis.world.checks import check_not_negative, check_not_negative_vector
 from tests.entities.worlds import scatter_state, world
 from tests.helpers import check_gradient
 from tests.scenes import build
@@ -50,8 +50,8 @@ def changed(parameter, value, rng):
         return torch.stack([-50 - noise[..., 0].abs(), 50 + noise[..., 1].abs()], -1)
     if parameter.name == "links_inertia":  # scaled, which keeps it the inertia of a body
         return value * (1 + 0.1 * noise[..., :1].abs())
-    if parameter.check is check_not_negative and parameter.name != "dofs_damping":
-        return value * (1 + 0.1 * noise.abs()) + 0.01
+    if parameter.check in (check_not_negative, check_not_negative_vector) and parameter.name != "dofs_damping":
+        return value.abs() * (1 + 0.1 * noise.abs()) + 0.01  # of other kinds of actuators it may be negative
     if parameter.name == "dofs_damping":
         return value + 0.05 + 0.1 * noise.abs()
     return value + 0.05 * noise

@@ -40,7 +40,7 @@ def systems():
     def of(name, integrator="Euler"):
         if (name, integrator) not in made:
             source = SERVOS[name]
-            if integrator == "implicitfast":
+            if integrator.startswith("implicit"):
                 # where a torque is at its bound, MuJoCo has a derivative or not, as its length is rounded
                 source = source.replace('forcerange="0 1.1"', 'forcerange="0 1000"')
             scene, robot = build(source, integrator=integrator)

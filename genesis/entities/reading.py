@@ -116,7 +116,8 @@ class StateReader(EntityBase):
     def get_control_history(self, actuator_idx_local: Any, envs_idx: Any = None) -> Tensor:
         """What an actuator was told before, one control per integration step, the oldest first, ([n_envs,] nsample).
 
-        Of an actuator with several controls all of the first come first, then all of the next. Raises GenesisException, too, for an actuator that keeps no history (no `nsample` in the model file).
+        Of an actuator with several controls all of the first come first, then all of the next. Raises GenesisException,
+        too, for an actuator that keeps no history (no `nsample` in the model file).
         """
         method = "get_control_history"
         place = self._built(method)

@@ -22,9 +22,9 @@ def size(m: mujoco.MjModel) -> int:
 
 
 def describe(m: mujoco.MjModel) -> dict[str, np.ndarray]:
-    """Of the k controls of actuators with a history: history_actuator, history_ctrl (k,): the actuator, and the control;
-    history_of_ctrl (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp; history_adr
-    (k + 1,): where each begins, and the last ends, among the activations, behind those of MuJoCo."""
+    """Of the k controls of actuators with a history: history_actuator, history_ctrl (k,): the actuator, and the
+    control; history_of_ctrl (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp;
+    history_adr (k + 1,): where each begins, and the last ends, among the activations, behind those of MuJoCo."""
     several = of_actuators(m)
     actuators = np.repeat(several, m.actuator_ctrlnum[several])
     controls = np.array([m.actuator_ctrladr[u] + k for u in several for k in range(m.actuator_ctrlnum[u])], dtype=int)

@@ -456,7 +456,7 @@ PARAMETERS = _by_name(
         (3,),
         "N m, N m, rad/s",
         "MuJoCo's biasprm[3:6], of DC motors: Coulomb and static friction, and the Stribeck velocity between them",
-        check_not_negative,
+        check_not_negative_vector,
         first=3,
         argument="friction",
         setter="""

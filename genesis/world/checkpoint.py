@@ -353,14 +353,15 @@ def _check_blocks(
         if field == "mocap" and values.shape[-1] == 4:
             if (np.linalg.norm(np.atleast_2d(values.astype(np.float64)), axis=1) < runtime.EPS).any():
                 raise _Unfit(f"its command '{field}@{start}' is a quaternion of length zero.")
-    welded = active[:, int(world.composed.mj_model.neq) :].any(0)
-    read = {"ctrl": on.any(0), "weld": np.repeat(welded, WELD_WIDTH)}
+    m = world.composed.mj_model
+    welded = active[:, int(m.neq) :].any(0)
+    read = {"ctrl": np.repeat(on.any(0), m.actuator_ctrlnum), "weld": np.repeat(welded, WELD_WIDTH)}
     for field in DOF_FIELDS:
         modes = [number for number, fields in MODE_FIELDS.items() if field in fields]
         read[field] = np.isin(mode, modes).any(0)
     for field, needed in read.items():
         if (needed & ~covered[field]).any():
-            what = {"ctrl": "actuator", "weld": "number"}.get(field, "dof")
+            what = {"ctrl": "control", "weld": "number"}.get(field, "dof")
             first = int(np.argmax(needed & ~covered[field]))
             raise _Unfit(f"its commands are not complete: {what} {first} is under a '{field}' that is missing.")
     return blocks
