@@ -9,6 +9,7 @@ A compiled model is split in three:
 Names, shapes and units are MuJoCo's unless said otherwise. Nothing here depends on the chosen precision.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -103,6 +104,7 @@ class Model:
         ntheta: length of the packed parameter vector
         nservo: PID servos and DC motors (see ``genesis.model.servos``)
         nrate: rates of activations, and the velocities of servos whose bristles follow from them
+        option: the numbers of `mujoco.MjOption` that the model was built with
         integrator: ``mujoco.mjtIntegrator``
         implicit: whether it is implicit in velocity-dependent forces (``implicitfast``, ``implicit``); bias_implicit:
             whether also in the bias force (``implicit``)
@@ -170,6 +172,7 @@ class Model:
         self.timestep = float(m.opt.timestep)
         self.elliptic = bool(m.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
         self.disableflags = int(m.opt.disableflags)
+        self.option = copy.copy(m.opt)  # work space is made for these numbers, whatever becomes of mj_model later
         self.noslip_iterations = max(0, int(m.opt.noslip_iterations))
         self.exact_diagonals = bool(m.opt.enableflags & int(mujoco.mjtEnableBit.mjENBL_DIAGEXACT))
 

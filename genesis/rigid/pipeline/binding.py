@@ -218,7 +218,7 @@ class Binder:
 
     def _scalars(self, **more) -> dict:
         model = self._model
-        option, constants = model.mj_model.opt, model.constants
+        option, constants = model.option, model.constants
         margins = constants["cpair_margin"] + constants["cpair_gap"]
         euler_damping = model.integrator == mujoco.mjtIntegrator.mjINT_EULER and not model.disabled(
             mujoco.mjtDisableBit.mjDSBL_EULERDAMP

@@ -71,7 +71,7 @@ from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 def _ccd_scratch(model: Model) -> int:
     if contact.CONVEX not in model.pair_families:
         return 0
-    return convex.scratch_size(int(model.mj_model.opt.ccd_iterations), int(model.mj_model.npolygonmax))
+    return convex.scratch_size(int(model.option.ccd_iterations), int(model.mj_model.npolygonmax))
 
 
 def _slots(model: Model) -> int:

@@ -17,6 +17,7 @@ from tests.rigid.collision.convex_oracles import (
     mujocos_contacts,
 )
 from tests.rigid.engine import Engine
+from tests.scenes import build
 
 CURVED = ("ellipsoid", "cylinder")
 PAIRS = [
@@ -314,3 +315,19 @@ def test_over_the_diagonal_of_a_face(shape):
         np.testing.assert_allclose(pos[0, 0, :2].detach(), (place, place + off), atol=1e-7)
         (by_normal,) = torch.autograd.grad(frame.reshape(-1)[:3] @ torch.tensor([1.0, 2.0, 3.0]).double(), state)
         assert by_normal[0, :3].abs().max() < 1e-6
+
+
+def test_options_changed_after_the_build_have_no_effect():
+    """Work space is made for the number of iterations that the model was built with."""
+    text = (
+        '<mujoco><option ccd_iterations="5"/><worldbody><geom type="ellipsoid" size=".3 .2 .1"/>'
+        '<body pos=".1 .05 .15"><freejoint/><geom type="ellipsoid" size=".2 .1 .1"/></body></worldbody></mujoco>'
+    )
+    found = []
+    for iterations in (5, 1000):
+        scene, robot = build(text, constraints=True)
+        scene.mj_model.opt.ccd_iterations = iterations
+        for _ in range(20):
+            scene.step()
+        found.append(robot.get_qpos().sceneless())
+    assert torch.equal(*found)
