@@ -14,6 +14,7 @@ import torch
 from genesis.constants import WELD_WIDTH
 from genesis.math.rotation import quat_conj, quat_mul
 from genesis.sensors.present import Present, cross, indices, numbers, turn
+from genesis.sensors.pulls import pulls
 
 if TYPE_CHECKING:
     from genesis.model.arrays import Model
@@ -71,8 +72,8 @@ class Subtrees:
 def carrying_wrench(now: Present, subtrees: Subtrees, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Force [N] and torque [N m] about a point of each subtree, (N, k, 3), that its root's parent exerts on it.
 
-    What the subtree's motion takes, less what acts on it from outside: external wrenches, contacts, and the connects
-    and welds of links (MuJoCo: mj_rnePostConstraint, cfrc_int).
+    What the subtree's motion takes, less what acts on it from outside: external wrenches, contacts, the connects and
+    welds of links, and spatial tendons (MuJoCo: mj_rnePostConstraint, cfrc_int).
     """
     arm = now.com_arm
     spin = cross(now.omega, cross(now.omega, arm))
@@ -98,6 +99,10 @@ def carrying_wrench(now: Present, subtrees: Subtrees, point: torch.Tensor) -> tu
             at = now.xpos[:, body] + turn(now.xmat[:, body], anchors[side])
             acts_on = _members(subtrees, body).expand(now.n, -1, -1)
             total = total - sign * _about(point, acts_on, at, force, torque)
+    if now.model.nspatial:
+        for body, at, force in pulls(now):
+            acts_on = _members(subtrees, body).expand(now.n, -1, -1)
+            total = total - _about(point, acts_on, at, force, torch.zeros_like(force))
     return total[..., :3], total[..., 3:]
 
 

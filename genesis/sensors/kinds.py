@@ -94,25 +94,8 @@ def refusal(m: mujoco.MjModel, number: int, substeps: int) -> str | None:
         return "it is of an orientation servo, whose three numbers are not measured yet"
     if kind == "torque" and m.site_bodyid[m.sensor_objid[number]] == 0:
         return "its site sits on the world itself, for which MuJoCo adds torques about different points"
-    if kind in ("force", "torque") and (crossing := _crossing_tendon(m, int(m.site_bodyid[m.sensor_objid[number]]))):
-        return f"{crossing} pulls from outside at what its site carries, and that pull is not told apart"
     if kind == "tactile" and np.any(m.mesh_octadr >= 0):
         return "a mesh of the scene is a distance field, which is not simulated"
     if kind == "rangefinder" and np.any(m.geom_type[rays.can_be_met(m)] == int(mujoco.mjtGeom.mjGEOM_SDF)):
         return "a ray may meet a signed distance field, which is not simulated"
-    return None
-
-
-def _crossing_tendon(m: mujoco.MjModel, root: int) -> str | None:
-    """The first spatial tendon that joins bodies below `root`, itself included, to others."""
-    below = np.zeros(m.nbody, dtype=bool)
-    for body in range(m.nbody):  # parents come first
-        below[body] = body == root or (body > 0 and below[m.body_parentid[body]])
-    sites, shapes = int(mujoco.mjtWrap.mjWRAP_SITE), (mujoco.mjtWrap.mjWRAP_SPHERE, mujoco.mjtWrap.mjWRAP_CYLINDER)
-    for t in range(m.ntendon):
-        path = range(m.tendon_adr[t], m.tendon_adr[t] + m.tendon_num[t])
-        bodies = [m.site_bodyid[m.wrap_objid[k]] for k in path if m.wrap_type[k] == sites]
-        bodies += [m.geom_bodyid[m.wrap_objid[k]] for k in path if m.wrap_type[k] in [int(kind) for kind in shapes]]
-        if bodies and len(set(below[bodies])) == 2:
-            return f"tendon '{m.tendon(t).name}'"
     return None

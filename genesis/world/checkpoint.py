@@ -355,7 +355,10 @@ def _check_blocks(
                 raise _Unfit(f"its command '{field}@{start}' is a quaternion of length zero.")
     m = world.composed.mj_model
     welded = active[:, int(m.neq) :].any(0)
-    read = {"ctrl": np.repeat(on.any(0), m.actuator_ctrlnum), "weld": np.repeat(welded, WELD_WIDTH)}
+    read: dict[str, np.ndarray] = {
+        "ctrl": np.repeat(on.any(0), m.actuator_ctrlnum),
+        "weld": np.repeat(welded, WELD_WIDTH),
+    }
     for field in DOF_FIELDS:
         modes = [number for number, fields in MODE_FIELDS.items() if field in fields]
         read[field] = np.isin(mode, modes).any(0)

@@ -25,10 +25,11 @@ FORCE = ("qfrc_command", "qfrc_total", "qacc", "xacc")
 CONTACT = ("con_dist", "con_pos", "con_frame", "con_force", "con_adhesion", "ncon", "con_pair")
 ROWS = ("efc_force",)
 TENDON = ("ten_length", "ten_velocity")
+PULL = ("piece_start", "piece_end", "piece_pull", "ten_extension", "ten_J", "ten_bias")
 ACTUATOR = ("actuator_length", "actuator_velocity", "actuator_force", "qfrc_actuator_raw", "qfrc_gravcomp")
 # The last without gradient: which rows are active (N, nefc).
 ROW_GEOMETRY = ("efc_pos", "efc_J", "efc_active")
-_GROUPS = (POSE, ENERGY, FORCE, CONTACT, ROWS, TENDON, ACTUATOR, ROW_GEOMETRY)
+_GROUPS = (POSE, ENERGY, FORCE, CONTACT, ROWS, TENDON, PULL, ACTUATOR, ROW_GEOMETRY)
 GROUP_OF: dict[str, tuple[str, ...]] = {
     **{name: group for group in _GROUPS for name in group},
     "qM": ("qM",),

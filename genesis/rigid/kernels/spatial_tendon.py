@@ -32,6 +32,32 @@ PIECES = wp.constant(3)
 
 
 @wp.func
+def around_shape(
+    w: int,
+    k: int,
+    state: int,
+    start: vec3,
+    end: vec3,
+    wraps: Wraps,
+    xpos: wp.array2d(dtype=vec3),
+    xquat: wp.array2d(dtype=vec4),
+    wrap_root: wp.array2d(dtype=vec3),
+):
+    """Where a tendon meets a shape in its way and where it leaves it, and its length between."""
+    centre = wrap_centre(w, k, wraps, xpos, xquat)
+    turn = wrap_orientation(w, k, wraps, xquat)
+    first, second, arc = wrap(
+        wraps.wrap_shape[k],
+        state,
+        wrap_radius(w, k, wraps),
+        wrap_root[w, k],
+        quat_rotate(quat_conj(turn), start - centre),
+        quat_rotate(quat_conj(turn), end - centre),
+    )
+    return centre + quat_rotate(turn, first), centre + quat_rotate(turn, second), arc
+
+
+@wp.func
 def add_piece(
     w: int,
     piece: int,
@@ -115,24 +141,56 @@ def spatial_tendons(
             ten_length[w, t] += share * safe_sqrt(wp.dot(end - start, end - start))
             add_piece(w, PIECES * s + STRAIGHT, share, segments, start, end, body0, body1, xref, cdof, ten_J)
         else:
-            centre = wrap_centre(w, k, wraps, xpos, xquat)
-            turn = wrap_orientation(w, k, wraps, xquat)
-            first, second, arc = wrap(
-                wraps.wrap_shape[k],
-                state,
-                wrap_radius(w, k, wraps),
-                wrap_root[w, k],
-                quat_rotate(quat_conj(turn), start - centre),
-                quat_rotate(quat_conj(turn), end - centre),
-            )
-            touch0 = centre + quat_rotate(turn, first)
-            touch1 = centre + quat_rotate(turn, second)
+            touch0, touch1, arc = around_shape(w, k, state, start, end, wraps, xpos, xquat, wrap_root)
             before = safe_sqrt(wp.dot(touch0 - start, touch0 - start))
             after = safe_sqrt(wp.dot(end - touch1, end - touch1))
             ten_length[w, t] += share * (before + arc + after)
             body = wraps.wrap_bodyid[k]
             add_piece(w, PIECES * s + TO_SHAPE, share, segments, start, touch0, body0, body, xref, cdof, ten_J)
             add_piece(w, PIECES * s + FROM_SHAPE, share, segments, touch1, end, body, body1, xref, cdof, ten_J)
+
+
+@taped
+def tendon_pulls(
+    sites: Sites,
+    segments: Segments,
+    wraps: Wraps,
+    xpos: wp.array2d(dtype=vec3),
+    xquat: wp.array2d(dtype=vec4),
+    wrap_state: wp.array2d(dtype=int),
+    wrap_root: wp.array2d(dtype=vec3),
+    piece_start: wp.array2d(dtype=vec3),
+    piece_end: wp.array2d(dtype=vec3),
+    piece_pull: wp.array2d(dtype=vec3),
+):
+    """Ends of each piece, and the force on its second end of a tendon of which the length is pushed with a force of 1;
+    0 for pieces that a tendon does not have as it runs now."""
+    w = wp.tid()
+    for s in range(segments.segment_tendon.shape[0]):
+        k = segments.segment_wrap[s]
+        share = segments.segment_share[s]
+        start = site_place(w, segments.segment_site[s, 0], sites, xpos, xquat)
+        end = site_place(w, segments.segment_site[s, 1], sites, xpos, xquat)
+        touch0 = start
+        touch1 = end
+        state = int(NO_WRAP)
+        if k >= 0:
+            state = wrap_state[w, k]
+        if state == NO_WRAP:
+            piece_pull[w, PIECES * s + STRAIGHT] = unit(end - start) * share
+            piece_pull[w, PIECES * s + TO_SHAPE] = vec3()
+            piece_pull[w, PIECES * s + FROM_SHAPE] = vec3()
+        else:
+            touch0, touch1, _arc = around_shape(w, k, state, start, end, wraps, xpos, xquat, wrap_root)
+            piece_pull[w, PIECES * s + STRAIGHT] = vec3()
+            piece_pull[w, PIECES * s + TO_SHAPE] = unit(touch0 - start) * share
+            piece_pull[w, PIECES * s + FROM_SHAPE] = unit(end - touch1) * share
+        piece_start[w, PIECES * s + STRAIGHT] = start
+        piece_end[w, PIECES * s + STRAIGHT] = end
+        piece_start[w, PIECES * s + TO_SHAPE] = start
+        piece_end[w, PIECES * s + TO_SHAPE] = touch0
+        piece_start[w, PIECES * s + FROM_SHAPE] = touch1
+        piece_end[w, PIECES * s + FROM_SHAPE] = end
 
 
 @taped

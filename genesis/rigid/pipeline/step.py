@@ -243,6 +243,9 @@ FIELDS: dict[str, Field] = {
     "xjac": Field(real, lambda m: (6 * m.nbody, m.nv)),
     "body_energy": Field(real, lambda m: (m.nbody, 2)),
     "dof_energy": Field(real, lambda m: (m.nv, 2)),
+    "piece_start": Field(vec3, lambda m: (len(m.indices["segment_tendon"]) * spatial_tendon.PIECES,)),
+    "piece_end": Field(vec3, lambda m: (len(m.indices["segment_tendon"]) * spatial_tendon.PIECES,)),
+    "piece_pull": Field(vec3, lambda m: (len(m.indices["segment_tendon"]) * spatial_tendon.PIECES,)),
     "ten_energy": Field(real, lambda m: (m.ntendon, 2)),
 }
 
@@ -854,6 +857,12 @@ OBSERVE: tuple[Stage, ...] = (
     Stage("dense mass matrix", (observe.dense_mass_matrix,), ("qM_dense",)),
     Stage("link Jacobian", (observe.link_jacobian,), ("xjac",)),
     Stage("energy", (observe.energy,), ("body_energy", "dof_energy")),
+    Stage(
+        "tendon pulls",
+        (spatial_tendon.tendon_pulls,),
+        ("piece_start", "piece_end", "piece_pull"),
+        needed=_has_spatial_tendons,
+    ),
     Stage("tendon energy", (tendon.tendon_energy,), ("ten_energy",), needed=_has_tendons),
     Stage("polynomial energy", (polynomial.joint_polynomial_energy,), ("dof_energy",), needed=_has_polynomials),
     Stage(
