@@ -355,7 +355,7 @@ def _check_blocks(
                 raise _Unfit(f"its command '{field}@{start}' is a quaternion of length zero.")
     m = world.composed.mj_model
     welded = active[:, int(m.neq) :].any(0)
-    read: dict[str, np.ndarray] = {
+    read: dict[str, Any] = {
         "ctrl": np.repeat(on.any(0), m.actuator_ctrlnum),
         "weld": np.repeat(welded, WELD_WIDTH),
     }
