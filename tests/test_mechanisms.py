@@ -198,8 +198,8 @@ def test_gradient(name, steps, tmp_path):
     assert {"qpos", "dofs_velocity", "force"} <= reached
     if name == "muscle arm":
         assert {"sites_offset_pos", "geoms_size", "geoms_offset_pos", "geoms_offset_quat"} <= reached
-        passive = {"actuators_muscle_bias"} if steps > 1 else set()  # what is stretched first is not at the start
-        assert passive | {"actuators_gain", "actuators_muscle_gain", "actuators_length_range"} <= reached
+        active = {"actuators_gain", "actuators_muscle_gain"} if steps > 1 else set()  # nothing is activated at first
+        assert active | {"actuators_bias", "actuators_muscle_bias", "actuators_length_range"} <= reached
     if "equalities_data" in program.inputs:
         assert {"equalities_data", "equalities_sol_params"} <= reached
 
