@@ -44,7 +44,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 thorough: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --thorough tests/test_gradient.py tests/rigid/test_pair_gradients.py $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --thorough tests/test_gradient.py tests/test_contact_gradient.py tests/rigid/test_pair_gradients.py tests/entities/test_constraint_parameters.py $(ARGS)
 	$(BIN)/python -m tests.sweeps.shapes
 	$(BIN)/python -m tests.sweeps.sensors
 

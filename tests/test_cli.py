@@ -142,17 +142,23 @@ def test_demo_takes_a_robot_that_floats_on_a_ball_joint(tmp_path):
         (["--out", "file"], "cannot make the directory 'file'"),
     ],
 )
-def test_bad_input_is_an_error_in_one_line(tmp_path, arguments, message):
+def test_bad_input_is_an_error_in_one_line(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "robot.stl").write_text("solid")
     (tmp_path / "broken.urdf").write_text("<robot><link")
     (tmp_path / "block.xml").write_text(BLOCK)
     (tmp_path / "wheel.xml").write_text(WHEEL)
     (tmp_path / "file").write_text("")
-    finished = run("demo", *arguments, directory=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["demo", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("genesis: error: ") and said.count("\n") == 1
+    assert message in said
+
+
+def test_an_error_is_the_exit_code_of_the_process(tmp_path):
+    finished = run("demo", "--robot", "nowhere.urdf", directory=tmp_path)
     assert finished.returncode == 1
-    assert finished.stderr.startswith("genesis: error: ")
-    assert message in finished.stderr
-    assert "Traceback" not in finished.stderr
+    assert finished.stderr.startswith("genesis: error: ") and "Traceback" not in finished.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from tests.scenes import PANDA, build
 
 CONVERGED = {"tolerance": 0.0, "iterations": 200, "ls_iterations": 100}
 CONES = ["pyramidal", "elliptic"]
+# A hundred steps take their time: of the two cones one is for `--thorough`.
+STEPS_AND_CONES = [(1, "pyramidal"), (1, "elliptic"), (100, "elliptic")]
+STEPS_AND_CONES += [pytest.param(100, "pyramidal", marks=pytest.mark.thorough)]
 TOLERANCE = {1: ONE_STEP, 100: MANY_STEPS}
 
 
@@ -47,8 +50,7 @@ def check(source, steps, cone, seed, *, prepare, integrator="Euler", gravity=(0.
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 @pytest.mark.parametrize("shape", scenes.SHAPES)
 def test_sticking(shape, steps, cone):
     """At rest on the floor, held by friction against a small push.
@@ -76,8 +78,7 @@ def test_other_integrators(steps, integrator):
     check(scenes.thrown("box"), steps, "elliptic", 11, prepare=prepare, integrator=integrator, step=0.1)
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 def test_sliding(steps, cone):
     """A box that slides on its face under a pull beyond its friction."""
 
@@ -91,8 +92,7 @@ def test_sliding(steps, cone):
     check(scenes.SLED, steps, cone, 2, prepare=sliding, force=force, step=0.1)
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 @pytest.mark.parametrize("shape", ["ball", "cylinder"])
 def test_rolling(shape, steps, cone):
     def rolling(m):
@@ -123,14 +123,12 @@ EDGE = f"""
 </worldbody></mujoco>"""
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 def test_resting_on_an_edge(steps, cone):
     check(EDGE, steps, cone, 4, prepare=lambda m: settled(m, 600), force=[0.2, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 def test_stack(steps, cone):
     """On a slope, so that faces are tilted against each other by more than the differences are.
 
@@ -176,8 +174,7 @@ def test_arm_at_its_joint_limits(steps, integrator):
 
 
 @pytest.mark.parametrize("integrator", ["Euler", "implicitfast"])
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 def test_quadruped_stands(steps, cone, integrator):
     target = np.array([0, 1.0, 0, -1.0, 0, -1.0, 0, 1.0])
 
@@ -206,8 +203,7 @@ def test_quadruped_stands(steps, cone, integrator):
     )
 
 
-@pytest.mark.parametrize("cone", CONES)
-@pytest.mark.parametrize("steps", [1, 100])
+@pytest.mark.parametrize(("steps", "cone"), STEPS_AND_CONES)
 def test_humanoid_lies(steps, cone):
     """On the ground after a fall, with limbs on each other and joints at their limits."""
 

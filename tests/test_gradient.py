@@ -35,7 +35,7 @@ def check(source, steps, seed, integrator=None, scale=0.5, qpos=None, qvel=None,
 
 
 # A hundred steps of the others take most of ten minutes.
-LONG = ("arm with hand", "tumbling body")
+LONG = ("tumbling body",)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """One step from random states of each pair of shapes in contact: gradients against central differences, 64 bits.
 
-1000 states of each pair with ``--thorough``, else 200.
+1000 states of each pair with ``--thorough``, else 100.
 
 A state counts as a miss when a contact, a feature of one, or the branch of a force law changes within the difference:
 there the difference does not approximate the derivative on either side. Every miss must be of that kind.
@@ -14,7 +14,7 @@ from tests.contacts import CONVEX_PAIRS, PAIRS, model_of, random_states
 from tests.differences import directional_derivative
 from tests.rigid.engine import Engine
 
-STATES, MANY_STATES = 200, 1000
+STATES, MANY_STATES = 100, 1000
 TOLERANCE = 1e-5
 STEP = 1e-4
 FLOOR = 1e-8  # of the output: what the solver leaves (1e-13) over the smallest difference, extrapolated
