@@ -7,6 +7,7 @@ import torch
 
 from genesis.rigid.kernels.constraint.kinds import KINDS, OUTPUTS
 from genesis.rigid.pipeline import step
+from genesis.rigid.pipeline.fields import FIELDS, INT_FIELDS
 from tests import constraint_models, models, servo_models
 from tests.histories import control_history, set_control_history
 from tests.rigid.engine import EULER, IMPLICIT, IMPLICITFAST, RK4, Engine, compile_model
@@ -226,7 +227,7 @@ def test_every_field_is_written_by_one_stage():
     ] + list(OUTPUTS)
     assert len(written) == len(set(written))
     unsymmetric = {field for stage in step.UNSYMMETRIC for field in stage.outputs} - {"qacc", "qLDiagInv"}
-    assert set(step.FIELDS) - set(written) == {"z", "ten_length_next", *unsymmetric}
+    assert set(FIELDS) - set(written) == {"z", "ten_length_next", *unsymmetric}
 
 
 def test_stage_inputs_are_written_before_they_are_read():
@@ -244,7 +245,7 @@ def test_factors_do_not_overwrite_their_matrix():
     before = run.view("qH").clone()
     run.forward()
     torch.testing.assert_close(run.view("qH"), before, rtol=0, atol=0)
-    assert set(KEPT) <= set(step.INT_FIELDS)
+    assert set(KEPT) <= set(INT_FIELDS)
 
 
 def test_the_table_of_stages_in_the_docs_is_up_to_date():

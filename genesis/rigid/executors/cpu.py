@@ -20,7 +20,7 @@ from genesis.rigid.executors.dynamics import Control, Dynamics, Gradients, Total
 from genesis.rigid.executors.native import Program, native_loop, require_packed_arguments
 from genesis.rigid.executors.programs import COUNTERS, CpuExecutor
 from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
-from genesis.rigid.pipeline import step
+from genesis.rigid.pipeline.fields import FIELDS, INT_FIELDS, OF_BODIES
 from genesis.rigid.pipeline.step import kernels_of
 from genesis.rigid.pipeline.workspace import COMPONENTS
 from genesis.types import load_kernels, real
@@ -184,8 +184,8 @@ class CpuDynamics(Dynamics):
         kinds = self._output_kinds.get(names)
         if kinds is None:
             kinds = self._output_kinds[names] = [
-                (step.INT_FIELDS[name](self.model), torch.int32)
-                if name in step.INT_FIELDS
+                (INT_FIELDS[name](self.model), torch.int32)
+                if name in INT_FIELDS
                 else (self._field_shape(name), runtime.tc_float)
                 for name in names
             ]
@@ -442,8 +442,8 @@ class CpuDynamics(Dynamics):
 
     def _field_shape(self, name: str) -> tuple[int, ...]:
         """Of one env's values, as a tensor."""
-        spec = step.FIELDS[name]
-        shape = (self.model.nbody,) if name in step.OF_BODIES else spec.shape(self.model)
+        spec = FIELDS[name]
+        shape = (self.model.nbody,) if name in OF_BODIES else spec.shape(self.model)
         if spec.dtype is not real:
             shape = (*shape, COMPONENTS[spec.dtype])
         return (self.model.nconmax, *shape) if spec.per_contact else shape

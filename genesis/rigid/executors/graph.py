@@ -18,9 +18,9 @@ from genesis.rigid.command import CONTROL_FIELDS, SWITCHES, Command
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.executors.dynamics import Control, Dynamics, Gradients, Totals
 from genesis.rigid.outcome import ALL_WELL, Outcome, crowded_rows
-from genesis.rigid.pipeline import step
 from genesis.rigid.pipeline.arguments import adjoint_arguments, launchable
 from genesis.rigid.pipeline.binding import Act, Binder, Launch, adjoint_walk
+from genesis.rigid.pipeline.fields import INT_FIELDS, OF_BODIES
 from genesis.rigid.pipeline.workspace import STATE, Workspace, switch_sizes, theta_element
 
 # The extent of a Warp array is a 32-bit number.
@@ -327,12 +327,12 @@ class GraphDynamics(Dynamics):
         return self.gradients(state_grad, totals, theta, command, needs_blocks, unconverged, False)
 
     def _field(self, name: str) -> torch.Tensor:
-        if name in step.INT_FIELDS:
+        if name in INT_FIELDS:
             return self.space.integers[name]
         return self._observed(self.space.view(name), name)
 
     def _observed(self, view: torch.Tensor, name: str) -> torch.Tensor:
-        return view[:, : self.model.nbody] if name in step.OF_BODIES else view
+        return view[:, : self.model.nbody] if name in OF_BODIES else view
 
     def _gather(self, totals: Totals, t: int) -> None:
         """Add what a step's adjoint has left. Parameters that are shared have one gradient, in the first row."""

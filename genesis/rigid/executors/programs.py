@@ -29,7 +29,7 @@ from genesis.rigid.executors.native import (
 )
 from genesis.rigid.pipeline.arguments import At, Moving
 from genesis.rigid.pipeline.binding import Act, Binder, Launch, adjoint_walk
-from genesis.rigid.pipeline.step import OF_BODIES
+from genesis.rigid.pipeline.fields import OF_BODIES
 from genesis.rigid.pipeline.workspace import (
     RK_STAGES,
     STATE,

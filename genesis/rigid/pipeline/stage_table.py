@@ -14,11 +14,12 @@ def page(present: str) -> str:
     """The page of documentation, `present`, with its table made anew; after `gs.init`."""
     from genesis.rigid.kernels.constraint.kinds import KINDS
     from genesis.rigid.pipeline import step
+    from genesis.rigid.pipeline.fields import FIELDS, INT_FIELDS
 
     stages = [*step.forward(KINDS), *step.UNSYMMETRIC, step.ADVANCE, step.RK_STAGE, step.RK_ADVANCE]
     stages += [step.YIELD, *step.OBSERVE]
-    fields = {*step.FIELDS, *step.INT_FIELDS, "qpos", "qvel", "act"}
-    scratch = {name for name, spec in step.FIELDS.items() if not spec.differentiable} | set(step.INT_FIELDS)
+    fields = {*FIELDS, *INT_FIELDS, "qpos", "qvel", "act"}
+    scratch = {name for name, spec in FIELDS.items() if not spec.differentiable} | set(INT_FIELDS)
     lines = ["| stage | reads | writes | adjoint |", "|---|---|---|---|"]
     for stage in stages:
         reads = sorted(name for name in stage.inputs() if name in fields)

@@ -16,6 +16,7 @@ from genesis.constants import MOCAP_WIDTH, WELD_WIDTH
 from genesis.model.arrays import Model
 from genesis.rigid.door import address, require_strides
 from genesis.rigid.pipeline import step
+from genesis.rigid.pipeline.fields import FIELDS, INT_FIELDS
 from genesis.types import mat33, real, vec3, vec4, vec6, vec10
 
 COMPONENTS = {real: 1, vec3: 3, vec4: 4, vec6: 6, mat33: 9, vec10: 10}
@@ -170,22 +171,22 @@ class Workspace:
         add("rk_velocity_mean", model.nv)
         add("act_dot_mean", model.nrate)
         observed = {name for stage in step.OBSERVE for name in stage.outputs}
-        plain = [name for name, spec in step.FIELDS.items() if spec.differentiable and not spec.per_contact]
+        plain = [name for name, spec in FIELDS.items() if spec.differentiable and not spec.per_contact]
         plain.sort(key=lambda name: name in observed)
         for name in plain:
-            fields[name] = (step.FIELDS[name].dtype, step.FIELDS[name].shape(model))
+            fields[name] = (FIELDS[name].dtype, FIELDS[name].shape(model))
         self.first_observed_field = next(name for name in plain if name in observed)
         self.block = Block(fields, rows, device, True, rows_adjacent)
         # The state after the step is no part of what is zeroed: its gradient comes first.
         after = {f"{name}@{substeps}": (real, (size,)) for name, size in shapes.items()}
         self.after = Block(after, rows, device, True, rows_adjacent)
-        per_contact = {n: (f.dtype, f.shape(model)) for n, f in step.FIELDS.items() if f.per_contact}
+        per_contact = {n: (f.dtype, f.shape(model)) for n, f in FIELDS.items() if f.per_contact}
         self.contacts = Block(per_contact, rows, device, True, rows_adjacent, slots=model.nconmax)
-        scratch = {n: (f.dtype, f.shape(model)) for n, f in step.FIELDS.items() if not f.differentiable}
+        scratch = {n: (f.dtype, f.shape(model)) for n, f in FIELDS.items() if not f.differentiable}
         self.scratch = Block(scratch, rows, device, False, rows_adjacent)
         self.integers = {
             name: torch.zeros((rows, *shape(model)), dtype=torch.int32, device=device)
-            for name, shape in step.INT_FIELDS.items()
+            for name, shape in INT_FIELDS.items()
         }
         # How many steps, or gradients, of a run were right so far; and whether the last was not.
         self.right = torch.zeros(2, dtype=torch.int32, device=device)
