@@ -11,7 +11,6 @@ import torch
 from genesis.errors import GenesisException
 from genesis.rigid.command import Command
 from genesis.world.checkpoint import MAGIC as MAGIC  # how states on disk begin
-from genesis.world.remembering import RememberingWorld
 from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
@@ -186,5 +185,7 @@ def _past_for(state: SimState, world: World) -> Past | None:
         return None
     if state._world is world:
         return past
+    from genesis.world.remembering import RememberingWorld
+
     assert isinstance(state._world, RememberingWorld)
     return past.measured(state._world.measure)

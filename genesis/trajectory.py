@@ -74,10 +74,20 @@ class Trajectory:
         with plain_tensors():
             return self._wrap(layout.position(qpos))
 
-    def plastic(self) -> Tensor:
-        """Where plastic springs rest, in the order of MuJoCo's `mjData.plastic`, (T + 1, [n_envs,] nplastic)."""
-        states, count = self._kept("plastic"), self._world.model.nplastic
-        return self._wrap(torch.narrow_copy(states, 2, states.shape[2] - count, count))
+    def plastic(self, entity: RigidEntity | None = None) -> Tensor:
+        """Where plastic springs rest, of the joints and then of the tendons, (T + 1, [n_envs,] n): a joint's position
+        [rad, m], a ball joint's quaternion, a tendon's range [m] (MuJoCo: `mjData.plastic`)."""
+        from genesis.model import plastic
+
+        self._range("plastic", entity, "q")
+        model, states = self._world.model, self._kept("plastic")
+        ranges = self._world.composed.entities[0 if entity is None else entity.idx]
+        joints, tendons = (
+            slice(getattr(ranges, f"{kind}_start"), getattr(ranges, f"{kind}_end")) for kind in ("joint", "tendon")
+        )
+        first = states.shape[2] - model.nplastic
+        places = [first + int(place) for place in plastic.of_parts(model.mj_model, joints, tendons)]
+        return self._wrap(states[..., places])
 
     def links_pos(self, entity: RigidEntity | None = None) -> Tensor:
         """Positions of the links' origins [m], world frame, (T + 1, [n_envs,] n_links, 3)."""

@@ -116,8 +116,9 @@ def test_gradient(slides, steps, cone):
         assert np.abs(data.qvel[:2]).min() > 0.1
     else:
         force[[0, 6, 7]] = 0.3, 0.02, 0.1
+    seed = 4  # of directions, along each of which something changes by more than what the solver leaves
     program = ContactProgram(
-        scene, robot, steps, 3, qpos=data.qpos.copy(), qvel=data.qvel.copy(), force=force, step=0.1
+        scene, robot, steps, seed, qpos=data.qpos.copy(), qvel=data.qvel.copy(), force=force, step=0.1
     )
-    found = contact_disagreements(program, 3, TOLERANCE[steps])
+    found = contact_disagreements(program, seed, TOLERANCE[steps])
     assert not found, "\n".join(found)

@@ -44,6 +44,12 @@ def immersed():
     return scenes.build(models.in_fluid(ellipsoids=True), n_envs=2)
 
 
+@cache
+def wired():
+    """(scene, robot with sites that tendons run through), two envs."""
+    return scenes.build(models.TENDON_PATHS, n_envs=2)
+
+
 def fresh(scene):
     """A scene that tests share, without what was set before."""
     scene.world.theta.replace(torch.as_tensor(scene.world.model.theta_default(), dtype=gs.tc_float)[None])
@@ -82,7 +88,7 @@ def entity_case(parameter, form, give=lambda x: x):
     """A parameter of an entity, set again for one of its elements ("one"), in one env ("env"), or both ("one of env")."""
     name, axis, in_fluid = parameter.name, parameter.axis, parameter.requires == ELLIPSOIDS
     world_of = coupled if axis in ("tendons", "equalities") else touching if name in CONSTRAINT_PARAMETERS else smooth
-    world_of = immersed if in_fluid else world_of
+    world_of = immersed if in_fluid else wired if axis == "sites" else world_of
     ranges = parameter.as_ends or name == "dofs_limit"
 
     def entity(entities):

@@ -11,7 +11,6 @@ from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.grad.tensor import Tensor
-from genesis.model import controls
 from genesis.world.arguments import (
     Selection,
     fit,
@@ -253,6 +252,8 @@ def _as_numbers(switches: Any) -> Any:
 
 def _controls_of(place: Place, actuators: Selection) -> Selection:
     """The controls of these actuators of an entity."""
+    from genesis.model import controls  # MuJoCo is imported with the first scene
+
     n = place.counts["controls"]
     if actuators.is_all:
         return select_range(n, 0, n)

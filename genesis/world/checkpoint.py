@@ -28,11 +28,10 @@ from genesis.rigid.command import Command, Switches
 from genesis.world.arguments import plain_tensors, select_range
 from genesis.world.catalogue import ENTITY_PARAMETERS, PAIR_PARAMETERS, SCENE_PARAMETERS, Entry
 from genesis.world.commands import DOF_FIELDS, IDLE, MODE_FIELDS
-from genesis.world.past import Measured, Past
-from genesis.world.remembering import RememberingWorld
 from genesis.world.welds import renumbered
 
 if TYPE_CHECKING:
+    from genesis.world.past import Past
     from genesis.world.world import World
 
 MAGIC = b"genesis-checkpoint\n"
@@ -404,6 +403,8 @@ def _is_of_one_entity(world: World, field: str, start: int, end: int) -> bool:
 
 
 def _saved_past(world: World) -> dict[str, np.ndarray]:
+    from genesis.world.remembering import RememberingWorld
+
     if not isinstance(world, RememberingWorld):
         return {}
     with torch.no_grad():
@@ -414,6 +415,8 @@ def _saved_past(world: World) -> dict[str, np.ndarray]:
 
 
 def _loaded_past(known: Past, arrays: dict[str, np.ndarray]) -> Past:
+    from genesis.world.past import Measured, Past
+
     age = arrays["past_age"].astype(np.int64)
     rows = _tensor(arrays["past"]).split(len(age)) if len(arrays["past"]) else ()
     return Past(known.layout, known.depth, tuple(Measured(values) for values in rows), age)
