@@ -284,3 +284,20 @@ def test_export_keeps_them(source):
     np.testing.assert_allclose(m.actuator_biasprm[:, :3], 1.1 * bias.numpy(), rtol=1e-12)
     np.testing.assert_allclose(m.actuator_gear, 1.2 * scene.mj_model.actuator_gear, rtol=1e-12)
     assert m.actuator_ctrlspec.tolist() == scene.mj_model.actuator_ctrlspec.tolist()
+
+
+@pytest.mark.parametrize("ctrl", [0.0, 1e3])
+@pytest.mark.parametrize("name", SERVOS)
+def test_gradients_at_rest_and_at_every_bound_are_finite(name, ctrl):
+    """No motion, no error, quaternions of length zero; then inputs, slews, voltages and currents at their limits."""
+    scene, robot = build(SERVOS[name])
+    velocity = torch.zeros(robot.n_dofs, requires_grad=True)
+    given = torch.full((robot.n_controls,), ctrl, requires_grad=True)
+    robot.set_dofs_velocity(velocity)
+    robot.control_actuators(given)
+    for _ in range(3):
+        scene.step()
+    loss = robot.get_qpos().sum() + robot.get_dofs_velocity().sum()
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(velocity.grad).all() and torch.isfinite(given.grad).all()
+    assert given.grad.any() and velocity.grad.any()

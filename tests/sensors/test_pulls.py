@@ -35,6 +35,11 @@ CASES = {
     },
     "equality": {"equality": '<tendon tendon1="cord" tendon2="stay" polycoef=".1 .5 .2 0 0"/>'},
     "equality of one": {"equality": '<tendon tendon1="stay" polycoef=".1 0 0 0 0"/>'},
+    "servos": {
+        "actuator": '<dcmotor tendon="cord" motorconst=".5 .5" resistance="1" cogging=".3 4 .1"/>'
+        '<pid tendon="stay" kp="20" kv="1"/>'
+    },
+    "a plastic spring": {"cord": 'stiffness="80" springlength=".3" springyield=".1"'},
     "armature": {"stay": 'armature=".3"'},
 }
 
