@@ -4,7 +4,13 @@ import numpy as np
 import torch
 
 from genesis.entities.access import N_SIZES
-from genesis.world.catalogue import DELAY_PARAMETERS, ENTITY_PARAMETERS, PARAMETERS, PASSIVE_PARAMETERS
+from genesis.world.catalogue import (
+    DELAY_PARAMETERS,
+    ENTITY_PARAMETERS,
+    PARAMETERS,
+    PASSIVE_PARAMETERS,
+    PLASTIC_PARAMETERS,
+)
 from tests.differences import directional_derivative
 
 # Agreement with central differences: over one step, and over a hundred.
@@ -100,7 +106,7 @@ class ContactProgram:
                 continue  # they do not bear on contact; see the tests of smooth dynamics
             if parameter.axis in ("tendons", "equalities"):
                 continue  # see the tests of mechanisms
-            if parameter.name in (*PASSIVE_PARAMETERS, *DELAY_PARAMETERS):
+            if parameter.name in (*PASSIVE_PARAMETERS, *DELAY_PARAMETERS, *PLASTIC_PARAMETERS):
                 continue  # see the tests of fluids
             value = self._get(parameter.name)
             if parameter.name in ("geoms_surface_velocity", "geoms_adhesion") and not value.any():

@@ -11,7 +11,13 @@ import torch
 
 import genesis as gs
 from genesis.world import theta as store
-from genesis.world.catalogue import CONSTRAINT_PARAMETERS, DELAY_PARAMETERS, ELLIPSOIDS, ENTITY_PARAMETERS
+from genesis.world.catalogue import (
+    CONSTRAINT_PARAMETERS,
+    DELAY_PARAMETERS,
+    ELLIPSOIDS,
+    ENTITY_PARAMETERS,
+    PLASTIC_PARAMETERS,
+)
 from tests import call_worlds, models, scenes
 from tests.entities.worlds import scatter_state, settle, touching_world, world
 from tests.helpers import check_gradient
@@ -179,7 +185,7 @@ def matrices(six):
 CASES = {
     f"{name}, {form}": entity_case(p, form)
     for name, p in ENTITY_PARAMETERS.items()
-    if name not in DELAY_PARAMETERS  # no actuator here keeps a history
+    if name not in (*DELAY_PARAMETERS, *PLASTIC_PARAMETERS)  # no actuator here keeps a history, no spring yields
     for form in ("one", "env", "one of env")
 }
 # Ways in which a value is given.

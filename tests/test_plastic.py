@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import genesis as gs
 from tests.differences import directional_derivative
 from tests.scenes import build
 
@@ -50,13 +51,28 @@ def start(m, seed):
         "qpos": torch.tensor(qpos),
         "dofs_velocity": torch.tensor(2.0 * rng.standard_normal(m.nv)),
         "dofs_stiffness": torch.tensor(m.jnt_stiffness[m.dof_jntid].copy()),
+        "yield": torch.tensor(np.concatenate([m.jnt_springyield[joints(m)], m.tendon_springyield[tendons(m)]])),
     }
+
+
+def joints(m):
+    return np.flatnonzero(m.jnt_plasticadr >= 0)
+
+
+def tendons(m):
+    return np.flatnonzero(m.tendon_plasticadr >= 0)
 
 
 def put(robot, inputs):
     robot.set_qpos(inputs["qpos"])
     robot.set_dofs_velocity(inputs["dofs_velocity"])
     robot.set_dofs_stiffness(inputs["dofs_stiffness"])
+    m = robot.scene.mj_model
+    of_joints, of_tendons = inputs["yield"][: len(joints(m))], inputs["yield"][len(joints(m)) :]
+    if len(of_joints):
+        robot.set_joints_spring_yield(of_joints, joints(m))
+    if len(of_tendons):
+        robot.set_tendons_spring_yield(of_tendons, tendons(m))
 
 
 def rests(scene):
@@ -177,7 +193,9 @@ def test_gradient(name, integrator, steps):
     weights = torch.tensor(rng.standard_normal(out.shape))
     (out * weights).sum().backward()
     for key, value in inputs.items():
-        direction = torch.tensor(rng.standard_normal(value.shape)) * (0.1 * value if key == "dofs_stiffness" else 0.1)
+        direction = torch.tensor(rng.standard_normal(value.shape)) * (
+            0.1 * value if key in ("dofs_stiffness", "yield") else 0.1
+        )
 
         def objective(h, key=key, value=value, direction=direction):
             with torch.no_grad():
@@ -217,3 +235,27 @@ def test_linearization_knows_where_springs_rest():
     smooth = np.ones(n, dtype=bool)
     smooth[2 * m.nv + 2 : 2 * m.nv + 4] = False  # a range of no length, whose ends cannot move apart
     np.testing.assert_allclose(by_state.detach().numpy()[:, smooth], expected[:, smooth], rtol=0, atol=1e-7)
+
+
+def test_yield_that_is_set_is_exported():
+    scene, robot = build(JOINTS)
+    robot.set_joints_spring_yield([0.05, 0.4], [0, 3])
+    m = mujoco.MjModel.from_xml_string(scene.to_mjcf())
+    np.testing.assert_allclose(m.jnt_springyield, robot.get_joints_spring_yield().numpy(), rtol=0, atol=1e-12)
+    scene, robot = build(TENDONS)
+    robot.set_tendons_spring_yield(0.03, [1])
+    m = mujoco.MjModel.from_xml_string(scene.to_mjcf())
+    np.testing.assert_allclose(m.tendon_springyield, [0.02, 0.03, 0.02, 0.0], rtol=0, atol=1e-12)
+
+
+def test_yield_that_cannot_be():
+    _, robot = build(JOINTS)
+    before = robot.get_joints_spring_yield()
+    for given, chosen, message in (
+        (0.1, None, "joint 'elastic' has no plastic spring .*springyield.*joints_idx_local"),
+        (0.0, [0], "joint 'x' is 0; it must be above zero"),
+        ([0.1, float("nan")], [0, 1], "nan at index"),
+    ):
+        with pytest.raises(gs.GenesisException, match=message):
+            robot.set_joints_spring_yield(given, chosen)
+    torch.testing.assert_close(robot.get_joints_spring_yield(), before, rtol=0, atol=0)

@@ -17,6 +17,7 @@ import torch
 from genesis import runtime
 from genesis.constants import OF_FEATURES
 from genesis.errors import GenesisException
+from genesis.world import actuator_checks
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
@@ -28,6 +29,7 @@ from genesis.world.catalogue import (
     INVERSE_WEIGHTS,
     LIMITS,
     PAIR_PARAMETERS,
+    PLASTIC,
     SHAPE_PARAMETERS,
     STRAIGHT_TENDONS,
     TENDON_LIMITS,
@@ -63,7 +65,7 @@ def write(place: Place, parameter: Entry, given: Any, idx_local: Any, envs_idx: 
     owner = place.owner(method)
     value = one_for_all(world, given, chosen.count, envs, owner) if parameter.one_for_all else given
     world.theta.set(
-        parameter,
+        _checked(place, parameter, chosen),
         place.starts[parameter.axis],
         chosen,
         envs,
@@ -75,6 +77,14 @@ def write(place: Place, parameter: Entry, given: Any, idx_local: Any, envs_idx: 
     if parameter.name.endswith("_frictionloss") and world.theta.has_friction_loss():
         world.dynamics.require_constraints()
     require_features(world, parameter)
+
+
+def _checked(place: Place, parameter: Entry, chosen: Selection) -> Entry:
+    """The parameter with the check of the chosen elements, which of actuators depends on their kind."""
+    if parameter.axis != "actuators":
+        return parameter
+    actuators = place.starts["actuators"] + chosen.positions()
+    return replace(parameter, check=actuator_checks.check_of(place.world.composed.mj_model, parameter, actuators))
 
 
 def require_features(world: World, parameter: Entry) -> None:
@@ -106,7 +116,7 @@ def write_ends(place: Place, parameter: Entry, lower: Any, upper: Any, idx_local
     require_each(place, parameter, method, chosen)
     envs = place.select_envs(method, envs_idx, unique=True)
     place.world.theta.set(
-        parameter,
+        _checked(place, parameter, chosen),
         place.starts[parameter.axis],
         chosen,
         envs,
@@ -183,6 +193,14 @@ def require_each(place: Place, parameter: Entry, method: str, chosen: Selection)
                 f"{place.owner(method)}: {tendon} runs around shapes and has no armature, in MuJoCo either; choose "
                 "others with `tendons_idx_local`."
             )
+    if parameter.requires == PLASTIC:
+        known = _is_plastic(place, parameter.axis)[chosen.positions()]
+        if not known.all():
+            element = place.element(parameter.axis, int(chosen.positions()[int(np.argmin(known))]))
+            raise GenesisException(
+                f"{place.owner(method)}: {element} has no plastic spring that is simulated; state `springyield` in the "
+                f"model file, or choose others with `{parameter.axis}_idx_local`."
+            )
     if parameter.requires == HISTORY:
         known = _has_history(place)[chosen.positions()]
         if not known.all():
@@ -210,6 +228,8 @@ def can_set(place: Place, parameter: Entry) -> bool:
         return bool(len(place.ellipsoids()))
     if parameter.requires == HISTORY:
         return bool(_has_history(place).any())
+    if parameter.requires == PLASTIC:
+        return bool(_is_plastic(place, parameter.axis).any())
     return bool(count_of(place, parameter.axis))
 
 
@@ -217,6 +237,12 @@ def _has_history(place: Place) -> np.ndarray:
     """Of each actuator of the entity, whether it keeps a history of its controls."""
     first, end = place.ranges.actuator_start, place.ranges.actuator_end
     return np.isin(np.arange(first, end), place.world.model.indices["history_actuator"])
+
+
+def _is_plastic(place: Place, axis: str) -> np.ndarray:
+    """Of each joint or tendon of the entity, whether its spring yields."""
+    addresses = place.world.model.indices["jnt_plasticadr" if axis == "joints" else "tendon_plasticadr"]
+    return np.asarray(addresses[place.starts[axis] :][: place.counts[axis]] >= 0)
 
 
 def count_of(place: Place, axis: str) -> int:

@@ -605,6 +605,24 @@ class EntityAccessors(EntityBase):
     def get_geoms_virtual_inertia(self, geoms_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
         """Inertias of the fluid that turns with the shapes, over its density [m^5], ([n_envs,] n_geoms, 3)."""
 
+    def set_joints_spring_yield(self, spring_yield: Any, joints_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """How far the plastic springs of joints go before their rest follows [rad, m], ([n_envs,] n_joints).
+
+        Above zero. Only of springs with `springyield` in the model file; raises GenesisException for any other.
+        """
+
+    def get_joints_spring_yield(self, joints_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How far the plastic springs of joints go before their rest follows [rad, m], ([n_envs,] n_joints)."""
+
+    def set_tendons_spring_yield(self, spring_yield: Any, tendons_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """How far beyond its range a plastic tendon goes before it follows [m, rad], ([n_envs,] n_tendons).
+
+        Above zero. Only of springs with `springyield` in the model file; raises GenesisException for any other.
+        """
+
+    def get_tendons_spring_yield(self, tendons_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """How far beyond their range plastic tendons go before it follows [m, rad], ([n_envs,] n_tendons)."""
+
 class LinkAccessors(EntityPart):
     """Physical parameters of one link; see `EntityAccessors`."""
 

@@ -330,8 +330,6 @@ class Model:
         self.plastic_joints, self.plastic_tendons = bool((of_joints >= 0).any()), bool((of_tendons >= 0).any())
         self._index("jnt_plasticadr", of_joints)
         self._index("tendon_plasticadr", of_tendons)
-        self.constants["jnt_springyield"] = np.array(m.jnt_springyield)
-        self.constants["tendon_springyield"] = np.array(m.tendon_springyield)
 
         # Free bodies without jointed descendants: implicitfast solves their 6 x 6 block with its gyroscopic terms.
         standalone = []
@@ -647,6 +645,8 @@ class Model:
             "tendon_dampingpoly": dampers * m.tendon_dampingpoly,
             "tendon_armature": m.tendon_armature,
             "tendon_lengthspring": m.tendon_lengthspring,
+            "jnt_springyield": m.jnt_springyield,
+            "tendon_springyield": m.tendon_springyield,
             "dof_kp": kp,
             "dof_kv": kv,
             "dof_force_range": force_range,

@@ -23,6 +23,7 @@ _JOINT = {
     "jnt_range": "range",
     "jnt_solref": "solref_limit",
     "jnt_solimp": "solimp_limit",
+    "jnt_springyield": "springyield",
 }
 _DOF = {
     "dof_stiffness": "stiffness",
@@ -43,6 +44,7 @@ _TENDON = {
     "tendon_solref_lim": "solref_limit",
     "tendon_solimp_lim": "solimp_limit",
     "tendon_range": "range",
+    "tendon_springyield": "springyield",
 }
 # The coefficients behind the first, of springs and dampers that are not linear.
 _DOF_POLYNOMIALS = {"dof_stiffnesspoly": "stiffness", "dof_dampingpoly": "damping"}

@@ -27,6 +27,12 @@ def check_not_negative(values: np.ndarray) -> tuple[tuple[int, ...], str] | None
     return None if where is None else (where, f"is {values[where]:g}; it cannot be negative")
 
 
+def check_positive(values: np.ndarray) -> tuple[tuple[int, ...], str] | None:
+    """Every number is above zero."""
+    where = _first(values <= 0)
+    return None if where is None else (where, f"is {values[where]:g}; it must be above zero")
+
+
 def check_not_negative_vector(values: np.ndarray) -> tuple[tuple[int, ...], str] | None:
     """Every number of each vector is at least zero."""
     where = _first((values < 0).any(-1))

@@ -85,7 +85,7 @@ def yield_joints(
     jnt_type: wp.array(dtype=int),
     jnt_qposadr: wp.array(dtype=int),
     jnt_plasticadr: wp.array(dtype=int),
-    jnt_springyield: wp.array(dtype=real),
+    jnt_springyield: wp.array2d(dtype=real),
     act: wp.array2d(dtype=real),
     qpos_next: wp.array2d(dtype=real),
     act_next: wp.array2d(dtype=real),
@@ -95,7 +95,7 @@ def yield_joints(
     for j in range(jnt_type.shape[0]):
         p = jnt_plasticadr[j]
         q = jnt_qposadr[j]
-        most = jnt_springyield[j]
+        most = jnt_springyield[w, j]
         if p >= 0 and jnt_type[j] == BALL:
             rest = quat_normalize(read_quat(act, w, p))
             twist = quat_sub(quat_normalize(read_quat(qpos_next, w, q)), rest)
@@ -116,7 +116,7 @@ def yield_tendons(
     ten_dof: wp.array(dtype=int),
     ten_dof_adr: wp.array(dtype=int),
     tendon_plasticadr: wp.array(dtype=int),
-    tendon_springyield: wp.array(dtype=real),
+    tendon_springyield: wp.array2d(dtype=real),
     timestep: real,
     ten_length: wp.array2d(dtype=real),
     ten_J: wp.array2d(dtype=real),
@@ -136,7 +136,7 @@ def yield_tendons(
         if p >= 0:
             low = act[w, p]
             high = act[w, p + 1]
-            most = tendon_springyield[t]
+            most = tendon_springyield[w, t]
             beyond = beyond_range(ten_length_next[w, t], low - most, high + most)
             act_next[w, p + 1] = high + beyond
             if beyond > real(0.0) and low == real(0.0) and high > real(0.0):

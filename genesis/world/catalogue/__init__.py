@@ -16,6 +16,7 @@ from genesis.world.catalogue.entry import (
     FRICTION_LOSS,
     HISTORY,
     LIMITS,
+    PLASTIC,
     SOL_PARAMS,
     SOL_UNITS,
     STRAIGHT_TENDONS,
@@ -23,7 +24,7 @@ from genesis.world.catalogue.entry import (
     Entry,
     Face,
 )
-from genesis.world.catalogue.passive import PASSIVE_PARAMETERS
+from genesis.world.catalogue.passive import PASSIVE_PARAMETERS, PLASTIC_PARAMETERS
 from genesis.world.checks import check_not_negative, check_sol_params
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "PAIR_PARAMETERS",
     "PARAMETERS",
     "PASSIVE_PARAMETERS",
+    "PLASTIC",
+    "PLASTIC_PARAMETERS",
     "SCENE_PARAMETERS",
     "SHAPE_PARAMETERS",
     "SOL_PARAMS",
@@ -63,6 +66,7 @@ ENTITY_PARAMETERS = {
     **CONSTRAINT_PARAMETERS,
     **COUPLING_PARAMETERS,
     **PASSIVE_PARAMETERS,
+    **PLASTIC_PARAMETERS,
 }
 # Of geoms, whether they touch something, a fluid acts on them or a tendon may run around them; the others of geoms are
 # of contact.

@@ -13,7 +13,7 @@ SOL_UNITS = "s, 1, 1, 1, m or rad, 1, 1"
 # What a scene must simulate for a parameter to be set.
 LIMITS, FRICTION_LOSS, EQUALITY, TENDON_LIMITS = "limits", "friction loss", "equality", "limits of tendons"
 ELLIPSOIDS, STRAIGHT_TENDONS = "shapes that a fluid acts on", "tendons that run straight"
-HISTORY = "past controls of actuators"
+HISTORY, PLASTIC = "past controls of actuators", "springs that yield"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Entry:
         first: its first number in a row of the field
         rest: field that holds what the row of ``field`` has no room for
         requires: what the scene must simulate for it to be set: `LIMITS`, `FRICTION_LOSS`, `EQUALITY`,
-            `TENDON_LIMITS`, `ELLIPSOIDS`, `STRAIGHT_TENDONS`, `HISTORY`, or nothing
+            `TENDON_LIMITS`, `ELLIPSOIDS`, `STRAIGHT_TENDONS`, `HISTORY`, `PLASTIC`, or nothing
         one_for_all: one item stands for all elements
         as_ends: set as `lower` and `upper`, and read as a pair of them
         argument: what its setter calls the value; without it, the name without the axis

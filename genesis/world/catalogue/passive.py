@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genesis.world.catalogue.entry import ELLIPSOIDS, Entry, by_name
-from genesis.world.checks import check_not_negative_vector
+from genesis.world.catalogue.entry import ELLIPSOIDS, PLASTIC, Entry, by_name
+from genesis.world.checks import check_not_negative_vector, check_positive
 
 # Of springs and dampers that are not linear, and of shapes in a fluid.
 PASSIVE_PARAMETERS = by_name(
@@ -113,5 +113,39 @@ PASSIVE_PARAMETERS = by_name(
         Of the shapes with `fluidshape="ellipsoid"`; raises GenesisException for any other.
         """,
         getter="Inertias of the fluid that turns with the shapes, over its density [m^5], ([n_envs,] n_geoms, 3).",
+    ),
+)
+
+# Of springs whose rest moves.
+PLASTIC_PARAMETERS = by_name(
+    Entry(
+        "joints_spring_yield",
+        "jnt_springyield",
+        "joints",
+        (),
+        "rad, m",
+        "how far a plastic spring goes before its rest follows",
+        check_positive,
+        requires=PLASTIC,
+        setter="""How far the plastic springs of joints go before their rest follows [rad, m], ([n_envs,] n_joints).
+
+        Above zero. Only of springs with `springyield` in the model file; raises GenesisException for any other.
+        """,
+        getter="How far the plastic springs of joints go before their rest follows [rad, m], ([n_envs,] n_joints).",
+    ),
+    Entry(
+        "tendons_spring_yield",
+        "tendon_springyield",
+        "tendons",
+        (),
+        "m, rad",
+        "how far beyond its range the spring of a plastic tendon goes before the range follows",
+        check_positive,
+        requires=PLASTIC,
+        setter="""How far beyond its range a plastic tendon goes before it follows [m, rad], ([n_envs,] n_tendons).
+
+        Above zero. Only of springs with `springyield` in the model file; raises GenesisException for any other.
+        """,
+        getter="How far beyond their range plastic tendons go before it follows [m, rad], ([n_envs,] n_tendons).",
     ),
 )
