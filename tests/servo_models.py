@@ -75,3 +75,21 @@ ORIENTATIONS = f"""
 </actuator></mujoco>"""
 
 SERVOS = {"PID arm": PID_ARM, "DC cart": DC_CART, "orientations": ORIENTATIONS}
+
+# Everything that keeps a state, in one robot: activations, histories, bristles that follow a velocity, plastic springs;
+# and behind an orientation servo, which has three forces, muscles whose ranges of lengths are found, motors and sensors.
+MIXED = f"""
+<mujoco>{_OPTION}<worldbody>
+<body name="base" pos="0 0 1"><joint name="turn" type="ball" damping=".05" armature=".01"/><geom type="box" size=".1 .05 .05"/>
+  <body name="rod" pos=".2 0 0"><joint name="slide" type="slide" axis="1 0 0" range="-1 1" stiffness="20" springyield=".002"
+      damping=".5"/><geom type="capsule" size=".03" fromto="0 0 0 .3 0 0"/>
+    <body name="disc" pos=".3 0 0"><joint name="disc" axis="0 0 1" armature=".01" damping=".01"/>
+      <geom type="box" size=".05 .05 .01" mass=".1"/></body></body></body></worldbody>
+<tendon><fixed name="both" stiffness="3" springyield=".001"><joint joint="slide" coef=".7"/><joint joint="disc" coef="-.4"/></fixed></tendon>
+<actuator><orientation name="turn" joint="turn" kp="5" kv=".3"/>
+<muscle name="one" joint="slide" force="3"/><muscle name="two" joint="slide" force="3" gear="-2"/>
+<motor name="late" joint="disc" delay=".006" nsample="4"/>
+<dcmotor name="brush" joint="disc" gear="2" motorconst=".1 .1" resistance="3" lugre="5 .1 .1 .2 .3"/>
+<pid name="pid" joint="slide" kp="30" kv="2" ki="15" slewmax="1.5" delay=".004" nsample="3" interp="linear"/>
+<general name="filter" joint="disc" dyntype="filterexact" dynprm=".05" gear=".3"/></actuator>
+<sensor><actuatorpos actuator="two"/><actuatorvel actuator="brush"/><actuatorfrc actuator="filter"/><actuatorpos actuator="pid"/></sensor></mujoco>"""

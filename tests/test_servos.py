@@ -301,3 +301,39 @@ def test_gradients_at_rest_and_at_every_bound_are_finite(name, ctrl):
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(velocity.grad).all() and torch.isfinite(given.grad).all()
     assert given.grad.any() and velocity.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "where"), [("PID arm", "deactivation", 0), ("DC cart", "motor_dynamics", 4)]
+)
+def test_a_slew_that_is_set_to_zero_bounds_nothing(systems, name, column, where):
+    """As every bound that is zero; in a file there is no state for it then."""
+    scene, robot, system = systems(name)
+    x0, u = state_and_controls(scene, 40, 5)
+    given = getattr(robot, f"get_actuators_{column}")()
+    limits = given.sceneless().detach().clone()
+
+    def motion(speed):
+        limits[:, where] = torch.where(given.sceneless()[:, where] > 0, speed, 0.0)
+        getattr(robot, f"set_actuators_{column}")(limits)
+        with torch.no_grad():
+            return system.rollout(x0, u)[-1, 0]
+
+    unbounded, fast, slow = motion(0.0), motion(1e6), motion(0.1)
+    getattr(robot, f"set_actuators_{column}")(given)
+    torch.testing.assert_close(unbounded, fast, rtol=0, atol=1e-12)
+    assert (unbounded - slow).abs().max() > 1e-4
+
+
+def test_nothing_moves_activations_where_actuation_is_off():
+    """Not even a bound that they are beyond."""
+    source = PID_ARM.replace("<option", '<option><flag actuation="disable"/></option><option', 1)
+    scene, _ = build(source, requires_grad=False)
+    m, data = scene.mj_model, mujoco.MjData(scene.mj_model)
+    data.act[:] = -5.0
+    system = System(scene, control="actuators")
+    with torch.no_grad():
+        state = torch.tensor(np.concatenate([data.qpos, data.qvel, data.act]))
+        after = system.rollout(state, torch.zeros(1, m.nu))[-1, 0]
+    mujoco.mj_step(m, data)
+    np.testing.assert_allclose(after[m.nq + m.nv :].numpy(), data.act, rtol=0, atol=0)

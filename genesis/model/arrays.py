@@ -102,7 +102,7 @@ class Model:
         theta_fields: name -> :class:`ThetaField`
         theta_views: name -> several fields that lie one after the other, as one
         ntheta: length of the packed parameter vector
-        nservo: PID servos and DC motors (see ``genesis.model.servos``)
+        nservo: PID servos, DC motors and orientation servos (see ``genesis.model.servos``)
         nrate: rates of activations, and the velocities of servos whose bristles follow from them
         option: the numbers of `mujoco.MjOption` that the model was built with
         integrator: ``mujoco.mjtIntegrator``
@@ -162,7 +162,7 @@ class Model:
         self.mj_model = m
         self.nq, self.nv, self.nactuator, self.nu = int(m.nq), int(m.nv), int(m.nactuator), int(m.nu)
         self.nhistory, self.nplastic = histories.size(m), plastic.size(m)
-        self.na = int(m.na) + self.nhistory + self.nplastic
+        self.na = plastic.end(m)
         self.weld_pairs: list[tuple[int, int]] = []
         self.revision = 0
         self.nbody, self.njnt, self.ntree = int(m.nbody), int(m.njnt), int(m.ntree)
@@ -402,20 +402,16 @@ class Model:
         enabled = ~in_disabled_group(m) & (not actuation_off)
         self._index("actuator_enabled", np.where(enabled & (m.actuator_ctrlnum == 0), ALWAYS, enabled))
         self._index("actuator_ctrllimited", np.zeros(m.nu) if clamp_off else m.actuator_ctrllimited)
-        for name in (
-            "actuator_dyntype",
-            "actuator_gaintype",
-            "actuator_biastype",
-            "actuator_actearly",
-            "actuator_actlimited",
-        ):
+        for name in ("actuator_dyntype", "actuator_gaintype", "actuator_biastype", "actuator_actearly"):
             self._index(name, getattr(m, name))
+        # Nothing clips what does not move, not even a state that was put beyond its range.
+        self._index("actuator_actlimited", np.zeros(m.nactuator) if actuation_off else m.actuator_actlimited)
         turns = self.indices["actuator_trnkind"] == TRN_ORIENTATION  # whose range bounds the length of a torque
         self._index("actuator_forcelimited", np.where(turns, 0, m.actuator_forcelimited))
         is_servo = servos.of(m)
         for name in ("actuator_actadr", "actuator_ctrladr"):
             self._index(name, np.where(is_servo, -1, getattr(m, name)))
-        for name, values in servos.describe(m, moves=not actuation_off).items():
+        for name, values in servos.describe(m, moves=not actuation_off, behind=self.na).items():
             self._index(name, values)
         self.nservo = len(self.indices["servo_actuator"])
         self.nrate = self.na + int((self.indices["servo_velocity"] >= 0).sum())

@@ -67,4 +67,4 @@ def _write_length_ranges(path: Path, spec: mujoco.MjSpec) -> None:
         return
     model = diagnostics.compile_alone(spec, f"'{path}'")
     for actuator in unknown:
-        actuator.lengthrange = model.actuator_lengthrange[actuator.id]
+        actuator.lengthrange = model.actuator_lengthrange[model.actuator_outadr[actuator.id]]

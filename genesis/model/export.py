@@ -209,8 +209,9 @@ class _Export:
             element = actuators[m.actuator(u).name]
             if element.biastype == mujoco.mjtBias.mjBIAS_AFFINE:
                 element.biasprm[:3] = m.actuator_biasprm[u, :3]
-            if np.any(m.actuator_lengthrange[u]) and not self.changed["actuator_lengthrange"][u]:
-                self._set(element, "lengthrange", "actuator_lengthrange", u, m.actuator_lengthrange[u])
+            lengths = m.actuator_lengthrange[m.actuator_outadr[u]]
+            if np.any(lengths) and not self.changed["actuator_lengthrange"][u]:
+                self._set(element, "lengthrange", "actuator_lengthrange", u, lengths)
             if self.model.indices["actuator_muscle"][u] >= 0:
                 element.gainprm[_PEAK_FORCE] = self.values["actuator_gainprm"][u, _PEAK_FORCE]
                 element.biasprm[_PEAK_FORCE] = self.values["actuator_biasprm"][u, _PEAK_FORCE]
@@ -399,6 +400,8 @@ class _Export:
             pairs = zip(compiled.body_inertia, compiled.body_iquat, strict=True)
             return np.stack([principal_to_full(*pair) for pair in pairs])
         values = getattr(compiled, name)
+        if name in _OF_OUTPUTS:
+            return values[compiled.actuator_outadr]
         if name.startswith("site_"):  # those that stand for anchors may lie between
             return values[[compiled.site(self.m.site(k).name).id for k in range(self.m.nsite)]]
         return values[self.numbers] if name.startswith("geom_") else values

@@ -24,6 +24,11 @@ def _start(m: mujoco.MjModel) -> int:
     return int(m.na) + histories.size(m)
 
 
+def end(m: mujoco.MjModel) -> int:
+    """How many numbers of the state there are in all: activations, past controls and these."""
+    return _start(m) + size(m)
+
+
 def addresses(m: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
     """Where those of each joint (njnt,) and tendon (ntendon,) begin among activations and these; -1 for none."""
     found = []

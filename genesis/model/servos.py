@@ -20,10 +20,11 @@ def of(m: mujoco.MjModel) -> np.ndarray:
     return np.isin(m.actuator_gaintype, (_PID, _DCMOTOR, controls.ORIENTATION))
 
 
-def describe(m: mujoco.MjModel, moves: bool) -> dict[str, np.ndarray]:
+def describe(m: mujoco.MjModel, moves: bool, behind: int) -> dict[str, np.ndarray]:
     """Index arrays of the servos of a model.
 
-    `moves`: whether activations move at all. What is described:
+    `moves`: whether activations move at all; `behind`: how many rates there are, of activations and of what counts as
+    such: the velocities come after them. What is described:
         servo_actuator (n,); actuator_servo (nactuator,), its inverse, or -1
         servo_is_motor (n,); pid_servo, dc_servo: numbers of those that are PID servos, and DC motors
         servo_input (n, 4): where in `ctrl` each of `controls.INPUTS` is, or -1; servo_first (n,): which is first, or -1
@@ -61,7 +62,7 @@ def describe(m: mujoco.MjModel, moves: bool) -> dict[str, np.ndarray]:
         "so3_limited": m.actuator_forcelimited[turns],
         "so3_qpos": [m.jnt_qposadr[one] if two < 0 else -1 for one, two in zip(target, reference, strict=True)],
         "so3_site": np.where((reference < 0)[:, None], -1, m.actuator_trnid[turns]),
-        "servo_velocity": np.where(sliding, m.na + np.cumsum(sliding) - 1, -1),
+        "servo_velocity": np.where(sliding, behind + np.cumsum(sliding) - 1, -1),
     }
 
 

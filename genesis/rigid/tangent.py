@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genesis.math.rotation import quat_conj, quat_exp, quat_log, quat_mul, quat_normalize
-from genesis.model import histories, plastic
+from genesis.model import plastic
 
 
 class Tangent:
@@ -19,7 +19,7 @@ class Tangent:
 
     def __init__(self, mj_model: mujoco.MjModel) -> None:
         self.nq, self.nv = mj_model.nq, mj_model.nv
-        self.na = mj_model.na + histories.size(mj_model) + plastic.size(mj_model)
+        self.na = plastic.end(mj_model)
         self.nx, self.ndx = self.nq + self.nv + self.na, 2 * self.nv + self.na
         kinds = mujoco.mjtJoint
         straight_q, straight_v, quats, turns = [], [], [], []

@@ -52,7 +52,7 @@ def _has_state(name: str) -> Callable[[mujoco.MjModel], np.ndarray]:
     """Of motors: those with a state of that name."""
 
     def of(m: mujoco.MjModel) -> np.ndarray:
-        states = servos.describe(m, True)
+        states = servos.describe(m, moves=True, behind=0)
         found = np.zeros(m.nactuator, dtype=bool)
         found[states["servo_actuator"]] = states["servo_state"][:, servos.STATES.index(name)] >= 0
         return found & _is_motor(m)

@@ -26,7 +26,6 @@ from genesis.types import real, taped
 
 MIN_VALUE = real(1.0e-15)  # mjMINVAL
 ZERO = real(0.0)
-HALF = real(0.5)
 ONE = real(1.0)
 # States of a servo (genesis.model.servos.STATES), and its inputs (genesis.model.controls.INPUTS).
 SLEW = wp.constant(0)
@@ -104,7 +103,9 @@ def slewed(
         near = aim
         if period > ZERO:
             near = aim - period * wp.round((aim - before) / period)
-        value = clip(near, before - reach, before + reach)
+        value = near
+        if reach > ZERO:
+            value = clip(near, before - reach, before + reach)
     return value
 
 
