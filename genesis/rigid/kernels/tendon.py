@@ -53,11 +53,16 @@ def tendon_velocities(
 
 @wp.func
 def beyond_range(x: real, low: real, high: real) -> real:
-    """How far ``x`` is beyond the end of a range that is next to it; 0 within."""
+    """How far ``x`` is beyond the end of a range that is next to it; 0 within.
+
+    A range of one point has no inside: there, too, the distance has the derivative 1.
+    """
     if x > high:
         return x - high
     if x < low:
         return x - low
+    if low == high:
+        return x - real(0.5) * (low + high)
     return real(0.0)
 
 
