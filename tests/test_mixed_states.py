@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import genesis as gs
+from tests import scenes as scenes_module
 from tests.differences import directional_derivative
-from tests.histories import packed
+from tests.histories import control_history, packed
 from tests.scenes import INTEGRATORS
 from tests.servo_models import MIXED
 
@@ -149,3 +150,35 @@ def test_export(scenes):
     np.testing.assert_allclose(m.actuator_gear, gear, rtol=0, atol=1e-12)
     robot.set_links_mass(robot.get_links_mass() / 1.1)
     other.set_actuators_gear(other.get_actuators_gear() / 1.2)
+
+
+QUATERNIONS = """
+<mujoco><option timestep="0.004"/><worldbody><body><joint name="b" type="ball" armature=".02"/><geom size=".1" pos=".1 0 0"/></body></worldbody>
+<actuator><orientation joint="b" kp="3" kv=".1" input="quat" delay=".01" nsample="4" interp="{}"/><motor joint="b"/></actuator></mujoco>"""
+
+
+@pytest.mark.parametrize("interpolation", ["zoh", "linear", "cubic"])
+def test_histories_of_quaternions_begin_with_the_identity(interpolation):
+    """At the start, after a reset, and while an env or another actuator is commanded alone."""
+    scene, robot = scenes_module.build(QUATERNIONS.format(interpolation), n_envs=2, requires_grad=False)
+    m = scene.mj_model
+    data = mujoco.MjData(m)
+    for attempt in range(2):
+        mujoco.mj_resetData(m, data)
+        scene.reset()
+        np.testing.assert_array_equal(robot.get_control_history(0)[1], control_history(m, data))
+        for t in range(8):
+            angle = 0.2 * t + 1.0
+            if t == 1 + attempt:
+                robot.control_actuators(torch.tensor([[0.1]]), [1], envs_idx=[0])  # the other env idles
+            if t > 3:
+                data.ctrl[:4] = np.cos(angle / 2), np.sin(angle / 2), 0, 0
+                robot.control_actuators(torch.tensor(data.ctrl))
+            scene.step()
+            if t > 3:
+                mujoco.mj_step(m, data)
+            else:  # an orientation servo that nobody commanded does nothing here; its history goes on
+                mujoco.mj_forward(m, data)
+                robot.set_qpos(torch.tensor(data.qpos))
+                robot.set_dofs_velocity(torch.zeros(3))
+        np.testing.assert_allclose(robot.get_dofs_velocity()[1], data.qvel, rtol=0, atol=FORWARD)

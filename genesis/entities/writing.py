@@ -88,9 +88,9 @@ class StateWriter(EntityBase):
     def set_control_history(self, history: Any, actuator_idx_local: Any, envs_idx: Any = None) -> None:
         """What an actuator was told before, one control per integration step, the oldest first, ([n_envs,] nsample).
 
-        An actuator whose model file gives it a `delay` follows these first. They belong to the state: zero at the start
-        and after `scene.reset()`. Of an actuator with several controls all of the first come first, then all of the
-        next.
+        An actuator whose model file gives it a `delay` follows these first. They belong to the state: zero, quaternions
+        the identity, at the start and after `scene.reset()`. Of an actuator with several controls all of the first come
+        first, then all of the next.
 
         Raises GenesisException, too, for an actuator that keeps no history (no `nsample`), and for several.
         """

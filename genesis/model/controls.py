@@ -34,6 +34,14 @@ def control_names(m: mujoco.MjModel, actuator: int, name: str) -> tuple[str, ...
     return (name,) if len(names) == 1 else tuple(f"{name}.{one}" for one in names)
 
 
+def at_rest(m: mujoco.MjModel) -> np.ndarray:
+    """The controls before anything is commanded, (nu,): zero, of quaternions the identity (MuJoCo: mj_resetData)."""
+    values = np.zeros(m.nu)
+    turns = (m.actuator_gaintype == ORIENTATION) & (m.actuator_ctrlspec == QUATERNION)
+    values[m.actuator_ctrladr[turns]] = 1.0
+    return values
+
+
 def positions(m: mujoco.MjModel, actuators: np.ndarray) -> np.ndarray:
     """Where the controls of these actuators are in `ctrl`, one actuator's after the other's, (n,)."""
     blocks = [m.actuator_ctrladr[u] + np.arange(m.actuator_ctrlnum[u]) for u in actuators]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from genesis.model import controls
+
 
 def of_actuators(m: mujoco.MjModel) -> np.ndarray:
     """(k,) actuators with a history."""
@@ -21,18 +23,24 @@ def size(m: mujoco.MjModel) -> int:
     return int(m.actuator_history[actuators, 0] @ m.actuator_ctrlnum[actuators])
 
 
+def at_rest(m: mujoco.MjModel) -> np.ndarray:
+    """Their values before anything is commanded, (size,)."""
+    known, start = describe(m), controls.at_rest(m)
+    return np.repeat(start[known["history_ctrl"]], np.diff(known["history_adr"]))
+
+
 def describe(m: mujoco.MjModel) -> dict[str, np.ndarray]:
     """Of the k controls of actuators with a history: history_actuator, history_ctrl (k,): the actuator, and the
     control; history_of_ctrl (nu,): number of a control's history, or -1; history_interp (k,): MuJoCo's mjtInterp;
     history_adr (k + 1,): where each begins, and the last ends, among the activations, behind those of MuJoCo."""
     several = of_actuators(m)
     actuators = np.repeat(several, m.actuator_ctrlnum[several])
-    controls = np.array([m.actuator_ctrladr[u] + k for u in several for k in range(m.actuator_ctrlnum[u])], dtype=int)
+    of_each = controls.positions(m, several)
     number = np.full(m.nu, -1)
-    number[controls] = np.arange(len(controls))
+    number[of_each] = np.arange(len(of_each))
     return {
         "history_actuator": actuators,
-        "history_ctrl": controls,
+        "history_ctrl": of_each,
         "history_of_ctrl": number,
         "history_interp": m.actuator_history[actuators, 1],
         "history_adr": m.na + np.concatenate([[0], np.cumsum(m.actuator_history[actuators, 0])]),

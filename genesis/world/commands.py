@@ -5,6 +5,7 @@ A command is replaced, never written in place: the autograd node of a step keeps
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ PD_MODES = (POSITION, VELOCITY, POSITION_VELOCITY)
 MAX_RUNS = 4
 
 Blocks = dict[tuple[str, int], torch.Tensor]
+# Of a control field: what it is where nobody commands it, (n,).
+_Rest = Callable[[str], torch.Tensor]
 
 
 class CommandBuffer:
@@ -43,11 +46,11 @@ class CommandBuffer:
             whoever looks at the gains makes it False
     """
 
-    def __init__(self, n_worlds: int, nv: int, nactuator: int, eq_active: torch.Tensor, mocap: torch.Tensor) -> None:
-        """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32; `mocap`: the
-        poses of the mocap bodies at the start, (7 nmocap,)."""
+    def __init__(self, n_worlds: int, nv: int, nactuator: int, eq_active: torch.Tensor, rest: _Rest) -> None:
+        """`eq_active`: which of the model file's equality constraints hold from the start, (neq,) int32; `rest`: what
+        control fields are at rest."""
         self._n_worlds = n_worlds
-        self._mocap_at_rest = mocap
+        self._field_at_rest = rest
         self._at_rest = Switches(
             torch.zeros((n_worlds, nv), dtype=torch.int32, device=runtime.device),
             torch.zeros((n_worlds, nactuator), dtype=torch.int32, device=runtime.device),
@@ -95,7 +98,9 @@ class CommandBuffer:
     def _rest(self, key: tuple[str, int], like: torch.Tensor) -> torch.Tensor:
         """What is placed at build: a mocap body as in the file, no weld; (n,)."""
         width = like.shape[-1]
-        return self._mocap_at_rest[key[1] : key[1] + width] if key[0] == "mocap" else like.new_zeros(width)
+        if key[0] in ("mocap", "ctrl"):
+            return self._field_at_rest(key[0])[key[1] : key[1] + width]
+        return like.new_zeros(width)
 
     def detach(self) -> None:
         """Same commands, without graph."""
@@ -202,7 +207,8 @@ class CommandBuffer:
         self, blocks: Blocks, field: str, start: int, chosen: Selection, envs: Selection | None, value: torch.Tensor
     ) -> None:
         """Write scattered columns or rows into the one block that spans `start ... start + chosen.n - 1`."""
-        base = _gathered(blocks, field, start, chosen.n, self._n_worlds, rows=envs is not None or value.ndim == 2)
+        rest = self._field_at_rest(field)[start : start + chosen.n]
+        base = _gathered(blocks, field, start, rest, self._n_worlds, rows=envs is not None or value.ndim == 2)
         if base.ndim == 1:
             blocks[field, start] = scatter(base[None], envs, chosen, value)[0]
         else:
@@ -335,15 +341,16 @@ def _overlapping(blocks: Blocks, field: str, start: int, count: int) -> list[tup
     ]
 
 
-def _gathered(blocks: Blocks, field: str, start: int, count: int, n_worlds: int, rows: bool) -> torch.Tensor:
-    """Take the blocks that overlap the columns out of `blocks`, laid over zeros: (count,) or (n_worlds, count).
+def _gathered(blocks: Blocks, field: str, start: int, rest: torch.Tensor, n_worlds: int, rows: bool) -> torch.Tensor:
+    """Take the blocks that overlap the columns out of `blocks`, laid over `rest`: (count,) or (n_worlds, count).
 
     The columns are widened to what the overlapping blocks cover, which is possible only where they lie inside: an
     entity's blocks never reach beyond the entity.
     """
+    count = len(rest)
     found = _overlapping(blocks, field, start, count)
     rows = rows or any(value.ndim == 2 for _, value in found)
-    base = torch.zeros((n_worlds if rows else 1, count), dtype=runtime.tc_float, device=runtime.device)
+    base = rest.expand(n_worlds if rows else 1, -1)
     for first, value in found:
         del blocks[field, first]
         base = scatter(base, None, select_range(count, first - start, value.shape[-1]), value)
@@ -372,7 +379,7 @@ def _add(blocks: Blocks, field: str, start: int, value: torch.Tensor, n_worlds: 
         return
     low = min(start, *(first for first, _ in found))
     high = max(start + count, *(first + old.shape[-1] for first, old in found))
-    total = _gathered(blocks, field, low, high - low, n_worlds, rows=value.ndim == 2)
+    total = _gathered(blocks, field, low, value.new_zeros(high - low), n_worlds, rows=value.ndim == 2)
     rows = total if total.ndim == 2 else total[None]
     padded = torch.nn.functional.pad(value if value.ndim == 2 else value[None], (start - low, high - start - count))
     total = rows + padded

@@ -19,7 +19,7 @@ import torch
 from genesis import runtime
 from genesis.grad import bridge, rollout
 from genesis.grad.tensor import Label, Tensor
-from genesis.model import plastic
+from genesis.model import histories, plastic
 from genesis.model.arrays import Model
 from genesis.model.compose import Composed, EntitySpec, compose
 from genesis.model.contact import is_disabled
@@ -97,9 +97,8 @@ class World:
             (self.n_worlds, model.nq + model.nv + model.na), dtype=runtime.tc_float, device=runtime.device
         )
         start[:, : model.nq] = torch.as_tensor(composed.mj_model.qpos0, dtype=start.dtype, device=start.device)
-        start[:, model.nq + model.nv + model.na - model.nplastic :] = torch.as_tensor(
-            plastic.at_rest(composed.mj_model), dtype=start.dtype, device=start.device
-        )
+        kept = np.concatenate([histories.at_rest(composed.mj_model), plastic.at_rest(composed.mj_model)])
+        start[:, start.shape[1] - len(kept) :] = torch.as_tensor(kept, dtype=start.dtype, device=start.device)
         self.start = self.state = start
         self.solution: torch.Tensor | None = None
         self.cur_step = 0
@@ -108,7 +107,7 @@ class World:
             model.nv,
             model.nactuator,
             torch.as_tensor(model.mj_model.eq_active0.astype(np.int32), device=runtime.device),
-            dynamics.at_rest("mocap"),
+            dynamics.at_rest,
         )
         self.observer = Observer(self)
         self.theta = Theta(self, model, self.observer.clear, self._follow if follows else None)

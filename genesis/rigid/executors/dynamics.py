@@ -16,6 +16,7 @@ import warp as wp
 
 from genesis import runtime
 from genesis.constants import LARGEST_STATE
+from genesis.model import controls
 from genesis.model.arrays import Model
 from genesis.rigid.command import Command, Switches
 from genesis.rigid.outcome import Outcome, crowded_rows
@@ -141,6 +142,7 @@ class Dynamics(ABC):
         self._control_sizes = control_sizes(self.model)
         self._at_rest = {name: self._empty(width) for name, width in self._control_sizes.items()}
         self._at_rest["mocap"].copy_(torch.as_tensor(self.model.mocap_start.ravel()))
+        self._at_rest["ctrl"].copy_(torch.as_tensor(controls.at_rest(self.model.mj_model)))
 
     def at_rest(self, name: str) -> torch.Tensor:
         """A control field of an env where nobody commands it, (width,)."""
