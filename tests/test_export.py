@@ -310,3 +310,23 @@ def test_a_trajectory_in_a_file(tmp_path):
     for wrong in (tmp_path / "motion.csv", 3, tmp_path / "no" / "motion.npz"):
         with pytest.raises(gs.GenesisException, match=r"trajectory\.save: "):
             trajectory.save(wrong)
+
+
+def test_where_a_mocap_body_starts_stays_what_the_file_says(tmp_path):
+    """Its offset means nothing here: it is where it is commanded to be."""
+    path = tmp_path / "mocap.xml"
+    path.write_text(
+        '<mujoco><option timestep="0.004"/><worldbody><body name="hand" mocap="true" pos="0 0 1"><geom size=".05" contype="0" conaffinity="0"/></body>'
+        '<body name="ball" pos="0 0 1"><freejoint/><geom size=".05"/></body></worldbody>'
+        '<equality><weld body1="hand" body2="ball"/></equality></mujoco>'
+    )
+    scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.004))
+    robot = scene.add_entity(gs.morphs.MJCF(file=str(path)))
+    scene.build()
+    robot.set_links_offset_pos([[0.1, 0.0, 1.0]], [robot.get_link("hand").idx_local])
+    model = mujoco.MjModel.from_xml_string(scene.to_mjcf())
+    data = mujoco.MjData(model)
+    for _ in range(20):
+        mujoco.mj_step(model, data)
+        scene.step()
+    np.testing.assert_allclose(robot.get_qpos().numpy(), data.qpos, rtol=0, atol=TOLERANCE)

@@ -259,3 +259,11 @@ def test_yield_that_cannot_be():
         with pytest.raises(gs.GenesisException, match=message):
             robot.set_joints_spring_yield(given, chosen)
     torch.testing.assert_close(robot.get_joints_spring_yield(), before, rtol=0, atol=0)
+
+
+def test_the_range_of_a_plastic_tendon_is_not_set():
+    """It is a state; what `set_tendons_spring_range` wrote would be where the file's spring rests at the start."""
+    _, robot = build(TENDONS)
+    with pytest.raises(gs.GenesisException, match=r"tendon 'p' has a plastic spring.*a state.*tendons_idx_local"):
+        robot.set_tendons_spring_range(0.1, 0.2, [1, 3])
+    robot.set_tendons_spring_range(0.1, 0.2, [3])

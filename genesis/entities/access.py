@@ -193,6 +193,14 @@ def require_each(place: Place, parameter: Entry, method: str, chosen: Selection)
                 f"{place.owner(method)}: {tendon} runs around shapes and has no armature, in MuJoCo either; choose "
                 "others with `tendons_idx_local`."
             )
+    if parameter.name == "tendons_spring_range":
+        plastic = _is_plastic(place, "tendons")[chosen.positions()]
+        if plastic.any():
+            tendon = place.element("tendons", int(chosen.positions()[int(np.argmax(plastic))]))
+            raise GenesisException(
+                f"{place.owner(method)}: {tendon} has a plastic spring: where it rests is a state, not a parameter; "
+                "choose others with `tendons_idx_local`."
+            )
     if parameter.requires == PLASTIC:
         known = _is_plastic(place, parameter.axis)[chosen.positions()]
         if not known.all():

@@ -259,8 +259,9 @@ def diverged(rows: list[int], when: str) -> GenesisException:
     return GenesisException(
         f"the simulation diverged: after {when} the state of env(s) {rows[:8]} holds NaN or infinite values, or "
         f"positions, velocities or accelerations beyond {LARGEST_STATE:g}. "
-        "The state before is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt or "
-        "more substeps, smaller forces or gains, or the implicitfast integrator; a joint that moves neither mass, "
+        "The state before is kept; scene.reset(envs_idx=...) starts these envs anew. Use a smaller dt (when "
+        "the scene was built, the log said which one its model files were made for) or more substeps, smaller forces "
+        "or gains, or the implicitfast integrator; a joint that moves neither mass, "
         "nor inertia, nor armature diverges at once."
     )
 

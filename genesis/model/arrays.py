@@ -319,7 +319,7 @@ class Model:
         self._index("dof_actfrclimited", limited)
         self.constants["dof_actfrcrange"] = limits
         by_actuator = m.jnt_actgravcomp[m.dof_jntid].astype(int) if m.nv else np.zeros(0, dtype=int)
-        if self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION):
+        if self.disabled(mujoco.mjtDisableBit.mjDSBL_ACTUATION) or not m.nactuator:  # as in MuJoCo
             by_actuator = by_actuator * GRAVCOMP_OFF
         self._index("dof_actgravcomp", by_actuator)
         self._index("jnt_dofnum", np.array([6, 3, 1, 1])[m.jnt_type] if m.njnt else [])

@@ -177,8 +177,9 @@ class _Export:
         self._equality_data()
         self._geoms()
         self._plain({"body_gravcomp": "gravcomp"}, m.body, spec.bodies)
-        # of a free body the pose at the start is its qpos0
-        self._placed({"body_pos": "pos", "body_quat": "quat"}, m.body, spec.bodies, without=m.jnt_bodyid[free])
+        # of a free body the pose at the start is its qpos0, of a mocap body what is commanded
+        without = [*m.jnt_bodyid[free], *self.model.mocap_bodies]
+        self._placed({"body_pos": "pos", "body_quat": "quat"}, m.body, spec.bodies, without)
         self._placed({"site_pos": "pos", "site_quat": "quat"}, m.site, spec.sites, without=())
         self._inertials()
 
@@ -355,11 +356,11 @@ class _Export:
         """Every parameter of the compiled model is the one in force."""
         m = self.m
         free, ball = (m.jnt_type == int(kind) for kind in _TURNING)
-        of_free = np.isin(np.arange(m.nbody), m.jnt_bodyid[free])
+        not_placed = np.isin(np.arange(m.nbody), [*m.jnt_bodyid[free], *self.model.mocap_bodies])
         weightless = self.values["body_mass"] == 0
         idle = {
-            "body_pos": of_free,
-            "body_quat": of_free,
+            "body_pos": not_placed,
+            "body_quat": not_placed,
             "body_ipos": weightless,
             "body_inertia": weightless,
             **dict.fromkeys(("jnt_pos", *_JOINT), free),

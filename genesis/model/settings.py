@@ -52,6 +52,10 @@ _OPTION_FIELDS = (
     ("sdf_iterations", 28, None),
 )
 
+_TIMESTEP = 0  # the same of the time step
+# Fields that say how exactly something is computed, not what.
+_TECHNICAL = ("jacobian", "solver", "iterations", "ls_iterations", "ccd_iterations", "sdf_initpoints", "sdf_iterations")
+
 # MuJoCo's enum constant for each choice of `RigidOptions`, by field: prefix + the choice in capitals.
 _CHOICES = {
     "integrator": (mujoco.mjtIntegrator, "mjINT_"),
@@ -112,6 +116,10 @@ def resolve_options(parent: mujoco.MjSpec, sources: Sequence[Source], sim_option
             advice = f"RigidOptions({overruled_by}=...) decides" if overruled_by else "Make the files agree"
             _check_agreement(name, [(source, _shown(name, value)) for source, value in stated], advice)
             setattr(option, name, stated[0][1])
+            if overruled_by:
+                _require_possible(name, stated[0], overruled_by, rigid_options)
+            _tell_of_shared(name, stated, sources)
+    _tell_of_timestep(option.timestep, sources)
     _tell_of_gravity_flags(option.gravity, sources)
     for name, bits in _FLAG_FIELDS:
         setattr(option, name, _resolve_flags(name, bits, sources, rigid_options))
@@ -182,6 +190,52 @@ def _resolve_flags(name: str, bits: Any, sources: Sequence[Source], rigid_option
         if stated[0][1]:
             flags |= bit
     return flags
+
+
+def _require_possible(name: str, stated: tuple[Source, Any], argument: str, rigid_options: Any) -> None:
+    """A number that an option of the scene could not have, a file cannot have either."""
+    source, value = stated
+    if name in _CHOICES or rigid_options is None:
+        return
+    try:
+        type(rigid_options)(**{argument: value})
+    except GenesisException as error:
+        reason = str(error).rpartition(": ")[2]
+        raise GenesisException(
+            f"'{source.file}' (entity '{source.entity}'): <option {name}=\"{_shown(name, value)}\">: {reason} Correct "
+            f"the file, or pass RigidOptions({argument}=...)."
+        ) from None
+
+
+def _tell_of_shared(name: str, stated: Sequence[tuple[Source, Any]], sources: Sequence[Source]) -> None:
+    """Says what a file makes of others that do not speak of it: a scene has one world."""
+    silent = [source for source in sources if source.is_mjcf and source not in [one for one, _ in stated]]
+    if silent and name not in _TECHNICAL:
+        source, value = stated[0]
+        runtime.logger.info(
+            "%s is %s, as '%s' (entity '%s') says, for the whole scene, '%s' included.",
+            name,
+            _shown(name, value),
+            source.file,
+            source.entity,
+            "', '".join(one.entity for one in silent),
+        )
+
+
+def _tell_of_timestep(timestep: float, sources: Sequence[Source]) -> None:
+    """Says which time steps of files are not those of the scene."""
+    stated = {
+        source.file: source.spec.option.timestep
+        for source in sources
+        if source.spec.authored.option >> _TIMESTEP & 1 and source.spec.option.timestep != timestep
+    }
+    for file, own in stated.items():
+        runtime.logger.info(
+            "'%s' was made for steps of %g s; those of the scene are of %g s (SimOptions: dt, substeps).",
+            file,
+            own,
+            timestep,
+        )
 
 
 def _tell_of_gravity_flags(gravity: np.ndarray, sources: Sequence[Source]) -> None:

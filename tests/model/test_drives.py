@@ -24,6 +24,21 @@ GEARED = """
 </actuator></mujoco>"""
 
 
+@pytest.mark.parametrize("act", ["", '<actuator><motor joint="j"/></actuator>'])
+def test_where_there_are_no_actuators_none_carries_weight(act):
+    """MuJoCo leaves actuation out then, `actuatorgravcomp` included."""
+    source = (
+        '<mujoco><worldbody><body gravcomp="1"><joint name="j" type="slide" axis="0 0 1" actuatorgravcomp="true"/>'
+        f'<geom size=".05"/></body></worldbody>{act}</mujoco>'
+    )
+    scene, robot = build(source, requires_grad=False)
+    data = mujoco.MjData(scene.mj_model)
+    for _ in range(5):
+        mujoco.mj_step(scene.mj_model, data)
+        scene.step()
+    np.testing.assert_allclose(robot.get_dofs_velocity().numpy(), data.qvel, rtol=0, atol=EXACT)
+
+
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_armature_and_damping_of_actuators(integrator):
     scene, robot = build(GEARED, integrator=integrator, requires_grad=False)

@@ -248,3 +248,48 @@ def alone_name(m, kind, index):
 
 def count(m, kind):
     return getattr(m, {"cam": "ncam", "pair": "npair"}.get(kind, f"n{kind}"))
+
+
+ONE = """
+<mujoco><option timestep=".004" {}/><worldbody><body><joint type="slide"/><geom size=".1"/></body></worldbody></mujoco>"""
+
+
+def scene_of(tmp_path, *options, **arguments):
+    scene = gs.Scene(**arguments)
+    for k, option in enumerate(options):
+        path = tmp_path / f"{k}.xml"
+        path.write_text(ONE.format(option))
+        scene.add_entity(gs.morphs.MJCF(file=str(path), pos=(k, 0, 0)))
+    scene.build()
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("option", "argument", "text"),
+    [
+        ('impratio="-1"', "impratio", "greater than 0"),
+        ('impratio="0"', "impratio", "greater than 0"),
+        ('ls_iterations="0"', "ls_iterations", "greater than 0"),
+        ('iterations="-3"', "iterations", "greater than 0"),
+        ('tolerance="-1"', "tolerance", "greater than or equal to 0"),
+        ('ls_tolerance="-1"', "ls_tolerance", "greater than or equal to 0"),
+    ],
+)
+def test_numbers_that_an_option_cannot_have_a_file_cannot_have(tmp_path, option, argument, text):
+    with pytest.raises(gs.GenesisException, match=rf"0\.xml' .*<option {argument}=.*{text}.*RigidOptions\({argument}="):
+        scene_of(tmp_path, option)
+    scene = scene_of(tmp_path, option, rigid_options=gs.options.RigidOptions(**{argument: 5}))
+    assert getattr(scene.mj_model.opt, argument) == 5
+
+
+def test_what_one_file_says_for_all_is_said(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="genesis"):
+        scene_of(tmp_path, 'density="3" integrator="RK4"', "", sim_options=gs.options.SimOptions(dt=0.002))
+    told = [record.getMessage() for record in caplog.records]
+    assert any("density is 3.0" in line and "0.xml" in line and "'mjcf_1' included" in line for line in told)
+    assert any("integrator is RK4" in line for line in told)
+    assert sum("made for steps of 0.004 s; those of the scene are of 0.002 s" in line for line in told) == 2
+    caplog.clear()
+    with caplog.at_level("INFO", logger="genesis"):
+        scene_of(tmp_path, 'density="3"', sim_options=gs.options.SimOptions(dt=0.004))
+    assert not any("density" in r.getMessage() or "made for" in r.getMessage() for r in caplog.records)
