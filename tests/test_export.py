@@ -8,7 +8,7 @@ import torch
 import genesis as gs
 from genesis.world.catalogue import ENTITY_PARAMETERS, INVERSE_WEIGHTS
 from tests.mechanisms import MUSCLE_ARM, STRING_HAND
-from tests.scenes import PANDA
+from tests.scenes import PANDA, build
 
 # A scaled file in a turned frame with frames of its own; every kind of joint, tendon, equality and actuator.
 MACHINE = """
@@ -330,3 +330,9 @@ def test_where_a_mocap_body_starts_stays_what_the_file_says(tmp_path):
         mujoco.mj_step(model, data)
         scene.step()
     np.testing.assert_allclose(robot.get_qpos().numpy(), data.qpos, rtol=0, atol=TOLERANCE)
+
+
+def test_the_text_is_not_written_to_a_path(tmp_path):
+    scene, _ = build('<mujoco><worldbody><body><joint/><geom size=".1"/></body></worldbody></mujoco>')
+    with pytest.raises(gs.GenesisException, match=r"`env` is 'scene.xml'.*returns the text.*write_text"):
+        scene.to_mjcf("scene.xml")

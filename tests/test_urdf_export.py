@@ -177,7 +177,7 @@ UNSAID = {
     "two joints": (
         '<mujoco><worldbody><body name="a"><joint name="x" armature=".1"/><joint name="y"/><geom size="1" friction=".1"/></body>'
         "</worldbody></mujoco>",
-        r"- links with several joints: a\n- armature of joints: x\n- contact parameters of geoms: geom0",
+        r"- links with several joints: a\n- all joints of a link but its last: x\n- armature of joints: x\n- contact parameters of geoms: geom0",
     ),
     "shapes": (
         '<mujoco><worldbody><geom name="floor" type="plane" size="1 1 1"/><body gravcomp="1"><freejoint/>'
@@ -210,3 +210,20 @@ def test_paths_that_cannot_be_written(tmp_path):
     for wrong in (3, tmp_path, tmp_path / "no" / "robot.urdf"):
         with pytest.raises(gs.GenesisException, match=r"to_urdf: "):
             robot.to_urdf(wrong)
+
+
+def test_a_joint_that_is_left_out_mimics_nothing(tmp_path, caplog):
+    source = (
+        '<mujoco><worldbody><body name="base"><geom size=".1"/><body name="a"><joint name="j1"/>'
+        '<joint name="j2" axis="0 1 0"/><geom size=".1"/><body name="b" pos="0 0 .3"><joint name="j3" axis="0 1 0"/>'
+        '<geom size=".1"/></body></body></body></worldbody><equality>'
+        '<joint name="lost" joint1="j3" joint2="j1" polycoef="0 .5 0 0 0"/></equality></mujoco>'
+    )
+    _, robot = build(source)
+    with caplog.at_level("WARNING", logger="genesis"):
+        robot.to_urdf(tmp_path / "a.urdf", lossy=True)
+    told = caplog.text
+    assert "all joints of a link but its last: j1" in told and "joints that are left out: lost" in told
+    assert "mimic" not in (tmp_path / "a.urdf").read_text()
+    with pytest.raises(gs.GenesisException, match="all joints of a link but its last: j1"):
+        robot.to_urdf(tmp_path / "b.urdf")

@@ -49,7 +49,7 @@ def findings(
             "pass that one as `scene=`"
         )
     for name, check in context.checks.items():
-        if check.undecided and name not in jumps:
+        if check.undecided and name not in jumps and not check.at_kink:
             context.remarks.append(f"no difference of {name} was accurate enough to judge its gradient")
     return found
 
@@ -204,9 +204,10 @@ def _switches(
                 report.SWITCH,
                 f"{', '.join(names)}: a kink within the difference. However little is moved ({moved.place}), something "
                 f"switches between the two sides: {listed}. The gradient is that of one side.",
-                "Differences mean nothing here, and the gradient is not wrong. It knows nothing of a contact that is "
-                "not there yet: begin with some distance or penetration, soften the contact (set_sol_params), or "
+                "Differences mean nothing here, and the gradient is not wrong. It knows nothing of a contact or limit "
+                "that is not reached yet: begin with some distance from it or beyond it, soften it (sol_params), or "
                 "smooth over several envs (gs.grad.smooth).",
+                fault=False,
                 inputs=tuple(names),
                 step=events[0].step,
                 envs=(events[0].env,) if several else (),

@@ -129,10 +129,20 @@ class InputCheck:
         return not any(c.verdict in (WRONG, NOT_FINITE) for c in self.comparisons)
 
     @property
+    def at_kink(self) -> bool:
+        """Whether something switches at this very point, so that the gradient is that of one side."""
+        return any(c.verdict == KINK for c in self.comparisons)
+
+    @property
     def undecided(self) -> bool:
-        """Whether differences cannot judge it: none of them converges, or the loss jumps at this very point."""
+        """Whether differences cannot judge it: none of them converges, or the loss has a jump or a kink at this very
+        point."""
         verdicts = [c.verdict for c in self.comparisons]
-        return JUMPS in verdicts or (bool(verdicts) and all(verdict in _SAYS_NOTHING for verdict in verdicts))
+        return (
+            JUMPS in verdicts
+            or self.at_kink
+            or (bool(verdicts) and all(verdict in _SAYS_NOTHING for verdict in verdicts))
+        )
 
     @property
     def wrong(self) -> list[Comparison]:

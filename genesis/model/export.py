@@ -67,6 +67,7 @@ _BETWEEN_BODIES = (int(mujoco.mjtEq.mjEQ_CONNECT), _WELD)
 _PEAK_FORCE, _SCALE = 2, 3  # of a muscle's gainprm and biasprm; a negative force: scale over acceleration
 _OF_QPOS0 = -1.0  # springlength of a tendon whose spring is slack at the start
 _UNIT = 1e-6  # how far a quaternion may be from length 1: rounding in 32 bits
+_NO_WEIGHT = 1e-15  # mjMINVAL: to constraints an inverse inertia below is none
 # What is compiled from a number written with all its digits, relative to the largest of the element.
 _EXACT = 1e-12
 
@@ -412,7 +413,7 @@ class _Export:
             return
         for name in _DERIVED:
             found, expected = getattr(compiled, name), self.values[name]
-            if not np.allclose(found, expected, rtol=1e-6, atol=0):
+            if not np.allclose(found, expected, rtol=1e-6, atol=_NO_WEIGHT):
                 runtime.logger.warning(
                     "to_mjcf: MuJoCo derives the inverse inertias that scale the softness of constraints (%s) from the "
                     "masses that it compiles; those of the scene are others. With "

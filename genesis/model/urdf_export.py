@@ -69,6 +69,8 @@ class _Export:
         self.links = range(ranges.link_start, ranges.link_end)
         self.joints = range(ranges.joint_start, ranges.joint_end)
         self.names = {self._name(self.m.joint(j)) for j in self.joints}
+        # Hinges and slides that a link hangs on: those that URDF has.
+        self._kept = {self._joint_of(b) for b in self.links if self._type(b) in (_HINGE, _SLIDE)}
 
     def text(self) -> str:
         m = self.m
@@ -108,6 +110,8 @@ class _Export:
         dof = {j: int(m.jnt_dofadr[j]) for j in self.joints}
         self._leave_out("ball joints", [joints[j] for j in self.joints if m.jnt_type[j] == _BALL])
         self._leave_out("links with several joints", [links[b] for b in self.links if m.body_jntnum[b] > 1])
+        lost = [joints[j] for j in self.joints if j != self._joint_of(int(m.jnt_bodyid[j]))]
+        self._leave_out("all joints of a link but its last", lost)
         for what, fields in (
             ("springs of joints", ("dof_stiffness", "dof_stiffnesspoly")),
             ("armature of joints", ("dof_armature",)),
@@ -135,6 +139,10 @@ class _Export:
             "equality constraints other than <mimic>",
             [self._name(m.equality(e)) for e in equalities if not self._is_mimic(e)],
         )
+        self._leave_out(
+            "<mimic> of or by joints that are left out",
+            [self._name(m.equality(e)) for e in equalities if self._is_mimic(e) and not self._is_kept(e)],
+        )
         pairs = [m.pair(p) for p in range(m.npair)]
         self._leave_out("contact pairs", [self._name(p) for p in pairs if p.name.startswith(r.name + SEPARATOR)])
         geoms = [(g, self._name(m.geom(g))) for g in range(r.geom_start, r.geom_end)]
@@ -148,6 +156,10 @@ class _Export:
         m, data = self.m, self._value("eq_data", equality)
         joint = m.eq_type[equality] == int(mujoco.mjtEq.mjEQ_JOINT)
         return bool(joint and m.eq_obj2id[equality] >= 0 and not np.any(data[2:5]) and m.eq_active0[equality])
+
+    def _is_kept(self, mimic: int) -> bool:
+        """Whether URDF has both of its joints."""
+        return {int(self.m.eq_obj1id[mimic]), int(self.m.eq_obj2id[mimic])} <= self._kept
 
     def _has_own_contact(self, geom: int) -> bool:
         """Whether a geom that may touch something does so otherwise than one of which a file says nothing."""
@@ -298,7 +310,7 @@ class _Export:
     def _add_mimic(self, element: Element, joint: int) -> None:
         m = self.m
         for e in range(self.ranges.equality_start, self.ranges.equality_end):
-            if not self._is_mimic(e) or m.eq_obj1id[e] != joint:
+            if not (self._is_mimic(e) and self._is_kept(e)) or m.eq_obj1id[e] != joint:
                 continue
             other = int(m.eq_obj2id[e])
             own_ref, ref = (float(m.qpos0[m.jnt_qposadr[j]]) for j in (joint, other))

@@ -12,6 +12,7 @@ a backward pass has gone through it; from then on it enters as numbers.
 from __future__ import annotations
 
 import copy
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -357,8 +358,13 @@ class Theta:
         theta = self.packed().detach().cpu().double().numpy()
         n_envs = self._world.n_envs
         if env is not None and (isinstance(env, bool) or not isinstance(env, int) or not 0 <= env < max(n_envs, 1)):
+            hint = (
+                " It returns the text; write it with pathlib.Path(path).write_text(text)."
+                if isinstance(env, (str, os.PathLike))
+                else ""
+            )
             raise GenesisException(
-                f"{owner}: `env` is {env!r}; expected a number of an env, from 0 to {max(n_envs, 1) - 1}."
+                f"{owner}: `env` is {env!r}; expected a number of an env, from 0 to {max(n_envs, 1) - 1}.{hint}"
             )
         if env is None and (theta != theta[0]).any():
             raise GenesisException(f"{owner}: parameters differ between envs; say whose are meant, as env=0.")
