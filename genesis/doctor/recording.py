@@ -113,7 +113,7 @@ class Recorder:
         push = self._push if self._push is not None and self._push.step == number else None
         if push is not None and push.entering:
             entered = entered + push.change
-        after, solution = self._advance(dynamics, entered, theta, command, guess, record, number)
+        after, solution = self._advance(dynamics, entered, theta, command, guess, record, index)
         if push is not None and not push.entering:
             after = after + push.change
         if self._watch:
@@ -134,7 +134,9 @@ class Recorder:
         state, guess = world.state, world.solution
         states = [state]
         for t in range(plan.n_steps):
-            state, guess = self._step(world.dynamics, state, theta, row_of(command, t), guess, record)
+            state, guess = self._step(
+                world.dynamics, state, theta, row_of(command, t), guess, record, world.cur_step + t
+            )
             states.append(state)
         return state, torch.stack(states) if plan.keeps_all else None, guess
 
