@@ -21,8 +21,8 @@ LONG = 100
 FLOOR = 1e-9
 DIFFERENCE = 1e-3
 
-# A body of a fly, a centigram with wings of a millimetre, in units of cm and g, as flies are simulated: clips at
-# MuJoCo's mjMINVAL are part of the forces. The wings beat under springs that are not linear.
+# A body of a fly, a centigram with wings of a millimetre, in units of cm and g, as flies are simulated. The wings beat
+# under springs that are not linear.
 FLY = """
 <mujoco><option timestep="0.0002" gravity="0 0 -981" density=".00128" viscosity=".000185" wind="3 -2 1"/>
 <compiler angle="radian"/><default><geom contype="0" conaffinity="0"/></default><worldbody>

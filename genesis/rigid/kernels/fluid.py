@@ -158,7 +158,7 @@ def principal_axes_adjoint(
 
 @wp.func
 def sides_of(moments: vec3, mass: real) -> vec3:
-    """Sides [m] of the box of this mass and these moments."""
+    """Sides [m] of the box of this mass and these moments. The clip [kg m^2] is MuJoCo 4.0's: it decides for mites."""
     scale = SIX / mass
     return vec3(
         wp.sqrt(wp.max(MIN_VALUE, moments[1] + moments[2] - moments[0]) * scale),

@@ -9,8 +9,12 @@ shape's coefficients, the wrench is the sum of
     drag           force  -(3 pi D mu + rho |v| (blunt A + slender (A_max - A))) v
                    torque -(pi D^3 mu + rho |(angular I + slender (I_max - I)) w|) w
 
-with D the diameter of a sphere like it and I moments of the volume that its spin sweeps. The clips at MuJoCo's mjMINVAL
-are part of the law: of wings of a millimetre they decide.
+with D the diameter of a sphere like it and I moments of the volume that its spin sweeps.
+
+Everything is written in ratios of the semi-axes and the direction of v, so that nothing has the unit m^8 and neither
+mites nor whales leave the range of 32 bits. With u = v / |v|, q = (s_min / s)^2 and n = q u (along each axis), the area
+is A = A_max |n| / sqrt(n . u) and Kutta's lift kutta rho A_max |v|^2 sqrt(n . u) / |n| (n x u) x u. As in MuJoCo 4.0 a
+speed below mjMINVAL has no direction: there A is zero.
 """
 
 import math
@@ -18,7 +22,7 @@ from functools import partial
 
 import warp as wp
 
-from genesis.math.spatial import length, quat_mul, quat_rotate, quat_to_mat, root, rotation, spatial, translation
+from genesis.math.spatial import length, quat_mul, quat_rotate, quat_to_mat, rotation, spatial, translation
 from genesis.model import fluid as model
 from genesis.rigid.kernels.fluid import MIN_VALUE, PI, in_world, local_velocity, pow4, wrench_at
 from genesis.rigid.kernels.groups import Fluid, FluidShapes
@@ -44,41 +48,76 @@ def semi_axes(kind: int, size: vec3) -> vec3:
     return size
 
 
-@wp.func
-def least_of(s: vec3) -> real:
-    return wp.min(wp.min(s[0], s[1]), s[2])
+@wp.func(inline=False)
+def longest_first(s: vec3) -> vec3:
+    """The semi-axes by size. Equal ones change places as a whole, so that each has one slope."""
+    long = wp.where(s[0] > s[1], s[0], s[1])
+    short = wp.where(s[0] > s[1], s[1], s[0])
+    rest = wp.where(long > s[2], s[2], long)
+    return vec3(
+        wp.where(long > s[2], long, s[2]),
+        wp.where(rest > short, rest, short),
+        wp.where(rest > short, short, rest),
+    )
 
 
 @wp.func
-def most_of(s: vec3) -> real:
-    return wp.max(wp.max(s[0], s[1]), s[2])
-
-
-@wp.func
-def middle_of(s: vec3) -> real:
-    return s[0] + s[1] + s[2] - most_of(s) - least_of(s)
+def swept_unit(most: real) -> real:
+    """[m^5] of the moments of `drag_moments`, ``most`` the longest semi-axis."""
+    return SWEPT_MOMENT * most * pow4(most)
 
 
 @wp.func(inline=False)
 def drag_moments(s: vec3, drag: vec3) -> vec3:
-    """Of the torque against rotation, per axis; ``drag``: blunt, slender and angular coefficient."""
-    most = SWEPT_MOMENT * middle_of(s) * pow4(most_of(s))
-    swept = SWEPT_MOMENT * vec3(
-        s[0] * pow4(wp.max(s[1], s[2])),
-        s[1] * pow4(wp.max(s[2], s[0])),
-        s[2] * pow4(wp.max(s[0], s[1])),
+    """Of the torque against rotation, per axis, in `swept_unit`; ``drag``: blunt, slender and angular coefficient."""
+    sizes = longest_first(s)
+    r = s / sizes[0]
+    most = sizes[1] / sizes[0]
+    swept = vec3(
+        r[0] * pow4(wp.max(r[1], r[2])),
+        r[1] * pow4(wp.max(r[2], r[0])),
+        r[2] * pow4(wp.max(r[0], r[1])),
     )
     return drag[2] * swept + drag[1] * (vec3(most, most, most) - swept)
 
 
 @wp.func(inline=False)
-def areas_of(s: vec3) -> vec3:
-    """Squares of the products of two semi-axes, a gradient of the area that a velocity sees."""
-    return vec3(
-        s[1] * s[2] * s[1] * s[2],
-        s[2] * s[0] * s[2] * s[0],
-        s[0] * s[1] * s[0] * s[1],
-    )
+def thinness(s: vec3, least: real) -> vec3:
+    """(least / s)^2: products of two semi-axes, squared, over the largest of them."""
+    r = vec3(least / s[0], least / s[1], least / s[2])
+    return wp.cw_mul(r, r)
+
+
+@wp.func
+def faced_share(along: real, across: real) -> real:
+    """Of the largest area, what a direction u sees; ``along``: n . u, ``across``: n . n."""
+    return wp.sqrt(across / along)
+
+
+@wp.func
+def unfaced_share(q: vec3, u: vec3, along: real, share: real) -> real:
+    """1 - `faced_share`, which is not the difference of two numbers close to each other: with n = q u along each axis,
+    n . u - n . n is a sum of what is positive."""
+    rest = wp.cw_mul(q, vec3(real(1.0), real(1.0), real(1.0)) - q)
+    return wp.dot(rest, wp.cw_mul(u, u)) / (along * (real(1.0) + share))
+
+
+@wp.func(inline=False)
+def quadratic_force(moving: vec3, s: vec3, density: real, drag: vec3, kutta: real) -> vec3:
+    """Drag that grows with the square of the speed, and Kutta's lift (MuJoCo: mj_viscousForces)."""
+    speed = length(moving)
+    sizes = longest_first(s)
+    most_area = PI * sizes[0] * sizes[1]
+    if speed < MIN_VALUE:
+        return (-density * speed * drag[1] * most_area) * moving
+    u = moving / speed
+    q = thinness(s, sizes[2])
+    n = wp.cw_mul(q, u)
+    along = wp.dot(n, u)
+    share = faced_share(along, wp.dot(n, n))
+    resistance = drag[0] * share + drag[1] * unfaced_share(q, u, along, share)
+    lift = wp.cross(wp.cross(n, u), u) * (kutta / share)
+    return (density * most_area * speed * speed) * (lift - resistance * u)
 
 
 @wp.func(inline=False)
@@ -97,27 +136,17 @@ def ellipsoid_wrench(
     force = wp.cross(momentum, turning)
 
     force = force + lift[1] * density * BALL_VOLUME * s[0] * s[1] * s[2] * wp.cross(turning, moving)
-
-    q = areas_of(s)
-    normal = wp.cw_mul(q, moving)
-    along = wp.dot(normal, moving)
-    across = wp.dot(normal, normal)
-    speed = length(moving)
-    area = PI * root(across / wp.max(MIN_VALUE, along))
-    cosine = along / wp.max(MIN_VALUE, speed * across)
-    circulation = lift[0] * density * cosine * area * wp.cross(normal, moving)
-    force = force + wp.cross(circulation, moving)
+    force = force + quadratic_force(moving, s, density, drag, lift[0])
 
     diameter = TWO_THIRDS * (s[0] + s[1] + s[2])
-    most_area = PI * most_of(s) * middle_of(s)
-    fast = density * speed * (area * drag[0] + drag[1] * (most_area - area))
-    force = force - (viscosity * real(3.0) * PI * diameter + fast) * moving
-    fast_turning = density * length(wp.cw_mul(drag_moments(s, drag), turning))
+    force = force - (viscosity * real(3.0) * PI * diameter) * moving
+    fast_turning = density * swept_unit(longest_first(s)[0]) * length(wp.cw_mul(drag_moments(s, drag), turning))
     torque = torque - (viscosity * PI * diameter * diameter * diameter + fast_turning) * turning
     return spatial(torque, force)
 
 
-# The derivative by the velocity, in MuJoCo's forms: where a clip holds, they are not those of the force's own.
+# The derivative by the velocity: that of the force, but for the torque's drag. Its norm of moments times rotation, of
+# the unit m^5 / s, MuJoCo 4.0 clips at mjMINVAL: a shape of a millimetre that turns slowly is damped by more than this.
 
 
 @wp.func
@@ -130,8 +159,10 @@ def torque_drag_slope(turning: vec3, s: vec3, density: real, viscosity: real, dr
     """Of the drag's torque by the rotation (MuJoCo: mjd_viscous_torque)."""
     moments = drag_moments(s, drag)
     swept = wp.cw_mul(moments, turning)
-    scale = -density / wp.max(MIN_VALUE, length(swept))
-    row = scale * wp.cw_mul(moments, swept)
+    unit = swept_unit(longest_first(s)[0])
+    # of 1 / |swept|, what the clip leaves
+    clipped = unit / wp.max(MIN_VALUE, unit * length(swept))
+    row = (-density * unit * clipped) * wp.cw_mul(moments, swept)
     diameter = TWO_THIRDS * (s[0] + s[1] + s[2])
     slow = viscosity * PI * diameter * diameter * diameter
     return diagonal(wp.dot(turning, row) - slow) + wp.outer(turning, row)
@@ -140,48 +171,54 @@ def torque_drag_slope(turning: vec3, s: vec3, density: real, viscosity: real, dr
 @wp.func(inline=False)
 def drag_slope(moving: vec3, s: vec3, density: real, viscosity: real, drag: vec3) -> mat33:
     """Of the drag's force by the velocity (MuJoCo: mjd_viscous_drag)."""
-    q = areas_of(s)
-    normal = wp.cw_mul(q, moving)
-    along = wp.dot(normal, moving)
-    across = wp.dot(normal, normal)
-    speed = length(moving)
-    area = PI * root(across / wp.max(MIN_VALUE, along))
-    most_area = PI * most_of(s) * middle_of(s)
     diameter = TWO_THIRDS * (s[0] + s[1] + s[2])
-    slow = viscosity * real(3.0) * PI * diameter
-    fast = density * (area * drag[0] + drag[1] * (most_area - area))
-    squares = wp.cw_mul(moving, moving)
-    by_area = density * speed * (drag[0] - drag[1]) * PI
-    by_area = by_area / wp.max(MIN_VALUE, root(along * along * along * across))
-    area_slope = by_area * vec3(
-        q[0] * moving[0] * (q[1] * squares[1] * (q[0] - q[1]) + q[2] * squares[2] * (q[0] - q[2])),
-        q[1] * moving[1] * (q[0] * squares[0] * (q[1] - q[0]) + q[2] * squares[2] * (q[1] - q[2])),
-        q[2] * moving[2] * (q[0] * squares[0] * (q[2] - q[0]) + q[1] * squares[1] * (q[2] - q[1])),
+    slow = diagonal(-viscosity * real(3.0) * PI * diameter)
+    speed = length(moving)
+    if speed < MIN_VALUE:
+        return slow
+    sizes = longest_first(s)
+    u = moving / speed
+    q = thinness(s, sizes[2])
+    n = wp.cw_mul(q, u)
+    along = wp.dot(n, u)
+    across = wp.dot(n, n)
+    share = faced_share(along, across)
+    resistance = drag[0] * share + drag[1] * unfaced_share(q, u, along, share)
+    # d share = sum over i of q_i u_i (sum over j of q_j u_j^2 (q_i - q_j)) / (along^3 across)^(1/2) du_i
+    part = wp.cw_mul(n, u)
+    turned = vec3(
+        part[1] * (q[0] - q[1]) + part[2] * (q[0] - q[2]),
+        part[0] * (q[1] - q[0]) + part[2] * (q[1] - q[2]),
+        part[0] * (q[2] - q[0]) + part[1] * (q[2] - q[1]),
     )
-    quadratic = (wp.outer(moving, moving) + diagonal(wp.dot(moving, moving))) * (-fast / wp.max(MIN_VALUE, speed))
-    return quadratic - wp.outer(moving, area_slope) - diagonal(slow)
+    by_share = (drag[0] - drag[1]) / (wp.sqrt(along) * wp.sqrt(across))
+    share_slope = wp.cw_mul(n / along, by_share * turned)
+    quadratic = resistance * (wp.outer(u, u) + diagonal(real(1.0))) + wp.outer(u, share_slope)
+    return slow - (density * PI * sizes[0] * sizes[1] * speed) * quadratic
 
 
 @wp.func(inline=False)
 def kutta_slope(moving: vec3, s: vec3, density: real, kutta: real) -> mat33:
     """Of Kutta's lift by the velocity (MuJoCo: mjd_kutta_lift)."""
-    q = areas_of(s)
-    normal = wp.cw_mul(q, moving)
-    along = wp.dot(normal, moving)
-    across = wp.dot(normal, normal)
-    square = wp.dot(moving, moving)
-    scale = PI * kutta * density / wp.max(MIN_VALUE, root(across * along * square))
-    squares = wp.cw_mul(moving, moving)
+    speed = length(moving)
+    if speed < MIN_VALUE:
+        return mat33()
+    sizes = longest_first(s)
+    u = moving / speed
+    q = thinness(s, sizes[2])
+    n = wp.cw_mul(q, u)
+    along = wp.dot(n, u)
+    across = wp.dot(n, n)
+    squares = wp.cw_mul(u, u)
     sideways = vec3(
         squares[1] * (q[0] - q[1]) + squares[2] * (q[0] - q[2]),
         squares[0] * (q[1] - q[0]) + squares[2] * (q[1] - q[2]),
         squares[0] * (q[2] - q[0]) + squares[1] * (q[2] - q[1]),
     )
-    steepness = along / wp.max(MIN_VALUE, across)
-    share = along / wp.max(MIN_VALUE, square)
-    inner = steepness * wp.cw_mul(q, q) - q + vec3(share, share, share)
-    turned = real(2.0) * along * (wp.outer(moving, normal) - wp.outer(normal, moving))
-    stretched = wp.outer(wp.cw_mul(sideways, moving), wp.cw_mul(inner, moving))
+    inner = along / across * wp.cw_mul(q, q) - q + vec3(along, along, along)
+    turned = real(2.0) * along * (wp.outer(u, n) - wp.outer(n, u))
+    stretched = wp.outer(wp.cw_mul(sideways, u), wp.cw_mul(inner, u))
+    scale = kutta * density * PI * sizes[0] * sizes[1] * speed / (wp.sqrt(along) * wp.sqrt(across))
     return scale * (turned + stretched - along * wp.diag(sideways))
 
 
