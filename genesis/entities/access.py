@@ -17,7 +17,6 @@ import torch
 from genesis import runtime
 from genesis.constants import OF_FEATURES
 from genesis.errors import GenesisException
-from genesis.world import actuator_checks
 from genesis.world.arguments import Selection, fit, read_tensor, select, select_envs, select_range
 from genesis.world.catalogue import (
     CONSTRAINT_PARAMETERS,
@@ -83,6 +82,8 @@ def _checked(place: Place, parameter: Entry, chosen: Selection) -> Entry:
     """The parameter with the check of the chosen elements, which of actuators depends on their kind."""
     if parameter.axis != "actuators":
         return parameter
+    from genesis.world import actuator_checks  # only here: MuJoCo comes along
+
     actuators = place.starts["actuators"] + chosen.positions()
     return replace(parameter, check=actuator_checks.check_of(place.world.composed.mj_model, parameter, actuators))
 
