@@ -20,6 +20,7 @@ import warp as wp
 
 from genesis.model.rows import FRICTION
 from genesis.rigid.kernels.constraint.groups import Contacts, Forces, Responses, Rows, Sweeps, Tree
+from genesis.rigid.kernels.constraint.limited import LIMITED, LIMITED_ADJOINT
 from genesis.rigid.kernels.constraint.sums import EACH
 from genesis.rigid.kernels.sparse import snippet
 from genesis.types import real, untaped
@@ -57,93 +58,16 @@ def find_islands(w: int, tree: Tree, rows: Rows, contacts: Contacts, together: i
 
 
 # What the visits of sweeps and of their adjoint share. f_r of a contact's direction r is at force[r]; what there was
-# before sweep t, at before_of(t, c)[r], and there at [0] how the block of an elliptic cone was solved: the multiplier
-# of its limit (0: inside), or one of two other ways.
+# before sweep t, at before_of(t, c)[r], and there at [0] how the block of an elliptic cone was solved: what ``limited``
+# said, or that what was there is kept.
 _VISITS = """
-    const REAL LEAST = (REAL)1e-15, SINGULAR = (REAL)1e-10;  // mjMINVAL, and what MuJoCo takes for no pivot
-    const REAL NONE = -1, KEPT = -2;  // no friction; what was there before is better than what was found
+    const REAL KEPT = -2;  // what was there before is better than what was found
     const int nv = at.slip_acc.shape[1], width = contacts.con_J.shape[3];
     const int nefc = at.slip_efc_before.shape[2], slots = at.slip_con_before.shape[2];
     const int most = at.slip_con_before.shape[3];
     const int* island = INTEGERS(at.tree_island);
     auto island_of = [&](int dof) { return island[tree.dof_treeid.data[dof]]; };
     auto is_pyramid = [&](int dim) { return dim > 1 && !elliptic; };
-"""
-
-# ``solve_shifted``: x = (S + shift)^-1 x with the factor that ``factor_shifted`` leaves in L; it says whether there is
-# one. ``limited``: x minimises x' A x / 2 + b' x inside |x_r / mu_r| <= radius, as mju_QCQP does; says how.
-_LIMITED = """
-    auto factor_shifted = [&](int n, const auto& S, REAL shift, auto& L) {
-        REAL det = 1;
-        for (int i = 0; i < n; ++i) {
-            for (int j = 0; j <= i; ++j) {
-                REAL sum = i == j ? S[i][i] + shift : S[i][j];
-                for (int k = 0; k < j; ++k)
-                    sum -= L[i][k] * L[j][k];
-                if (j < i) {
-                    L[i][j] = sum / L[j][j];
-                } else {
-                    det *= sum;
-                    if (!(sum > 0) || (n > 3 ? sum : det) < (n > 3 || i == n - 1 ? SINGULAR : (REAL)0))
-                        return false;
-                    L[i][i] = wp::sqrt(sum);
-                }
-            }
-        }
-        return true;
-    };
-    auto solve_shifted = [&](int n, const auto& L, REAL* x) {
-        for (int i = 0; i < n; ++i) {
-            for (int k = 0; k < i; ++k)
-                x[i] -= L[i][k] * x[k];
-            x[i] /= L[i][i];
-        }
-        for (int i = n - 1; i >= 0; --i) {
-            for (int k = i + 1; k < n; ++k)
-                x[i] -= L[k][i] * x[k];
-            x[i] /= L[i][i];
-        }
-    };
-    auto dot = [&](int n, const REAL* a, const REAL* b) {
-        REAL sum = 0;
-        for (int r = 0; r < n; ++r)
-            sum += a[r] * b[r];
-        return sum;
-    };
-    auto scaled_by = [&](int n, const auto& A, const REAL* mu, auto& S) {
-        for (int r = 0; r < n; ++r)
-            for (int k = 0; k < n; ++k)
-                S[r][k] = A[r][k] * mu[r] * mu[k];
-    };
-    auto limited = [&](int n, const auto& A, const REAL* b, const REAL* mu, REAL radius, REAL* x) {
-        REAL S[5][5], L[5][5], v[5], step[5], multiplier = 0;
-        scaled_by(n, A, mu, S);
-        for (int trial = 0; trial < 20; ++trial) {
-            if (!factor_shifted(n, S, multiplier, L)) {
-                for (int r = 0; r < n; ++r)
-                    x[r] = 0;
-                return NONE;
-            }
-            for (int r = 0; r < n; ++r)
-                v[r] = -b[r] * mu[r];
-            solve_shifted(n, L, v);
-            const REAL beyond = dot(n, v, v) - radius * radius;
-            if (beyond < SINGULAR)
-                break;
-            for (int r = 0; r < n; ++r)
-                step[r] = v[r];
-            solve_shifted(n, L, step);
-            const REAL change = beyond / (2 * dot(n, v, step));
-            if (change < SINGULAR)
-                break;
-            multiplier += change;
-        }
-        const REAL length = wp::sqrt(dot(n, v, v));
-        const REAL scale = multiplier != 0 ? radius / (length < LEAST ? LEAST : length) : (REAL)1;
-        for (int r = 0; r < n; ++r)
-            x[r] = scale * v[r] * mu[r];
-        return multiplier;
-    };
 """
 
 # Of the directions of a contact: their A, of which the lower triangle is J_r B_k; and residuals at a.
@@ -344,7 +268,7 @@ _SWEEPS = """
 """.replace("FRICTION", str(FRICTION))
 
 
-@wp.func_native(snippet=snippet(EACH + _VISITS + _LIMITED + _BLOCK + _SWEEPS, "at.slip_acc"))
+@wp.func_native(snippet=snippet(EACH + LIMITED + _VISITS + _BLOCK + _SWEEPS, "at.slip_acc"))
 def sweep(
     w: int,
     tree: Tree,
@@ -382,9 +306,7 @@ def no_slip(
 #
 #   inside:   f = old - y / A:  dL/dold += g,  dL/dy = -g / A,  dL/dA = g (old - f) / A
 #   at the limit: dL/dlimit = +-g
-#   block:    A x + b = 0, or with v = x / mu, S = mu A mu, c = mu b:  (S + l) v + c = 0,  v' v = radius^2
-#             (S + l) p = dL/dv - q v,  v' p = 0:  dL/dc = -p,  dL/dS = -p v',  dL/dradius = q radius
-#             and b = y - A old
+#   block:    what ``limited_adjoint`` says by A, b, mu and the normal force;  b = y - A old
 #
 # and y = J_i a - aref_i:  dL/da += J_i' dL/dy. What a and f were changed by goes both ways: dL/dold -= B_i u.
 # The sweeps over, a is the solver's solution, and the forces are its forces, as its own adjoint wants them.
@@ -524,7 +446,7 @@ _SWEEPS_ADJOINT = """
                 }
                 const int m = dim - 1;
                 const REAL how = before[0];
-                REAL old[5], x[5], g[5], mu[5], b[5], by_b[5], by_A[5][5];
+                REAL old[5], x[5], g[5], mu[5], b[5], by_b[5], by_mu[5], by_A[5][5];
                 for (int r = 0; r < m; ++r) {
                     old[r] = before[(r + 1) * s];
                     x[r] = force[(r + 1) * s];
@@ -547,36 +469,9 @@ _SWEEPS_ADJOINT = """
                 }
                 for (int r = 0; r < m; ++r)
                     b[r] = residual_of(J + (r + 1) * width * s, a, dof, n, s, aref[(r + 1) * s]) - dot(m, A[r], old);
-                REAL S[5][5], L[5][5], v[5], p[5], q = 0;
-                scaled_by(m, A, mu, S);
-                if (!factor_shifted(m, S, how, L))
-                    continue;
-                for (int r = 0; r < m; ++r) {
-                    v[r] = x[r] / mu[r];
-                    p[r] = mu[r] * g[r];
-                }
-                solve_shifted(m, L, p);
-                if (how > 0) {
-                    REAL inverse_v[5];
-                    for (int r = 0; r < m; ++r)
-                        inverse_v[r] = v[r];
-                    solve_shifted(m, L, inverse_v);
-                    q = dot(m, v, p) / dot(m, v, inverse_v);
-                    for (int r = 0; r < m; ++r)
-                        p[r] -= q * inverse_v[r];
-                    by_force[0] += q * force[0];
-                }
-                // x = mu v,  c = mu b,  S = mu A mu: without the limit, mu cancels
-                for (int r = 0; r < m; ++r) {
-                    by_b[r] = -p[r] * mu[r];
-                    REAL by_mu = g[r] * v[r] - p[r] * b[r];
-                    for (int k = 0; k < m; ++k) {
-                        by_A[r][k] = -p[r] * v[k] * mu[r] * mu[k];
-                        by_mu -= (p[r] * v[k] + p[k] * v[r]) * A[r][k] * mu[k];
-                    }
-                    if (how > 0)
-                        to_mu[r * s] += by_mu;
-                }
+                by_force[0] += limited_adjoint(m, A, b, mu, force[0], (int)how, g, by_A, by_b, by_mu);
+                for (int r = 0; r < m; ++r)
+                    to_mu[r * s] += by_mu[r];
                 for (int r = 0; r < m; ++r)
                     for (int k = 0; k < m; ++k) {
                         by_A[r][k] -= by_b[r] * old[k];
@@ -599,7 +494,10 @@ _SWEEPS_ADJOINT = """
                 const REAL* J = row_J + first * s;
                 const REAL* B = ROW(responses.efc_B) + (long long)i * nv * s;
                 REAL* to_B = ROW(to_responses.efc_B) + (long long)i * nv * s;
-                const REAL A = residual_of(J, B, dof, n, s, 0), f = row_force[i * s];
+                REAL A = residual_of(J, B, dof, n, s, 0);
+                const bool alone = A < LEAST;  // of a tendon that moves with no joint in this pose
+                A = alone ? LEAST : A;
+                const REAL f = row_force[i * s];
                 const REAL old = (ROW(at.slip_efc_before))[((long long)t * nefc + i) * s];
                 const REAL pulled = along(B), g = by_row[i * s] + pulled;
                 move(to_B, u, f - old, s);
@@ -611,7 +509,8 @@ _SWEEPS_ADJOINT = """
                     continue;
                 }
                 by_row[i * s] += g;
-                product_adjoint(J, to_row_J + first * s, B, to_B, dof, n, g * (old - f) / A);
+                if (!alone)
+                    product_adjoint(J, to_row_J + first * s, B, to_B, dof, n, g * (old - f) / A);
                 residual_adjoint(J, to_row_J + first * s, to_row_aref + i * s, dof, n, -g / A);
             }
         }
@@ -656,7 +555,7 @@ _SWEEPS_ADJOINT = """
 """.replace("FRICTION", str(FRICTION))
 
 
-@wp.func_native(snippet=snippet(EACH + _VISITS + _LIMITED + _BLOCK + _SWEEPS_ADJOINT, "at.slip_acc"))
+@wp.func_native(snippet=snippet(EACH + LIMITED + LIMITED_ADJOINT + _VISITS + _BLOCK + _SWEEPS_ADJOINT, "at.slip_acc"))
 def sweep_back(
     w: int,
     tree: Tree,

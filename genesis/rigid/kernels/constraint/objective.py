@@ -115,8 +115,9 @@ def evaluate(
     con_y: wp.array3d(dtype=real),
     out: wp.array2d(dtype=real),
 ):
-    """The objective at x, but for the constant of qacc_smooth, and the squared norm of its gradient.
+    """The objective at x, but for its rows and the constant of qacc_smooth; and the squared norm of its gradient.
 
+    What the rows' potentials lose is the business of `row_falls`.
     ``out`` is minus the gradient: qfrc_smooth + J' f - M x.
     """
     cost = gauss(w, qfrc_smooth, x, Mx, out)

@@ -7,7 +7,8 @@ What each is, is said in :mod:`genesis.rigid.kernels.constraint`. They are parts
 
 from genesis.model.rows import EQUALITY, FRICTION
 
-# A row's force and stiffness, minus the derivative of the force by y; its potential follows from both.
+# A row's force and stiffness, minus the derivative of the force by y; its potential follows from both. ``row_fall`` is
+# what the potential loses from y - move to y: exactly nothing where nothing moves, however large it is there.
 ROW_LAW = """
     auto row_force = [](int law, REAL y, REAL D, REAL loss, REAL& stiffness) {
         REAL f = -D * y;
@@ -30,6 +31,14 @@ ROW_LAW = """
     };
     auto row_potential = [](REAL y, REAL D, REAL f, REAL stiffness) {
         return stiffness != 0 ? (REAL)-0.5 * f * y : -f * y - (REAL)0.5 * f * f / D;
+    };
+    auto row_fall = [&](int law, REAL y, REAL move, REAL D, REAL loss) {
+        REAL stiffness, stiffness_before;
+        const REAL f = row_force(law, y, D, loss, stiffness);
+        const REAL f_before = row_force(law, y - move, D, loss, stiffness_before);
+        if (stiffness == stiffness_before && (stiffness != 0 || f == f_before))
+            return (REAL)0.5 * (f_before + f) * move;
+        return row_potential(y - move, D, f_before, stiffness_before) - row_potential(y, D, f, stiffness);
     };
 """.replace("EQUALITY", str(EQUALITY)).replace("FRICTION", str(FRICTION))
 

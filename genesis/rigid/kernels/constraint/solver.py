@@ -20,7 +20,7 @@ from genesis.rigid.kernels.constraint.objective import (
     line_slope,
     squared_norm,
 )
-from genesis.rigid.kernels.constraint.sums import move_residuals, residuals
+from genesis.rigid.kernels.constraint.sums import move_residuals, residuals, row_falls
 from genesis.rigid.kernels.sparse import factor_in_place, mass_mul, solve_in_place
 from genesis.types import real, untaped
 
@@ -164,7 +164,8 @@ def constraint_solve(
         smooth_cost, smooth_gradient2 = evaluate(
             w, rows, contacts, qfrc_smooth, qacc_smooth, qfrc_smooth, at.efc_v, at.con_v, at.placed
         )
-        if not (cost < smooth_cost):
+        lost = row_falls(w, rows, contacts, 1, real(1.0), at)
+        if not (cost - smooth_cost < lost[0]):
             cost = smooth_cost
             gradient2 = smooth_gradient2
             for i in range(nv):
@@ -215,9 +216,12 @@ def constraint_solve(
             new_cost, gradient2 = evaluate(
                 w, rows, contacts, qfrc_smooth, qacc_constrained, at.Ma, at.efc_y, at.con_y, at.search
             )
-            improvement = scale * (cost - new_cost)
-            if cost - new_cost <= ROUNDING * wp.abs(cost):
-                improvement = scale * ROUNDING * wp.abs(cost)
+            lost = row_falls(w, rows, contacts, 0, alpha, at)
+            less = cost - new_cost + lost[0]
+            rounding = ROUNDING * (wp.abs(cost) + lost[1])
+            improvement = scale * less
+            if less <= rounding:
+                improvement = scale * rounding
                 if improvement >= enough:
                     improvement = real(-1.0)
             cost = new_cost

@@ -126,7 +126,6 @@ _FORCES = """
         each_row([&](int i, int start, int end) {
             REAL stiffness;
             const REAL f = row_force(rows.efc_law.data[i], y[i * s], D[i * s], loss[i * s], stiffness);
-            cost += row_potential(y[i * s], D[i * s], f, stiffness);
             STORE_ROW
             if (f == 0)
                 return;
@@ -167,7 +166,32 @@ def add_forces(
     con_y: wp.array3d(dtype=real),
     x: wp.array2d(dtype=real),
 ) -> real:
-    """x += J' f, the forces in joint space; returns the potentials."""
+    """x += J' f, the forces in joint space; returns the potentials of the contacts."""
+
+
+_FALLS = """
+    REAL fall = 0, size = 0;
+    auto run = [&](auto s) {
+        const REAL* D = ROW(rows.efc_D);
+        const REAL* loss = ROW(rows.efc_loss);
+        const REAL* y = ROW(at.efc_y);
+        const REAL* v = ROW(at.efc_v);
+        each_row([&](int i, int, int) {
+            const REAL move = between ? y[i * s] - v[i * s] : alpha * v[i * s];
+            const REAL f = row_fall(rows.efc_law.data[i], y[i * s], move, D[i * s], loss[i * s]);
+            fall += f;
+            size += wp::abs(f);
+        });
+    };
+"""
+
+
+@wp.func_native(snippet=snippet(EACH + ROW_LAW + _FALLS, "at.search", 1, "wp::vec_t<2, REAL>(fall, size)"))
+def row_falls(w: int, rows: Rows, contacts: Contacts, between: int, alpha: real, at: Scratch) -> vec2:
+    """What the rows' potentials lose from y - alpha v to y, or from v to y with ``between``; and its sum of sizes.
+
+    Row by row: where no dof can move a row, its potential may be as large as it likes, and hides no other's loss.
+    """
 
 
 _STORE_CONTACT = "for (int r = 0; r < dim; ++r) SLOT(con_force)[r * s] = f[r];"
