@@ -70,6 +70,7 @@ lint: $(INSTALLED)
 stubs: $(INSTALLED)
 	$(BIN)/python -m genesis.entities.catalogue_texts
 	$(BIN)/python -m genesis.rigid.pipeline.stage_table
+	$(BIN)/python -m genesis.compat.page
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -8,13 +8,43 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from genesis.compat.modules import install as _install
+from genesis.constants import (
+    ACTIVE,
+    CTRL_MODE,
+    EQUALITY_TYPE,
+    GEOM_TYPE,
+    IMAGE_TYPE,
+    INACTIVE,
+    JOINT_TYPE,
+    PARA_LEVEL,
+    IntEnum,
+    broadphase_traversal,
+    constraint_solver,
+    contact_resolution,
+    friction_cone,
+    integrator,
+    link_ref_frame,
+)
 from genesis.constants import Backend as _Backend
-from genesis.constants import constraint_solver, friction_cone, integrator
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected as _not_collected
 
 if TYPE_CHECKING:
-    from genesis import grad, materials, morphs, options, parameters, states, surfaces, tools
+    from genesis import (
+        constants,
+        grad,
+        materials,
+        morphs,
+        options,
+        parameters,
+        renderers,
+        states,
+        surfaces,
+        textures,
+        tools,
+        vis,
+    )
     from genesis.grad.creation_ops import (
         arange,
         as_tensor,
@@ -48,28 +78,74 @@ if TYPE_CHECKING:
         device,
         init,
         logger,
+        np_bool,
         np_float,
         np_int,
         precision,
+        tc_bool,
         tc_float,
         tc_int,
     )
     from genesis.scene import Scene
+    from genesis.small_names import (
+        UID,
+        List,
+        assert_built,
+        assert_initialized,
+        assert_unbuilt,
+        raise_exception,
+        raise_exception_from,
+    )
 
 __version__ = "0.1.0"
 
 cpu = _Backend.cpu
 gpu = _Backend.gpu
 cuda = _Backend.cuda
+amdgpu = _Backend.amdgpu
+metal = _Backend.metal
+vulkan = _Backend.vulkan
 
-_SUBMODULES = ("grad", "materials", "morphs", "options", "parameters", "states", "surfaces", "tools")
+_SUBMODULES = (
+    "constants",
+    "grad",
+    "materials",
+    "morphs",
+    "options",
+    "parameters",
+    "renderers",
+    "states",
+    "surfaces",
+    "textures",
+    "tools",
+    "vis",
+)
 # Change with init and destroy: asked of the runtime each time.
-_RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "num_threads", "precision", "tc_float", "tc_int")
+_RUNTIME_STATE = (
+    "EPS",
+    "backend",
+    "device",
+    "np_bool",
+    "np_float",
+    "np_int",
+    "num_threads",
+    "precision",
+    "tc_bool",
+    "tc_float",
+    "tc_int",
+)
 _HOME = {
     "init": "genesis.runtime",
     "destroy": "genesis.runtime",
     "logger": "genesis.runtime",
     "Scene": "genesis.scene",
+    "List": "genesis.small_names",
+    "UID": "genesis.small_names",
+    "assert_built": "genesis.small_names",
+    "assert_initialized": "genesis.small_names",
+    "assert_unbuilt": "genesis.small_names",
+    "raise_exception": "genesis.small_names",
+    "raise_exception_from": "genesis.small_names",
 }
 _CREATION_OPS = (
     "arange",
@@ -100,15 +176,33 @@ _CREATION_OPS = (
 _HOME.update(dict.fromkeys(_CREATION_OPS, "genesis.grad.creation_ops"))
 
 __all__ = [
+    "ACTIVE",
+    "CTRL_MODE",
     "EPS",
+    "EQUALITY_TYPE",
+    "GEOM_TYPE",
+    "IMAGE_TYPE",
+    "INACTIVE",
+    "JOINT_TYPE",
+    "PARA_LEVEL",
+    "UID",
     "GenesisException",
+    "IntEnum",
+    "List",
     "Scene",
     "__version__",
+    "amdgpu",
     "arange",
     "as_tensor",
     "asarray",
+    "assert_built",
+    "assert_initialized",
+    "assert_unbuilt",
     "backend",
+    "broadphase_traversal",
+    "constants",
     "constraint_solver",
+    "contact_resolution",
     "cpu",
     "cuda",
     "destroy",
@@ -125,11 +219,14 @@ __all__ = [
     "grad",
     "init",
     "integrator",
+    "link_ref_frame",
     "linspace",
     "logger",
     "logspace",
     "materials",
+    "metal",
     "morphs",
+    "np_bool",
     "np_float",
     "np_int",
     "num_threads",
@@ -138,6 +235,8 @@ __all__ = [
     "options",
     "parameters",
     "precision",
+    "raise_exception",
+    "raise_exception_from",
     "rand",
     "rand_like",
     "randint",
@@ -145,12 +244,17 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "renderers",
     "states",
     "surfaces",
+    "tc_bool",
     "tc_float",
     "tc_int",
     "tensor",
+    "textures",
     "tools",
+    "vis",
+    "vulkan",
     "zeros",
     "zeros_like",
 ]
@@ -165,7 +269,16 @@ def __getattr__(name: str) -> Any:
         value = getattr(_imported(_HOME[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'genesis' has no attribute {name!r}")
+    if f"genesis.{name}" not in sys.modules and not name.startswith("_"):
+        try:
+            return _imported(f"genesis.{name}")  # a module that is only another place of names, as gs.engine
+        except ModuleNotFoundError as error:
+            if error.name != f"genesis.{name}" and not isinstance(error, GenesisException):
+                raise
+    return _imported("genesis.compat.table").attribute_of("genesis", name)
+
+
+_install()
 
 
 def _imported(module: str) -> ModuleType:

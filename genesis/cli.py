@@ -1,4 +1,5 @@
-"""The command line: `genesis demo`, `genesis bench`, `genesis check-grad`, `genesis identify`, `genesis --version`."""
+"""The command line: `genesis demo`, `genesis bench`, `genesis check-grad`, `genesis identify`, `genesis assets`,
+`genesis --version`."""
 
 from __future__ import annotations
 
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(run=_bench)
     _add_identify(commands)
     _add_check_grad(commands)
+    _add_assets(commands)
     return parser
 
 
@@ -174,6 +176,27 @@ def _add_check_grad(commands: Any) -> None:
     check_grad.set_defaults(run=_check_grad)
 
 
+def _add_assets(commands: Any) -> None:
+    assets = commands.add_parser(
+        "assets",
+        help="get the robots and meshes that programs of Genesis name",
+        description="Files that programs of Genesis name relative to its assets, as xml/franka_emika_panda/panda.xml.",
+    )
+    actions = assets.add_subparsers(title="actions", metavar="ACTION", required=True)
+    install = actions.add_parser(
+        "install",
+        help="fill the user's folder from the package genesis-world",
+        description="Downloads the wheel of genesis-world with pip, without installing it, and unpacks its assets, and "
+        "nothing else, into the user's folder. Shows their licence.",
+    )
+    install.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel that is there (default: pip downloads it)")
+    install.add_argument("--release", default=None, metavar="VERSION", help="version of genesis-world (default: 1.4.5)")
+    install.add_argument("--to", type=Path, metavar="DIR", help="folder to fill (default: the user's)")
+    install.set_defaults(run=_assets_install)
+    where = actions.add_parser("where", help="print where assets are looked for")
+    where.set_defaults(run=_assets_where)
+
+
 def _positive_int(text: str) -> int:
     try:
         value = int(text)
@@ -224,6 +247,18 @@ def _bench(arguments: argparse.Namespace) -> int:
             peers=arguments.peers,
         )
     )
+
+
+def _assets_install(arguments: argparse.Namespace) -> int:
+    from genesis import asset_install
+
+    return asset_install.install(arguments.wheel, arguments.release or asset_install.VERSION, arguments.to)
+
+
+def _assets_where(arguments: argparse.Namespace) -> int:
+    from genesis import asset_install
+
+    return asset_install.show()
 
 
 def _check_grad(arguments: argparse.Namespace) -> int:

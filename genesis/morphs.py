@@ -17,6 +17,15 @@ from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_
 from genesis import subterrains
 from genesis.options import CoacdOptions, NonNegative, Number, Options, Positive, PositiveInt, Vec3, plain_numbers
 
+__path__: list[str] = []  # names of Genesis that are not here are explained by genesis.compat
+
+
+def __getattr__(name: str) -> Any:
+    from genesis.compat.table import attribute_of
+
+    return attribute_of(__name__, name)
+
+
 Vec4 = Annotated[tuple[float, float, float, float], BeforeValidator(plain_numbers)]
 PositiveVec2 = Annotated[tuple[Positive, Positive], BeforeValidator(plain_numbers)]
 PositiveVec3 = Annotated[tuple[Positive, Positive, Positive], BeforeValidator(plain_numbers)]
@@ -46,11 +55,17 @@ class Morph(Options):
         Orientation (w, x, y, z), shape (4,), normalised here. Not together with ``euler``.
     visualization, collision
         Whether the geometry is drawn, and whether it collides; not both False.
-    requires_jac_and_IK, batch_fixed_verts
+    requires_jac_and_IK, batch_fixed_verts, enable_custom_vverts
         Memory switches of Genesis. Jacobians and poses per environment are always available here: no effect.
+    is_free
+        An older argument that has no effect in Genesis either; ``fixed`` says it.
+    offset_pos, offset_euler, offset_quat
+        In Genesis, a pose below that which is read and set. Only none, (0, 0, 0) and the identity.
     """
 
-    refused: ClassVar[dict[str, str]] = {"is_free": "use fixed=True or fixed=False"}
+    idle: ClassVar[frozenset[str]] = frozenset(
+        {"requires_jac_and_IK", "batch_fixed_verts", "enable_custom_vverts", "is_free"}
+    )
 
     pos: Vec3 = (0.0, 0.0, 0.0)
     euler: Vec3 | None = None
@@ -59,6 +74,18 @@ class Morph(Options):
     collision: Annotated[bool | str, BeforeValidator(_on_or_off)] = True
     requires_jac_and_IK: StrictBool | None = None
     batch_fixed_verts: StrictBool | None = None
+    enable_custom_vverts: StrictBool | None = None
+    is_free: StrictBool | None = None
+    offset_pos: Vec3 = (0.0, 0.0, 0.0)
+    offset_euler: Vec3 | None = None
+    offset_quat: Vec4 | None = None
+
+    @field_validator("offset_pos", "offset_euler", "offset_quat")
+    @classmethod
+    def _no_offset(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and any(value[1:] if len(value) == 4 else value):
+            raise ValueError("an entity stands where pos and quat say; put the offset into them")
+        return value
 
     @field_validator("quat")
     @classmethod
@@ -121,7 +148,28 @@ class Primitive(Morph):
     conaffinity: CollisionMask = _EVERY_GROUP
 
 
-class Box(Primitive):
+# How Genesis fills a shape with tetrahedra, for its soft bodies.
+_TETRAHEDRA = frozenset(
+    {"order", "mindihedral", "minratio", "nobisect", "quality", "maxvolume", "verbose", "force_retet"}
+)
+
+
+class Tetrahedra(Options):
+    """Arguments by which Genesis fills a shape with tetrahedra for its soft bodies: no effect on rigid ones."""
+
+    idle: ClassVar[frozenset[str]] = _TETRAHEDRA
+
+    order: PositiveInt = 1
+    mindihedral: int = 10
+    minratio: Positive = 1.1
+    nobisect: StrictBool = True
+    quality: StrictBool = True
+    maxvolume: Number = -1.0
+    verbose: int = 0
+    force_retet: StrictBool = False
+
+
+class Box(Primitive, Tetrahedra):
     """A box, given by ``size`` (and ``pos``), or by ``lower`` and ``upper``.
 
     Parameters
@@ -155,13 +203,13 @@ class Box(Primitive):
         return self
 
 
-class Sphere(Primitive):
+class Sphere(Primitive, Tetrahedra):
     """A sphere of ``radius`` [m]."""
 
     radius: Positive = 0.5
 
 
-class Cylinder(Primitive):
+class Cylinder(Primitive, Tetrahedra):
     """A cylinder along its z axis, of ``radius`` and full ``height`` [m]."""
 
     radius: Positive = 0.5
@@ -234,8 +282,8 @@ _COLLIDING = ("mesh", "sphere", "capsule", "ellipsoid", "cylinder", "box")
 FilePath = Annotated[str, BeforeValidator(_path)]
 Threshold = Annotated[float, Field(ge=0, allow_inf_nan=True), BeforeValidator(plain_numbers)]
 
-_NO_CONCAVE = "a mesh collides as its convex hull; with decompose_object_error_threshold=0.15 as several convex parts"
-_NO_DECIMATION = "meshes are used as they are in the file"
+# By which part of its volume the hull of a mesh may be larger before convexify=False splits it.
+_NEARLY_CONVEX = 0.05
 
 
 class FileMorph(Morph):
@@ -244,12 +292,15 @@ class FileMorph(Morph):
     Parameters
     ----------
     file
-        Path of the file, relative to the working directory or absolute.
+        Path of the file, absolute, or relative to the working directory or to a folder of assets
+        (:mod:`genesis.asset_files`).
     collision
         False: nothing collides. True or "mesh": meshes collide as their convex hulls, as in MuJoCo. "sphere",
         "capsule", "ellipsoid", "cylinder", "box": as that shape, fitted to the mesh by MuJoCo's compiler.
     convexify
-        ``None`` or ``True``: a mesh collides as its convex hull, or as several convex parts.
+        ``None`` or ``True``: a mesh collides as its convex hull, or as several convex parts. ``False``: a mesh that is
+        not convex is split into convex parts, with a warning (Genesis collides it as it is, by a signed distance
+        field).
     decompose_object_error_threshold, decompose_robot_error_threshold
         Of a ``Mesh``, and of a robot: a mesh of which the convex hull is larger than itself by more than this part of
         its volume is split into convex parts that collide in its place, by the package coacd; the parts are kept on
@@ -258,15 +309,18 @@ class FileMorph(Morph):
         An older name: True for a threshold of 0, False for none.
     coacd_options
         ``gs.options.CoacdOptions``: how meshes are split.
-    decimate
-        ``None`` or ``False``: meshes are used as they are.
+    decimate, decimate_face_num, decimate_aggressiveness, watertighten
+        How Genesis simplifies meshes first. They are used as they are in the file here: no effect.
+    recompute_inertia, align
+        Only ``False`` (or ``None``): inertias and the frames of links are the file's.
+    file_meshes_are_zup, parse_glb_with_zup
+        Of a ``Mesh``: ``False``: its z axis is the file's y axis, (x, y, z) -> (x, -z, y). ``None``: so it is for .glb
+        and .gltf, whose standard says so. The second is an older name of the contrary. Of robots: only ``True``.
     """
 
-    refused: ClassVar[dict[str, str]] = {
-        "decimate_face_num": _NO_DECIMATION,
-        "decimate_aggressiveness": _NO_DECIMATION,
-        "recompute_inertia": "give the inertia in the file, or use entity.set_links_inertia()",
-    }
+    idle: ClassVar[frozenset[str]] = frozenset(
+        {"decimate", "decimate_face_num", "decimate_aggressiveness", "watertighten"}
+    )
 
     # Which threshold counts, and which has no effect.
     thresholds: ClassVar[tuple[str, str]] = ("decompose_robot_error_threshold", "decompose_object_error_threshold")
@@ -279,11 +333,43 @@ class FileMorph(Morph):
     decompose_nonconvex: StrictBool | None = None
     coacd_options: CoacdOptions = CoacdOptions()
     decimate: StrictBool | None = None
+    decimate_face_num: PositiveInt | None = None
+    decimate_aggressiveness: Annotated[int, Field(ge=0, le=8, strict=True)] | None = None
+    watertighten: Annotated[int, Field(ge=0, le=8, strict=True)] | None = None
+    recompute_inertia: StrictBool = False
+    align: StrictBool | None = None
+    file_meshes_are_zup: StrictBool | None = None
+    parse_glb_with_zup: StrictBool | None = None
+
+    @field_validator("coacd_options", mode="before")
+    @classmethod
+    def _default_options(cls, value: Any) -> Any:
+        return CoacdOptions() if value is None else value
+
+    @field_validator("recompute_inertia", "align")
+    @classmethod
+    def _as_in_file(cls, value: bool | None) -> bool | None:
+        if value:
+            raise ValueError(
+                "inertias and frames are the file's; gs.materials.Rigid(rho=...) makes inertias of the shapes, "
+                "entity.set_links_inertia() sets them"
+            )
+        return value
+
+    @property
+    def is_yup(self) -> bool:
+        """Whether the z axis of its meshes is the file's y axis."""
+        zup = self.file_meshes_are_zup
+        if self.parse_glb_with_zup is not None and zup is None:
+            zup = not self.parse_glb_with_zup
+        return self.file.lower().endswith((".glb", ".gltf")) if zup is None else not zup
 
     @property
     def decomposition_threshold(self) -> float | None:
         """By which part of its volume the hull of a mesh may be larger before it is split; None: by any."""
         own = 0.0 if self.decompose_nonconvex else getattr(self, self.thresholds[0])
+        if own is None and self.convexify is False:
+            own = _NEARLY_CONVEX
         return None if own is None or math.isinf(own) or not self.collision else own
 
     @property
@@ -308,20 +394,6 @@ class FileMorph(Morph):
             )
         return self
 
-    @field_validator("convexify")
-    @classmethod
-    def _convex_only(cls, value: bool | None) -> bool | None:
-        if value is False:
-            raise ValueError(_NO_CONCAVE)
-        return value
-
-    @field_validator("decimate")
-    @classmethod
-    def _as_in_file(cls, value: bool | None) -> bool | None:
-        if value:
-            raise ValueError(_NO_DECIMATION)
-        return value
-
 
 def _scale_per_axis(value: Any) -> Any:
     value = plain_numbers(value)
@@ -336,7 +408,7 @@ def _is_positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
-class Mesh(FileMorph):
+class Mesh(FileMorph, Tetrahedra):
     """A rigid body with the shape of a mesh file (``.obj``, ``.stl``, ``.ply``, ``.dae``, ``.glb``, ...).
 
     Parameters
@@ -345,17 +417,35 @@ class Mesh(FileMorph):
         Factor on every length, or one factor per axis, shape (3,).
     fixed, contype, conaffinity
         As for primitives.
+    group_by_material, merge_submeshes_for_collision
+        Which parts of a file Genesis draws and collides as one. A file is one mesh here: no effect.
     """
 
+    idle: ClassVar[frozenset[str]] = frozenset({"group_by_material", "merge_submeshes_for_collision"})
     thresholds = ("decompose_object_error_threshold", "decompose_robot_error_threshold")
 
     scale: Annotated[float | tuple[float, float, float], BeforeValidator(_scale_per_axis)] = 1.0
     fixed: StrictBool = False
     contype: CollisionMask = _EVERY_GROUP
     conaffinity: CollisionMask = _EVERY_GROUP
+    group_by_material: StrictBool = False
+    merge_submeshes_for_collision: StrictBool = False
 
 
-class URDF(FileMorph):
+_ROBOTS_ZUP = "meshes of robots are taken as they are in the file; leave it out"
+
+
+class Robot(FileMorph):
+    """Base of the morphs of robot files; not used by itself."""
+
+    @model_validator(mode="after")
+    def _meshes_as_they_are(self) -> Robot:
+        if self.file_meshes_are_zup is False or self.parse_glb_with_zup:
+            raise ValueError(f"file_meshes_are_zup=False: {_ROBOTS_ZUP}")
+        return self
+
+
+class URDF(Robot):
     """A robot from a URDF file.
 
     A joint's ``effort`` becomes its force range; 0 means unlimited, as MuJoCo reads it. A revolute or prismatic joint
@@ -384,6 +474,8 @@ class URDF(FileMorph):
         cannot be read, a ``<mimic>`` of a joint that is not there. Otherwise it is refused.
     """
 
+    refused: ClassVar[dict[str, str]] = {"xacro_args": "xacro files are not read: run xacro first, which writes a URDF"}
+
     scale: Positive = 1.0
     fixed: StrictBool = False
     default_armature: NonNegative | None = None
@@ -400,7 +492,7 @@ class URDF(FileMorph):
         return value
 
 
-class MJCF(FileMorph):
+class MJCF(Robot):
     """A robot, or several bodies, from an MJCF file (MuJoCo's XML).
 
     Parameters
@@ -409,6 +501,8 @@ class MJCF(FileMorph):
         As for ``URDF``.
     pos, euler, quat
         Pose, in the world frame, of the file's own world frame.
+    exclude_ground_plane
+        Whether planes that the file puts into the world itself are left out.
     default_armature
         Rotor inertia of each joint [kg m^2, or kg for slide joints]. ``None`` leaves what the file says; Genesis
         fills in 0.1.
@@ -416,6 +510,7 @@ class MJCF(FileMorph):
 
     refused: ClassVar[dict[str, str]] = {"fixed": "the file says it, by a freejoint or none"}
 
+    exclude_ground_plane: StrictBool = False
     scale: Positive = 1.0
     default_armature: NonNegative | None = None
 

@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from genesis.constants import broadphase_traversal as _broadphase_traversal
 from genesis.constants import constraint_solver as _constraint_solver
+from genesis.constants import contact_resolution as _contact_resolution
 from genesis.constants import friction_cone as _friction_cone
 from genesis.constants import integrator as _integrator
 from genesis.errors import GenesisException
+
+__path__: list[str] = []  # Genesis has a package here: its modules are looked for in genesis.compat
+# Names of Genesis that are not rigid bodies' own, loaded when they are first asked for.
+_OTHERS = (
+    "AvatarOptions",
+    "BaseCouplerOptions",
+    "CouplerOptions",
+    "FEMOptions",
+    "FoamOptions",
+    "IPCCouplerOptions",
+    "KinematicOptions",
+    "LegacyCouplerOptions",
+    "MPMOptions",
+    "PBDOptions",
+    "ProfilingOptions",
+    "SAPCouplerOptions",
+    "SFOptions",
+    "SPHOptions",
+    "SceneOptions",
+    "ToolOptions",
+)
+_OTHER_PLACES = ("morphs", "renderers", "sensors", "surfaces", "textures")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OTHERS:
+        return getattr(importlib.import_module("genesis.other_options"), name)
+    if name in _OTHER_PLACES:
+        return importlib.import_module(f"genesis.{name}")
+    return importlib.import_module("genesis.compat.table").attribute_of(__name__, name)
+
 
 _MAX_SHOWN = 80  # characters of a rejected value that an error message quotes
 
@@ -49,6 +92,7 @@ Vec3 = Annotated[tuple[float, float, float], BeforeValidator(plain_numbers)]
 UnitInterval = Annotated[float, Field(ge=0, le=1), BeforeValidator(plain_numbers)]
 Color = Annotated[tuple[UnitInterval, UnitInterval, UnitInterval], BeforeValidator(plain_numbers)]
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+NonNegativeInt = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Options(BaseModel):
@@ -61,6 +105,18 @@ class Options(BaseModel):
 
     # Arguments that Genesis has and this engine has not, each with the reason or the way out.
     refused: ClassVar[dict[str, str]] = {}
+    # Arguments that tune algorithms of Genesis's own: accepted, without effect.
+    idle: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def refusal(cls, reason: str) -> GenesisException:
+        """The error of a description that is refused as a whole."""
+        return GenesisException(f"{cls.__name__} is not supported: {reason}.")
+
+    def idle_arguments(self) -> list[str]:
+        """The arguments given that have no effect here, by name."""
+        idle = frozenset[str]().union(*(vars(kind).get("idle", ()) for kind in type(self).__mro__))
+        return sorted(self.model_fields_set & idle)
 
     def __init__(self, **arguments: Any) -> None:
         try:
@@ -179,18 +235,57 @@ class RigidOptions(Options):
         What becomes of what a model file asks for and this engine does not simulate (flexes, plugins, contacts of
         signed distance fields, user callbacks, ...): ``"refuse"`` (the default) raises ``GenesisException`` that names
         all of it, ``"warn"`` leaves it out and names it in one warning. The motion is then not MuJoCo's.
-    max_dynamic_constraints
-        In Genesis, the most welds at once that are made at run time. There is no such limit here: no effect.
-    max_collision_pairs
-        Genesis's name for the same limit before contacts are found. No effect.
+    dt
+        Duration of a substep [s]: ``SimOptions.dt`` is a whole number of them. Given alone, or equal to it, the
+        duration of a step.
+    gravity
+        Acceleration of gravity [m/s^2], in the place of ``SimOptions.gravity``.
+    noslip_iterations, noslip_tolerance
+        Largest number of iterations, and the improvement below which they stop, of MuJoCo's pass against slip.
+    constraint_timeconst, contact_resolve_time
+        Time constant [s] of contacts (``solref``) of shapes of which the file says nothing or MuJoCo's default, twice
+        the substep at least. ``None``: MuJoCo's, 0.02 (Genesis's default is 0.01). The second is an older name.
+    enable_torsional_friction, enable_rolling_friction
+        ``True``: every contact also resists spin (``condim`` 4 at least), and rolling (6). Else as the files say.
+    enable_multi_contact
+        Whether a pair of convex shapes may have several contacts (``False``: MuJoCo's disable flag ``multiccd``).
+    contact_resolution
+        A ``gs.contact_resolution``; only ``convex``, which is MuJoCo's.
+    enable_mujoco_compatibility
+        Contacts and forces are always MuJoCo's: no effect.
+    max_dynamic_constraints, max_collision_pairs, multiplier_collision_broad_phase, IK_max_targets
+        Sizes of Genesis's buffers. There are no such limits here: no effect.
     batch_links_info, batch_joints_info, batch_dofs_info
         In Genesis, allow parameters that differ between environments. Always allowed here: no effect.
+    box_box_detection, use_gjk_collision, enable_contact_patch, contact_pruning_tolerance, broadphase_traversal, \
+    sparse_solve, use_contact_island
+        Choose between algorithms of Genesis for what one does here: no effect.
+    use_hibernation, hibernation_thresh_vel, hibernation_thresh_acc
+        Nothing falls asleep here: no effect.
     """
 
-    refused: ClassVar[dict[str, str]] = {
-        "dt": "one step for all solvers, set SimOptions(dt=...)",
-        "gravity": "one gravity for all solvers, set SimOptions(gravity=...)",
-    }
+    idle: ClassVar[frozenset[str]] = frozenset(
+        {
+            "enable_mujoco_compatibility",
+            "max_dynamic_constraints",
+            "max_collision_pairs",
+            "multiplier_collision_broad_phase",
+            "IK_max_targets",
+            "batch_links_info",
+            "batch_joints_info",
+            "batch_dofs_info",
+            "box_box_detection",
+            "use_gjk_collision",
+            "enable_contact_patch",
+            "contact_pruning_tolerance",
+            "broadphase_traversal",
+            "sparse_solve",
+            "use_contact_island",
+            "use_hibernation",
+            "hibernation_thresh_vel",
+            "hibernation_thresh_acc",
+        }
+    )
 
     enable_collision: StrictBool | None = None
     enable_joint_limit: StrictBool | None = None
@@ -209,11 +304,55 @@ class RigidOptions(Options):
     max_contacts: PositiveInt | None = None
     inverse_weights: Literal["compiled", "follow"] | None = None
     unsupported: Literal["refuse", "warn"] = "refuse"
-    max_dynamic_constraints: PositiveInt | None = None
-    max_collision_pairs: PositiveInt | None = None
+    dt: Positive | None = None
+    gravity: Vec3 | None = None
+    noslip_iterations: NonNegativeInt | None = None
+    noslip_tolerance: NonNegative | None = None
+    constraint_timeconst: Positive | None = None
+    contact_resolve_time: Positive | None = None
+    enable_torsional_friction: StrictBool | None = None
+    enable_rolling_friction: StrictBool | None = None
+    enable_multi_contact: StrictBool | None = None
+    contact_resolution: _contact_resolution | None = None
+    enable_mujoco_compatibility: StrictBool | None = None
+    max_dynamic_constraints: NonNegativeInt | None = None
+    max_collision_pairs: NonNegativeInt | None = None
+    multiplier_collision_broad_phase: PositiveInt | None = None
+    IK_max_targets: PositiveInt | None = None
     batch_links_info: StrictBool | None = None
     batch_joints_info: StrictBool | None = None
     batch_dofs_info: StrictBool | None = None
+    box_box_detection: StrictBool | None = None
+    use_gjk_collision: StrictBool | None = None
+    enable_contact_patch: StrictBool | None = None
+    contact_pruning_tolerance: NonNegative | None = None
+    broadphase_traversal: _broadphase_traversal | None = None
+    sparse_solve: StrictBool | None = None
+    use_contact_island: StrictBool | None = None
+    use_hibernation: StrictBool | None = None
+    hibernation_thresh_vel: NonNegative | None = None
+    hibernation_thresh_acc: NonNegative | None = None
+
+    @field_validator("contact_resolution")
+    @classmethod
+    def _convex(cls, value: _contact_resolution | None) -> _contact_resolution | None:
+        if value is _contact_resolution.signorini:
+            raise ValueError("contact is MuJoCo's, one convex problem; gs.contact_resolution.convex")
+        return value
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> RigidOptions:
+        older, newer = self.contact_resolve_time, self.constraint_timeconst
+        if older is not None and newer is not None and older != newer:
+            raise ValueError(f"contact_resolve_time={older:g} is an older name of constraint_timeconst={newer:g}")
+        if self.enable_rolling_friction and self.enable_torsional_friction is False:
+            raise ValueError("enable_rolling_friction=True takes enable_torsional_friction=True too (condim 6)")
+        return self
+
+    @property
+    def timeconst(self) -> float | None:
+        """``constraint_timeconst`` under either name [s]."""
+        return self.constraint_timeconst if self.contact_resolve_time is None else self.contact_resolve_time
 
     @field_validator("integrator")
     @classmethod
@@ -236,9 +375,13 @@ class ViewerOptions(Options):
         Position of the camera and the point it looks at [m], and its upward direction, in the world frame.
     camera_fov
         Vertical field of view [degree].
+    realtime_factor
+        How much faster than time itself the simulation is shown; ``None``: as fast as it goes.
+    enable_help_text, enable_default_keybinds, enable_gui, enable_interaction
+        What the window shows and which keys and mouse moves it takes.
     """
 
-    res: tuple[PositiveInt, PositiveInt] | None = None
+    res: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(plain_numbers)] | None = None
     run_in_thread: StrictBool | None = None
     refresh_rate: PositiveInt = 60
     max_FPS: PositiveInt | None = 60
@@ -246,6 +389,16 @@ class ViewerOptions(Options):
     camera_lookat: Vec3 = (0.0, 0.0, 0.5)
     camera_up: Vec3 = (0.0, 0.0, 1.0)
     camera_fov: Annotated[Number, Field(gt=0, lt=180)] = 40.0
+    realtime_factor: Positive | None = 1.0
+    enable_help_text: StrictBool = True
+    enable_default_keybinds: StrictBool = True
+    enable_gui: StrictBool = False
+    enable_interaction: StrictBool = False
+
+
+def _indices(value: Any) -> Any:
+    value = plain_numbers(value)
+    return tuple(value) if isinstance(value, (list, tuple, range)) else value
 
 
 class VisOptions(Options):
@@ -267,11 +420,27 @@ class VisOptions(Options):
         Length of the arrow of a contact force [m/N].
     segmentation_level
         What gets a number of its own in a segmentation image.
-    rendered_envs_idx
-        The environments that are drawn; ``None``: all.
+    rendered_envs_idx, n_rendered_envs
+        The environments that are drawn, or how many of the first; ``None``: all.
+    split_envs, env_separate_rigid
+        Whether a camera shows each environment in an image of its own. The second is an older name.
     lights
         Lights, each a dictionary as in Genesis.
+    particle_size_scale, render_particle_as, n_support_neighbors, visualize_mpm_boundary, visualize_sph_boundary, \
+    visualize_pbd_boundary
+        How Genesis draws particles and soft bodies, which are not here.
     """
+
+    idle: ClassVar[frozenset[str]] = frozenset(
+        {
+            "particle_size_scale",
+            "render_particle_as",
+            "n_support_neighbors",
+            "visualize_mpm_boundary",
+            "visualize_sph_boundary",
+            "visualize_pbd_boundary",
+        }
+    )
 
     show_world_frame: StrictBool = True
     world_frame_size: Positive = 1.0
@@ -284,10 +453,32 @@ class VisOptions(Options):
     ambient_light: Color = (0.1, 0.1, 0.1)
     contact_force_scale: Positive = 0.01
     segmentation_level: Literal["entity", "link", "geom"] = "link"
-    rendered_envs_idx: Annotated[tuple[int, ...], BeforeValidator(plain_numbers)] | None = None
+    rendered_envs_idx: Annotated[tuple[int, ...], BeforeValidator(_indices)] | None = None
+    n_rendered_envs: NonNegativeInt | None = None
+    split_envs: StrictBool = False
+    env_separate_rigid: StrictBool | None = None
+    particle_size_scale: Positive = 1.0
+    render_particle_as: Literal["sphere", "tet"] = "sphere"
+    n_support_neighbors: PositiveInt = 12
+    visualize_mpm_boundary: StrictBool = False
+    visualize_sph_boundary: StrictBool = False
+    visualize_pbd_boundary: StrictBool = False
     lights: tuple[dict[str, Any], ...] = (
         {"type": "directional", "dir": (-1.0, -1.0, -1.0), "color": (1.0, 1.0, 1.0), "intensity": 5.0},
     )
+
+    @model_validator(mode="after")
+    def _older_names(self) -> VisOptions:
+        # Frozen for its users; what older names say is completed here, before anyone sees it.
+        if self.n_rendered_envs is not None:
+            if self.rendered_envs_idx is not None:
+                raise ValueError("n_rendered_envs is an older name of rendered_envs_idx: give one of them")
+            self.__dict__["rendered_envs_idx"] = tuple(range(self.n_rendered_envs))
+        if self.env_separate_rigid is not None:
+            if "split_envs" in self.model_fields_set:
+                raise ValueError("env_separate_rigid is an older name of split_envs: give one of them")
+            self.__dict__["split_envs"] = self.env_separate_rigid
+        return self
 
 
 class CoacdOptions(Options):

@@ -14,18 +14,20 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
+from genesis import asset_files
 from genesis.constants import Backend
 from genesis.errors import GenesisException, NotInitializedError
 from genesis.garbage import not_collected
+from genesis.log import logger
 
 backend: Backend
-"""The backend in use: ``gs.cpu`` or ``gs.cuda`` (``gs.gpu`` is resolved to one of the two)."""
+"""The backend in use: ``gs.cpu`` or ``gs.cuda`` (every other one is resolved to one of the two)."""
 device: torch.device
 """Where every tensor of the engine lives."""
 precision: str
@@ -34,6 +36,8 @@ tc_float: torch.dtype
 tc_int: torch.dtype
 np_float: type[np.floating]
 np_int: type[np.integer]
+tc_bool: torch.dtype
+np_bool: type[np.bool_]
 num_threads: int
 """How many threads share the envs of a scene on the CPU."""
 EPS: float
@@ -42,15 +46,26 @@ EPS: float
 any_stride = False
 """Whether kernels on the CPU can work on envs adjacent in memory, as on CUDA; for tests, to be set before `init`."""
 
-STATE_NAMES = ("backend", "device", "precision", "tc_float", "tc_int", "np_float", "np_int", "num_threads", "EPS")
-
-logger = logging.getLogger("genesis")
+STATE_NAMES = (
+    "backend",
+    "device",
+    "precision",
+    "tc_float",
+    "tc_int",
+    "tc_bool",
+    "np_float",
+    "np_int",
+    "np_bool",
+    "num_threads",
+    "EPS",
+)
 
 _FLOATS: dict[str, tuple[torch.dtype, type[np.floating]]] = {
     "32": (torch.float32, np.float32),
     "64": (torch.float64, np.float64),
 }
-_LEVELS = ("debug", "info", "warning", "error", "critical")
+_LEVELS = ("debug", "info", "warning", "warn", "error", "critical")
+_WITHOUT_KERNELS = (Backend.amdgpu, Backend.metal, Backend.vulkan)
 _THEMES = ("dark", "light", "dumb")
 
 PRECISION_VARIABLE = "GENESIS_PRECISION"
@@ -91,7 +106,9 @@ def init(
     theme: str = "dark",
     logger_verbose_time: bool = False,
     performance_mode: bool = False,
+    use_deterministic_algorithms: bool | None = None,
     num_threads: int | None = None,
+    assets: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     **unknown: Any,
 ) -> None:
     """Start the runtime. Called once, before any scene; again only after :func:`destroy`.
@@ -102,7 +119,8 @@ def init(
     ----------
     backend
         ``gs.cpu``, ``gs.gpu`` (a CUDA GPU, or the CPU with a warning where there is none) or ``gs.cuda`` (an error
-        where there is none). ``None``: a GPU if there is one, else the CPU; the CPU with ``debug=True``.
+        where there is none). ``gs.amdgpu``, ``gs.metal``, ``gs.vulkan``: the CPU with a warning. ``None``: a GPU if
+        there is one, else the CPU; the CPU with ``debug=True``.
     precision
         ``"32"`` or ``"64"`` bits for every float of the engine. The first call decides it for the process. The
         environment variable ``GENESIS_PRECISION``, where it is set, takes its place.
@@ -121,9 +139,14 @@ def init(
         Show the date and milliseconds in the log.
     performance_mode
         Accepted for programs written for Genesis; has no effect, since kernels never depend on it here.
+    use_deterministic_algorithms
+        The same: two runs on one machine give the same numbers on the CPU anyway.
     num_threads
         Among how many threads the envs of a scene are shared out on the CPU; results do not depend on it. ``None``: as
         many as there are cores for this process.
+    assets
+        A folder, or several, in which files of entities are looked for that are named relative to it
+        (`genesis.asset_files` says where else).
 
     Raises
     ------
@@ -156,6 +179,7 @@ def init(
     level = _level(("debug" if debug else "info") if logging_level is None else logging_level)
     _check_seed(seed)
     resolved, fell_back = _resolve_backend(backend, debug)
+    folders = asset_files.check_folders(assets)
 
     said_by_warp = _start_warp()
     _start_log(level, theme, logger_verbose_time)
@@ -175,11 +199,14 @@ def init(
         precision=precision,
         tc_float=float_type,
         tc_int=torch.int32,
+        tc_bool=torch.bool,
         np_float=np_float_type,
         np_int=np.int32,
+        np_bool=np.bool_,
         num_threads=threads,
         EPS=max(float(eps), float(np.finfo(np_float_type).eps)),
     )
+    asset_files.set_folders(folders)
     if seed is not None:
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (a program that draws from the global generator is to be reproducible)
@@ -188,7 +215,12 @@ def init(
     for line in said_by_warp:
         logger.log(logging.DEBUG if _NO_DRIVER in line else logging.WARNING, line)
     if fell_back:
-        logger.warning("backend=gs.gpu: no usable CUDA GPU found by torch, running on the CPU.")
+        if backend in _WITHOUT_KERNELS:
+            logger.warning("backend=%s: there are no kernels for it here, running on the CPU.", backend)
+        else:
+            logger.warning("backend=gs.gpu: no usable CUDA GPU found by torch, running on the CPU.")
+    if performance_mode or use_deterministic_algorithms is not None:
+        logger.debug("performance_mode and use_deterministic_algorithms have no effect here.")
     name = torch.cuda.get_device_name(place) if resolved is Backend.cuda else "CPU"
     logger.info("Running on %s in %s bits, seed %s.", name, precision, seed)
 
@@ -251,6 +283,8 @@ def _resolve_backend(requested: Any, debug: bool) -> tuple[Backend, bool]:
     """The backend to run on, ``cpu`` or ``cuda``, and whether that is less than was asked for."""
     if requested is not None and not isinstance(requested, Backend):
         raise GenesisException(f"gs.init(backend={requested!r}): expected gs.cpu, gs.gpu or gs.cuda.")
+    if requested in _WITHOUT_KERNELS:
+        return Backend.cpu, True
     if requested is Backend.cpu or (requested is None and debug):
         return Backend.cpu, False
     # ROCm builds of torch answer is_available() too, but Warp has no kernels for them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import operator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis import runtime
+from genesis import asset_files, runtime, scene_arguments
 from genesis.eager import keep_eager
 from genesis.entities import keyframes
 from genesis.entities.access import read_scene_parameter, write_scene_parameter
@@ -28,8 +27,10 @@ from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.rigid.door import refuse_transforms
 from genesis.states import SimState, reset_to
-from genesis.surfaces import Surface
+from genesis.surfaces import Default, Surface
 from genesis.trajectory import Trajectory
+from genesis.vis.drawing import Drawing
+from genesis.vis.visualizer import Visualizer
 from genesis.world.arguments import plain_tensors, select_envs
 from genesis.world.catalogue import DENSITY, GRAVITY, VISCOSITY, WIND
 from genesis.world.checkpoint import load_checkpoint, save_checkpoint
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from genesis.entities.base import EntityBase
     from genesis.grad.tensor import Tensor
+    from genesis.other_options import ProfilingOptions, SceneOptions
+    from genesis.renderers import RendererOptions
     from genesis.sensors.reading import Sensors
     from genesis.world.arguments import Selection
     from genesis.world.world import World
@@ -48,24 +51,18 @@ _uids = itertools.count(1)
 _graph_task = torch._C._current_graph_task_id
 _NO_GRAPH_TASK = -1
 
-# Arguments of Genesis's Scene that this engine has not.
-_OTHER_SOLVERS = "this engine has the rigid solver only"
-_REFUSED = {
-    **{f"{name}_options": _OTHER_SOLVERS for name in ("tool", "avatar", "mpm", "sph", "pbd", "fem", "sf", "coupler")},
-    "renderer": "nothing is drawn by this version",
-    "profiling_options": "there is nothing to profile yet",
-    "show_FPS": "steps are not timed by the scene",
-}
 
-
-class Scene:
+class Scene(Drawing):
     """Entities, their state, their physical parameters and the commands they are under.
 
     Args:
         sim_options: time step, substeps, gravity, and whether gradients are recorded (`gs.options.SimOptions`)
         rigid_options: of the rigid-body solver (`gs.options.RigidOptions`)
-        vis_options, viewer_options: kept with the scene; nothing is drawn by this version
-        show_viewer: must be False: this version has no viewer
+        vis_options, viewer_options, renderer: kept with the scene; nothing is drawn by this version
+        show_viewer: True: a warning, and `scene.viewer` is a stand-in without a window
+        kinematic_options, tool_options, mpm_options, sph_options, fem_options, sf_options, pbd_options, avatar_options,
+            coupler_options, profiling_options, show_FPS: of what is not here; kept in `scene.options`
+        options: all options as one (`gs.options.SceneOptions`), instead of the others
 
     A scene is used in one order: `add_entity` as often as needed, `build` once, then `step`, `reset` and the entities'
     getters, setters and controls. Anything out of order raises GenesisException.
@@ -78,23 +75,32 @@ class Scene:
         vis_options: VisOptions | None = None,
         viewer_options: ViewerOptions | None = None,
         show_viewer: bool | None = False,
-        **unknown: Any,
+        show_FPS: bool | None = None,
+        options: SceneOptions | None = None,
+        **others: Any,
     ) -> None:
         runtime.require_init()
-        if unknown:
-            raise GenesisException(_unknown_arguments(unknown))
+        given = {
+            "sim_options": sim_options,
+            "rigid_options": rigid_options,
+            "vis_options": vis_options,
+            "viewer_options": viewer_options,
+        }
+        self.options: SceneOptions = scene_arguments.read(options, {**given, **others}, show_FPS)
+        self._visualizer = Visualizer(self, bool(show_viewer), self.options.viewer)
         if show_viewer:
-            raise GenesisException("Scene(show_viewer=True): this version has no viewer; leave it out or pass False.")
-        self.sim_options: SimOptions = _option("sim_options", sim_options, SimOptions)
-        self.rigid_options: RigidOptions = _option("rigid_options", rigid_options, RigidOptions)
-        self.vis_options: VisOptions = _option("vis_options", vis_options, VisOptions)
-        self.viewer_options: ViewerOptions = _option("viewer_options", viewer_options, ViewerOptions)
+            runtime.logger.warning("show_viewer=True: this version has no viewer; scene.viewer has no window.")
+        self.sim_options: SimOptions = self.options.sim
+        self.rigid_options: RigidOptions = self.options.rigid
+        self.vis_options: VisOptions = self.options.vis
+        self.viewer_options: ViewerOptions = self.options.viewer
         self.uid = next(_uids)
         self._requires_grad = self.sim_options.requires_grad
         self._entities: list[RigidEntity] = []
         self._rigid_solver = RigidSolver(self)
         self._world: World | None = None
         self._sensors: Sensors | None = None
+        self._is_destroyed = False
 
     def __copy__(self):
         raise GenesisException(
@@ -115,11 +121,19 @@ class Scene:
     # -- making it ----------------------------------------------------------------------------------------------------
 
     def add_entity(
-        self, morph: Morph, material: Rigid | None = None, surface: Surface | None = None, name: str | None = None
+        self,
+        morph: Morph,
+        material: Rigid | None = None,
+        surface: Surface | None = None,
+        visualize_contact: bool = False,
+        vis_mode: str | None = None,
+        name: str | None = None,
     ) -> RigidEntity:
         """Add an entity and return its handle.
 
-        `name`: unique in the scene, without "/"; None: made from the kind of morph and its number ("urdf_0").
+        `visualize_contact`: whether contact forces are drawn; `vis_mode`: the surface's, "visual", "collision" or
+        "sdf". Nothing is drawn by this version. `name`: unique in the scene, without "/"; None: made from the kind of
+        morph and its number ("urdf_0").
 
         Raises GenesisException after `build()`, for a name taken, a wrong type, and a file that does not exist.
         """
@@ -131,6 +145,8 @@ class Scene:
             raise GenesisException(f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...) or None.")
         if surface is not None and not isinstance(surface, Surface):
             raise GenesisException(f"add_entity: `surface` is {surface!r}; expected a gs.surfaces surface or None.")
+        if vis_mode is not None:
+            surface = (surface or Default()).model_copy(update={"vis_mode": _vis_mode(vis_mode)})
         if name is None:
             name = self._free_name(type(morph).__name__.lower())
         if not isinstance(name, str) or not name or "/" in name:
@@ -138,9 +154,12 @@ class Scene:
         if any(entity.name == name for entity in self._entities):
             raise GenesisException(f"add_entity: the name {name!r} is taken by another entity of this scene.")
         if isinstance(morph, FileMorph):
-            from genesis.model.meshes import check_file
-
-            check_file(morph.file)
+            asset_files.find(morph.file)
+            if morph.convexify is False:
+                runtime.logger.warning(
+                    "'%s': convexify=False: a mesh that is not convex collides as convex parts here, not as it is.",
+                    name,
+                )
         entity = RigidEntity(self, len(self._entities), name, morph, material, surface)
         self._entities.append(entity)
         return entity
@@ -167,6 +186,8 @@ class Scene:
         """
         if self._world is not None:
             raise GenesisException("build: the scene is built already; make a new Scene to build another.")
+        if self._is_destroyed:
+            raise GenesisException("build: the scene was destroyed; make a new Scene.")
         refuse_transforms("scene.build()")
         n_envs = _integer("n_envs", n_envs, 0)
         if n_envs_per_row is not None:
@@ -183,6 +204,9 @@ class Scene:
             specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
         self._world = world
+        described = [(f"'{e.name}': ", part) for e in self._entities for part in (e.morph, e.material, e.surface)]
+        every = [("", option) for _, option in self.options]
+        scene_arguments.tell_of_idle([*every, *described])
         if isinstance(world, RememberingWorld):
             world.measure = self._sensors_of(world).look_back
         runtime.logger.info(
@@ -197,10 +221,17 @@ class Scene:
         self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
         self.center_envs_at_origin = center_envs_at_origin
 
+    def destroy(self) -> None:
+        """Let go of the model and its buffers. The scene is not to be used afterwards."""
+        self._world = self._sensors = None
+        self._is_destroyed = True
+
     # -- running it ---------------------------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self, update_visualizer: bool = True, refresh_visualizer: bool = True) -> None:
         """Advance by `dt` under the commands in force; recorded with `requires_grad`, but not under `torch.no_grad()`.
+
+        `update_visualizer=False`: cameras that follow something stay. `refresh_visualizer` is about Genesis's window.
 
         External forces and torques on links act for one step and are gone after it; other commands hold.
 
@@ -216,6 +247,8 @@ class Scene:
                 "long horizon needs no checkpointing of torch's: a recorded step keeps its state and controls only."
             )
         world.step()
+        if update_visualizer and self._visualizer.follows:
+            self._visualizer.update()
 
     def rollout(
         self,
@@ -503,6 +536,21 @@ class Scene:
         return self.cur_step * self.dt
 
     @property
+    def show_FPS(self) -> bool:
+        """Whether Genesis would print how many steps a second it makes; nothing is printed here."""
+        return self.options.profiling.show_FPS
+
+    @property
+    def profiling_options(self) -> ProfilingOptions:
+        """`options.profiling`."""
+        return self.options.profiling
+
+    @property
+    def renderer_options(self) -> RendererOptions:
+        """`options.renderer`."""
+        return self.options.renderer
+
+    @property
     def requires_grad(self) -> bool:
         """Whether gradients are recorded."""
         return self._requires_grad
@@ -537,11 +585,9 @@ class Scene:
         return world
 
 
-def _option(name: str, value: Any, kind: type) -> Any:
-    if value is None:
-        return kind()
-    if not isinstance(value, kind):
-        raise GenesisException(f"Scene: `{name}` is {value!r}; expected gs.options.{kind.__name__}(...).")
+def _vis_mode(value: Any) -> str:
+    if value not in ("visual", "collision", "sdf"):
+        raise GenesisException(f'add_entity: `vis_mode` is {value!r}; expected "visual", "collision", "sdf" or None.')
     return value
 
 
@@ -575,13 +621,3 @@ def _spacing(value: Any) -> tuple[float, float]:
     if not (math.isfinite(x) and math.isfinite(y)):
         raise GenesisException(f"build: `env_spacing` is {value!r}; expected two numbers [m], as (1.0, 1.0).")
     return x, y
-
-
-def _unknown_arguments(unknown: dict[str, Any]) -> str:
-    known = ("sim_options", "rigid_options", "vis_options", "viewer_options", "show_viewer")
-    parts = []
-    for name in unknown:
-        close = difflib.get_close_matches(name, known, n=1)
-        reason = _REFUSED.get(name) or (f"did you mean {close[0]}?" if close else None)
-        parts.append(f"{name} ({reason})" if reason else name)
-    return f"Scene() does not take {', '.join(parts)}; it takes {', '.join(known)}."

@@ -198,5 +198,8 @@ def test_wheel_holds_the_demo_robot_and_nothing_else_of_the_examples(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "genesis/assets/panda.urdf" in names
+    assert "genesis/assets/xml/franka_emika_panda/panda.xml" in names
+    assert "genesis/assets/urdf/drones/cf2x.urdf" in names
+    assert "genesis/compat/names.toml" in names
     assert "genesis/cli.py" in names
     assert {name.partition("/")[0] for name in names} == {"genesis", f"genesis_grad-{genesis.__version__}.dist-info"}

@@ -15,9 +15,21 @@ ROOT = Path(genesis.__file__).parent
 FACES = ("genesis", "genesis.entities")
 # Lower layers first; a module belongs to the longest prefix. Those of one line may import each other.
 LAYERS = (
-    ("genesis.errors", "genesis.constants", "genesis.garbage", "genesis.files"),
+    ("genesis.errors", "genesis.constants", "genesis.garbage", "genesis.files", "genesis.log"),
+    ("genesis.compat", "genesis.asset_files"),
     ("genesis.runtime", "genesis.eager", "genesis.subterrains"),
-    ("genesis.types", "genesis.options", "genesis.morphs", "genesis.materials", "genesis.surfaces"),
+    ("genesis.small_names",),
+    (
+        "genesis.types",
+        "genesis.options",
+        "genesis.morphs",
+        "genesis.materials",
+        "genesis.soft_materials",
+        "genesis.surfaces",
+        "genesis.textures",
+        "genesis.renderers",
+        "genesis.other_options",
+    ),
     ("genesis.math",),
     ("genesis.model",),
     ("genesis.rigid",),
@@ -25,17 +37,17 @@ LAYERS = (
     ("genesis.world",),
     ("genesis.sensors",),
     ("genesis.entities", "genesis.states"),
-    ("genesis.trajectory",),
+    ("genesis.trajectory", "genesis.vis", "genesis.scene_arguments"),
     ("genesis.scene", "genesis.parameters"),
     ("genesis.system",),
     ("genesis.doctor", "genesis.tools"),
-    ("genesis.bench", "genesis.demo"),
+    ("genesis.bench", "genesis.demo", "genesis.asset_install"),
     ("genesis.cli",),
 )
-# Private to others and used here: see CONTRIBUTING, "Private ground"; and the public methods of named tuples.
+# Private to others and used here: see CONTRIBUTING, "Private ground"; and the public names of named tuples and enums.
 PRIVATE_GROUND = {
     "_C", "_current_graph_task_id", "_version", "_base", "_is_zerotensor", "_functorch", "_dynamo", "_current_level",
-    "_torchdynamo_disable", "_FrameAction", "_FrameExecStrategy", "_fields", "_replace", "_asdict", "_exit",
+    "_torchdynamo_disable", "_FrameAction", "_FrameExecStrategy", "_fields", "_replace", "_asdict", "_exit", "_value_",
 }  # fmt: skip
 # The doctor changes the tolerance of the solver, which stands in the programs of the dynamics.
 PRIVATE_OF_RIGID = {("genesis.doctor.check", "_forget_programs")}

@@ -121,7 +121,43 @@ def test_colors():
 def test_arguments_without_effect_that_genesis_programs_pass():
     gs.morphs.URDF(file="a.urdf", requires_jac_and_IK=True, merge_fixed_links=False, links_to_keep=["hand"])
     gs.morphs.Box(size=(1, 1, 1), batch_fixed_verts=True)
-    gs.morphs.Mesh(file="a.obj", convexify=True, decimate=False)
+    mesh = gs.morphs.Mesh(file="a.obj", convexify=True, decimate=True, decimate_face_num=50, order=2, align=False)
+    assert mesh.idle_arguments() == ["decimate", "decimate_face_num", "order"]
+    assert gs.morphs.Sphere(is_free=True).idle_arguments() == ["is_free"]
+    rigid = gs.options.RigidOptions(box_box_detection=True, use_gjk_collision=True, max_collision_pairs=0, iterations=5)
+    assert rigid.idle_arguments() == ["box_box_detection", "max_collision_pairs", "use_gjk_collision"]
+    material = gs.materials.Rigid(needs_coup=True, coup_friction=0.3, friction=1.0)
+    assert material.idle_arguments() == ["coup_friction", "needs_coup"]
+    assert gs.options.MPMOptions(grid_density=32).grid_density == 32
+    assert gs.options.MPMOptions().lower_bound == (-1.0, -1.0, 0.0)
+
+
+def test_older_names_of_genesis():
+    assert gs.options.VisOptions(n_rendered_envs=3).rendered_envs_idx == (0, 1, 2)
+    assert gs.options.VisOptions(rendered_envs_idx=list(range(2))).rendered_envs_idx == (0, 1)
+    assert gs.options.VisOptions(env_separate_rigid=True).split_envs
+    assert gs.options.RigidOptions(contact_resolve_time=0.02).timeconst == 0.02
+    assert gs.options.RigidOptions(constraint_timeconst=0.01).timeconst == 0.01
+    assert gs.options.CouplerOptions is gs.options.LegacyCouplerOptions
+
+
+def test_meshes_with_another_axis_up():
+    assert not gs.morphs.Mesh(file="a.obj").is_yup
+    assert gs.morphs.Mesh(file="a.GLB").is_yup
+    assert not gs.morphs.Mesh(file="a.glb", file_meshes_are_zup=True).is_yup
+    assert gs.morphs.Mesh(file="a.obj", parse_glb_with_zup=True).is_yup
+    assert gs.morphs.Mesh(file="a.obj", convexify=False).decomposition_threshold == 0.05
+
+
+def test_textures():
+    red = gs.textures.ColorTexture(color=(1, 0, 0))
+    assert gs.surfaces.Rough(diffuse_texture=red).rgba == (1, 0, 0, 1)
+    assert gs.textures.ColorTexture(color=0.5).color == (0.5,)
+    assert len(gs.textures.BatchTexture.from_colors([(1, 0, 0), (0, 1, 0)]).textures) == 2
+    images = gs.textures.BatchTexture.from_images(image_arrays=[np.zeros((2, 2, 3)), np.ones((2, 2, 3))])
+    assert [texture.image_array.mean() for texture in images.textures] == [0.0, 1.0]
+    assert gs.surfaces.Gold().metal_type == "gold"
+    assert gs.renderers.RayTracer(lights=[{"pos": (0, 0, 5), "radius": 1}]).lights[0].pos == (0.0, 0.0, 5.0)
 
 
 o, m = gs.options, gs.morphs
@@ -161,7 +197,26 @@ WRONG = {
         lambda: o.RigidOptions(integrator="midpoint"),
         r"integrator='midpoint': expected 'Euler', 'implicitfast', 'implicit', 'approximate_implicitfast' or 'RK4'",
     ),
-    "rigid dt": (lambda: o.RigidOptions(dt=0.1), r"dt=0\.1 is not supported: .*set SimOptions\(dt=\.\.\.\)"),
+    "rigid dt": (lambda: o.RigidOptions(dt=-1), r"dt=-1: expected a value greater than 0"),
+    "signorini": (lambda: o.RigidOptions(contact_resolution=gs.contact_resolution.signorini), r"contact is MuJoCo's"),
+    "two time constants": (
+        lambda: o.RigidOptions(constraint_timeconst=0.01, contact_resolve_time=0.02),
+        r"contact_resolve_time=0\.02 is an older name of constraint_timeconst=0\.01",
+    ),
+    "rolling alone": (
+        lambda: o.RigidOptions(enable_torsional_friction=False, enable_rolling_friction=True),
+        r"enable_rolling_friction=True takes enable_torsional_friction=True",
+    ),
+    "two names of envs": (lambda: o.VisOptions(n_rendered_envs=2, rendered_envs_idx=(0,)), r"is an older name of"),
+    "soft solver": (lambda: o.MPMOptions(grid=1), r"MPMOptions: unknown argument grid; it takes dt, gravity"),
+    "other contact": (lambda: o.SAPCouplerOptions(), r"SAPCouplerOptions is not supported: contact of rigid bodies"),
+    "soft body": (lambda: gs.materials.MPM.Elastic(E=1e5), r"Elastic is not supported: this engine simulates rigid"),
+    "tool": (lambda: gs.materials.Tool(), r"Tool is not supported: .*mocap body"),
+    "no image": (lambda: gs.textures.ImageTexture(), r"give image_path or image_array, one of the two"),
+    "offset": (lambda: m.Sphere(offset_pos=(0, 0, 1)), r"offset_pos=\(0, 0, 1\): an entity stands where pos"),
+    "robot's y axis": (lambda: m.URDF(file="a", file_meshes_are_zup=False), r"meshes of robots are taken as they are"),
+    "xacro": (lambda: m.URDF(file="a", xacro_args={"a": "b"}), r"xacro_args=.* is not supported: xacro files"),
+    "inertia of the shapes": (lambda: m.Mesh(file="a", recompute_inertia=True), r"recompute_inertia=True: inertias"),
     "iterations": (lambda: o.RigidOptions(iterations=0), r"iterations=0: expected a value greater than 0"),
     "fov": (lambda: o.ViewerOptions(camera_fov=180), r"camera_fov=180: expected a value less than 180"),
     "ambient light": (lambda: o.VisOptions(ambient_light=(2, 0, 0)), r"ambient_light\.0=2: expected a value less than"),
@@ -193,7 +248,6 @@ WRONG = {
         r"density=3 is not supported: set gs\.materials\.Rigid\(rho=",
     ),
     "contype": (lambda: m.Sphere(contype=-1), r"contype=-1: expected a value greater than or equal to 0"),
-    "is_free": (lambda: m.Sphere(is_free=False), r"is_free=False is not supported: use fixed=True or fixed=False"),
     "moving plane": (lambda: m.Plane(fixed=False), r"fixed=False: an infinite plane cannot move"),
     "normal": (lambda: m.Plane(normal=(0, 0, 0)), r"normal=\(0, 0, 0\): a vector of length zero has no direction"),
     "no file": (lambda: m.URDF(), r"URDF: file is missing"),
@@ -211,8 +265,6 @@ WRONG = {
     ),
     "merge": (lambda: m.URDF(file="a", merge_fixed_links=True), r"every link of the file stays a link, leave it out"),
     "mjcf fixed": (lambda: m.MJCF(file="a", fixed=True), r"fixed=True is not supported: the file says it"),
-    "not convex": (lambda: m.Mesh(file="a", convexify=False), r"convexify=False: a mesh collides as its convex hull"),
-    "decimate": (lambda: m.Mesh(file="a", decimate=True), r"decimate=True: meshes are used as they are"),
     "flat heights": (
         lambda: m.Terrain(height_field=[1, 2]),
         r"two-dimensional array of at least 2 x 2 numbers, got shape \(2,\)",
@@ -221,16 +273,15 @@ WRONG = {
     "nan heights": (lambda: m.Terrain(height_field=[[1, 2], [3, math.nan]]), r"expected finite numbers"),
     "rho": (lambda: gs.materials.Rigid(rho=0), r"Rigid: rho=0: expected a value greater than 0"),
     "friction": (lambda: gs.materials.Rigid(friction=-1), r"friction=-1: expected a value greater than or equal to 0"),
-    "coupling": (
-        lambda: gs.materials.Rigid(needs_coup=False),
-        r"needs_coup=False is not supported: there is no other solver",
-    ),
+    "coupling": (lambda: gs.materials.Rigid(coup_type="ipc_only"), r"an entity moves by this engine's physics"),
+    "grids": (lambda: gs.materials.Rigid(sdf_min_res=64, sdf_max_res=32), r"sdf_min_res=64 is above sdf_max_res=32"),
     "color": (lambda: gs.surfaces.Default(color=(1, 0)), r"color=\(1, 0\): expected three or four numbers from 0 to 1"),
     "color range": (lambda: gs.surfaces.Default(color=(255, 0, 0)), r"expected three or four numbers from 0 to 1"),
     "opacity twice": (lambda: gs.surfaces.Default(color=(1, 0, 0, 1), opacity=1), r"leave out opacity=1\.0"),
-    "texture": (
-        lambda: gs.surfaces.Default(diffuse_texture=1),
-        r"diffuse_texture=1 is not supported: textures are not",
+    "texture": (lambda: gs.surfaces.Default(diffuse_texture=1), r"diffuse_texture=1: expected .* instance of Texture"),
+    "color twice": (
+        lambda: gs.surfaces.Default(color=(1, 0, 0), diffuse_texture=gs.textures.ColorTexture()),
+        r"color and diffuse_texture mean the same: give one of them",
     ),
 }
 

@@ -47,6 +47,8 @@ BAD_ARGUMENTS = {
     "seed negative": (dict(seed=-1), r"seed=-1"),
     "seed bool": (dict(seed=True), r"seed=True"),
     "eps": (dict(eps=float("nan")), r"eps=nan\): expected a finite number"),
+    "assets": (dict(assets="/no/such/folder"), r"assets=\.\.\.\): '/no/such/folder' is not a folder"),
+    "assets type": (dict(assets=3), r"assets=3\): expected the path of a folder, or several"),
     "theme": (dict(theme="pink"), r"theme='pink'\): expected one of 'dark', 'light', 'dumb'"),
     "unknown": (dict(sead=3), r"does not know the argument sead \(did you mean seed\?\); it takes backend, precision"),
 }
@@ -148,6 +150,10 @@ gs.destroy()
 gs.init(logging_level="warning")  # no backend asked for: no warning
 assert gs.backend is gs.cpu
 gs.destroy()
+gs.init(backend=gs.metal, logging_level="warn", performance_mode=True, use_deterministic_algorithms=True)
+import torch, numpy
+assert gs.backend is gs.cpu and gs.tc_bool is torch.bool and gs.np_bool is numpy.bool_
+gs.destroy()
 try:
     gs.init(backend=gs.cuda)
 except gs.GenesisException as error:
@@ -155,7 +161,8 @@ except gs.GenesisException as error:
 """,
         CUDA_VISIBLE_DEVICES="",
     )
-    assert output.count("WARNING") == 1
+    assert output.count("WARNING") == 2
+    assert "backend=gs.metal: there are no kernels for it here, running on the CPU" in output
     assert "backend=gs.gpu: no usable CUDA GPU found by torch, running on the CPU" in output
     assert "torch finds no CUDA GPU" in output
 

@@ -415,9 +415,8 @@ def built(n_envs=0):
 
 
 SCENE_ERRORS = {
-    "viewer": (lambda: gs.Scene(show_viewer=True), "no viewer"),
     "unknown argument": (lambda: gs.Scene(sim_option=1), "did you mean sim_options"),
-    "another solver": (lambda: gs.Scene(mpm_options=1), "the rigid solver only"),
+    "another solver": (lambda: gs.Scene(mpm_options=1), "expected gs.options.MPMOptions"),
     "wrong options": (lambda: gs.Scene(sim_options=gs.options.RigidOptions()), "expected gs.options.SimOptions"),
     "no morph": (lambda: gs.Scene().add_entity("robot.urdf"), "'robot.urdf'; expected a morph"),
     "missing file": (lambda: gs.Scene().add_entity(gs.morphs.URDF(file="no.urdf")), "'no.urdf'"),

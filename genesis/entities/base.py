@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genesis import runtime
+from genesis.compat.table import Explained
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from genesis import Scene
 
 
-class EntityBase:
+class EntityBase(Explained):
     """A name and ranges of links, joints, qs, dofs, geoms and actuators over the scene's tensors.
 
     Numbers of the ranges are those of the scene: link 0 is the scene's first link (MuJoCo's body 1).

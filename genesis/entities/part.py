@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genesis import runtime
+from genesis.compat.table import Explained
 
 if TYPE_CHECKING:
     from genesis.entities import RigidEntity
     from genesis.entities.place import Place
 
 
-class EntityPart:
+class EntityPart(Explained):
     """A part of an entity. ``idx`` is its number in the scene, ``idx_local`` that in the entity."""
 
     # Name of the entity's attribute that holds the scene number of its first part of this kind.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genesis.compat.table import Explained
 from genesis.entities import access
 from genesis.entities.accessors import SolverAccessors
 from genesis.entities.place import world_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _SOL_PARAMS, _JOINTS_SOL_PARAMS = CONSTRAINT_PARAMETERS["sol_params"], CONSTRAINT_PARAMETERS["joints_sol_params"]
 
 
-class RigidSolver(SolverAccessors):
+class RigidSolver(SolverAccessors, Explained):
     """Counts and lists over all entities of a built scene; `scene.rigid_solver`."""
 
     def __init__(self, scene: Scene) -> None:

@@ -20,6 +20,7 @@ from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.model import (
     collision_shapes,
+    contact_options,
     controls,
     diagnostics,
     leave_out,
@@ -131,7 +132,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
 
     def load(entity: EntitySpec) -> mujoco.MjSpec:
-        return _load(entity, self_collision, timestep, leaves_out)
+        spec = _load(entity, self_collision, timestep, leaves_out)
+        contact_options.apply(spec, rigid_options, timestep)
+        return spec
 
     children = [(entity, load(entity)) for entity in entities]
     sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
@@ -243,6 +246,9 @@ def _load_mjcf(entity: EntitySpec, leaves_out: bool) -> mujoco.MjSpec:
     spec = mjcf.load_mjcf(
         morph.file, visualization=morph.visualization, collision=morph.collision, leaves_out=leaves_out
     )
+    if morph.exclude_ground_plane:
+        for geom in [geom for geom in spec.worldbody.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE]:
+            spec.delete(geom)
     _apply_default_armature(morph, spec)
     return spec
 
@@ -343,7 +349,10 @@ def _mesh(morph: Any, spec: mujoco.MjSpec, geom: mujoco.MjsGeom) -> None:
     path = meshes.check_file(morph.file)
     mesh = spec.add_mesh(name=path.stem, scale=np.broadcast_to(np.asarray(morph.scale, dtype=float), 3))
     triangles = meshes.read_mesh(path)
-    mesh.uservert = triangles.vertices.astype(np.float32).ravel()
+    vertices = triangles.vertices
+    if morph.is_yup:
+        vertices = vertices[:, (0, 2, 1)] * (1.0, -1.0, 1.0)
+    mesh.uservert = vertices.astype(np.float32).ravel()
     mesh.userface = triangles.faces.ravel()
     mesh.inertia = meshes.inertia_kind(triangles)
     geom.type = mujoco.mjtGeom.mjGEOM_MESH
@@ -394,9 +403,8 @@ def _apply_material(entity: EntitySpec, spec: mujoco.MjSpec, timestep: float) ->
         return
     if material.rho is not None:
         _apply_density(entity, spec, material.rho)
+    contact_options.apply_frictions(spec, material)
     for geom in spec.geoms:
-        if material.friction is not None:
-            geom.friction = [material.friction, *geom.friction[1:]]
         if material.coup_restitution:
             geom.solref = restitution.solref(material.coup_restitution, timestep)
     if "gravity_compensation" in material.model_fields_set:

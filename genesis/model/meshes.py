@@ -14,6 +14,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from genesis import asset_files
 from genesis.errors import GenesisException
 
 # Formats that MuJoCo's own loaders read.
@@ -22,20 +23,9 @@ MUJOCO_STL_TRIANGLES = 200_000  # the most that MuJoCo's STL loader takes
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
-    """`path` as an absolute `Path` to an existing file, or a `GenesisException` that says what it is instead."""
-    try:
-        resolved = Path(path).expanduser().absolute()
-        is_directory = resolved.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, an unknown user
-        raise GenesisException(f"'{path}' cannot be the path of a file ({error}). Correct it.") from None
-    if is_directory:
-        raise GenesisException(f"'{path}' is a directory, not a file: name the file in it.")
-    if not is_file(resolved):
-        raise GenesisException(
-            f"file not found: '{path}' (looked at '{resolved}'). Give an absolute path, or one relative to the "
-            f"working directory '{Path.cwd()}'."
-        )
-    return resolved
+    """`path` as an absolute `Path` to an existing file, where assets are looked for (`genesis.asset_files`), or a
+    `GenesisException` that says what it is instead."""
+    return asset_files.find(path)
 
 
 def is_file(path: Path) -> bool:

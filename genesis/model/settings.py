@@ -29,7 +29,7 @@ _OPTION_FIELDS = (
     ("impratio", 1, "impratio"),
     ("tolerance", 2, "tolerance"),
     ("ls_tolerance", 3, "ls_tolerance"),
-    ("noslip_tolerance", 4, None),
+    ("noslip_tolerance", 4, "noslip_tolerance"),
     ("ccd_tolerance", 5, None),
     ("sleep_tolerance", 6, None),
     ("wind", 8, None),
@@ -46,7 +46,7 @@ _OPTION_FIELDS = (
     ("solver", 19, "constraint_solver"),
     ("iterations", 20, "iterations"),
     ("ls_iterations", 21, "ls_iterations"),
-    ("noslip_iterations", 22, None),
+    ("noslip_iterations", 22, "noslip_iterations"),
     ("ccd_iterations", 23, None),
     ("sdf_initpoints", 27, None),
     ("sdf_iterations", 28, None),
@@ -73,6 +73,7 @@ _SWITCHES = {
     "mjDSBL_CONTACT": ("enable_collision", False),
     "mjDSBL_LIMIT": ("enable_joint_limit", False),
     "mjDSBL_FILTERPARENT": ("enable_adjacent_collision", True),
+    "mjDSBL_MULTICCD": ("enable_multi_contact", False),
 }
 
 # Settings of a whole model that only size buffers, and those that only drawing reads.

@@ -1,4 +1,4 @@
-"""What gradients are for: parameters from recorded motion, controls from a cost."""
+"""What gradients are for: parameters from recorded motion, controls from a cost. And Genesis's tools around a loop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from genesis.tools.identification.recording import Recording
     from genesis.tools.identification.result import Identification
     from genesis.tools.identification.selection import Parameter
+    from genesis.tools.loops import (
+        Rate,
+        RunningMean,
+        Timer,
+        animate,
+        create_timer,
+        run_in_another_thread,
+        save_img_arr,
+        timers,
+    )
     from genesis.tools.trajectory_optimization import MPC, Cost, OptimizedTrajectory, ResidualCost, optimize_trajectory
 
 # Public name -> module. Loaded when first asked for: one tool needs nothing of another.
@@ -31,6 +41,14 @@ _HOME = {
     "OptimizedTrajectory": "genesis.tools.trajectory_optimization",
     "ResidualCost": "genesis.tools.trajectory_optimization",
     "optimize_trajectory": "genesis.tools.trajectory_optimization",
+    "Rate": "genesis.tools.loops",
+    "RunningMean": "genesis.tools.loops",
+    "Timer": "genesis.tools.loops",
+    "animate": "genesis.tools.loops",
+    "create_timer": "genesis.tools.loops",
+    "run_in_another_thread": "genesis.tools.loops",
+    "save_img_arr": "genesis.tools.loops",
+    "timers": "genesis.tools.loops",
 }
 
 __all__ = [
@@ -42,18 +60,26 @@ __all__ = [
     "OptimizedTrajectory",
     "Output",
     "Parameter",
+    "Rate",
     "Recording",
     "ResidualCost",
+    "RunningMean",
     "System",
+    "Timer",
+    "animate",
+    "create_timer",
     "identify",
     "optimize_trajectory",
     "resolve",
+    "run_in_another_thread",
+    "save_img_arr",
+    "timers",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return importlib.import_module("genesis.compat.table").attribute_of(__name__, name)
     value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
     return value
 

@@ -285,7 +285,6 @@ def test_without_the_package(folder, monkeypatch):
     ("arguments", "message"),
     [
         (dict(collision="hull"), "collision='hull': expected True, False or one of 'mesh', 'sphere'"),
-        (dict(convexify=False), "convexify=False: a mesh collides as its convex hull; with decompose_object_error"),
         (dict(decompose_object_error_threshold=-1), "decompose_object_error_threshold=-1: expected"),
         (dict(coacd_options={"threshold": 5}), "CoacdOptions: threshold=5"),
         (

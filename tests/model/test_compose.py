@@ -354,11 +354,22 @@ def test_mesh(tmp_path, name):
     box = trimesh.creation.box((1, 2, 3))
     box.apply_translation((0, 0, 5))
     box.export(tmp_path / name)
-    model = model_of((gs.morphs.Mesh(file=tmp_path / name, scale=(1, 0.5, 1), pos=(1, 1, 1)), "m"))
+    morph = gs.morphs.Mesh(file=tmp_path / name, scale=(1, 0.5, 1), pos=(1, 1, 1), file_meshes_are_zup=True)
+    model = model_of((morph, "m"))
     assert model.body_mass[1] == pytest.approx(3000, rel=MESH)
     np.testing.assert_allclose(model.body_ipos[1], (0, 0, 5), atol=1e-5)
     np.testing.assert_allclose(np.sort(model.body_inertia[1]) / 250, (2, 10, 10), rtol=1e-5)
     np.testing.assert_array_equal(model.qpos0[:3], (1, 1, 1))
+
+
+def test_mesh_whose_y_axis_is_up(tmp_path):
+    """A .glb file's axes are turned, (x, y, z) -> (x, -z, y), and then scaled, as in Genesis."""
+    box = trimesh.creation.box((1, 2, 3))
+    box.apply_translation((0, 0, 5))
+    box.export(tmp_path / "a.glb")
+    model = model_of((gs.morphs.Mesh(file=tmp_path / "a.glb", scale=(1, 0.5, 1)), "m"))
+    np.testing.assert_allclose(model.body_ipos[1], (0, -2.5, 0), atol=1e-5)
+    np.testing.assert_allclose(np.sort(model.body_inertia[1]) / 250, (3.25, 5, 6.25), rtol=1e-5)
 
 
 def test_concave_open_and_inverted_meshes(tmp_path):
