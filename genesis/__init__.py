@@ -12,9 +12,10 @@ from genesis.constants import Backend as _Backend
 from genesis.constants import constraint_solver, friction_cone, integrator
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected as _not_collected
+from genesis.utils.names import GEOM as _GEOM
 
 if TYPE_CHECKING:
-    from genesis import grad, materials, morphs, options, parameters, states, surfaces, tools
+    from genesis import grad, materials, morphs, options, parameters, states, surfaces, tools, utils
     from genesis.grad.creation_ops import (
         arange,
         as_tensor,
@@ -62,7 +63,7 @@ cpu = _Backend.cpu
 gpu = _Backend.gpu
 cuda = _Backend.cuda
 
-_SUBMODULES = ("grad", "materials", "morphs", "options", "parameters", "states", "surfaces", "tools")
+_SUBMODULES = ("grad", "materials", "morphs", "options", "parameters", "states", "surfaces", "tools", "utils")
 # Change with init and destroy: asked of the runtime each time.
 _RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "num_threads", "precision", "tc_float", "tc_int")
 _HOME = {
@@ -98,6 +99,7 @@ _CREATION_OPS = (
     "zeros_like",
 )
 _HOME.update(dict.fromkeys(_CREATION_OPS, "genesis.grad.creation_ops"))
+_HOME.update(dict.fromkeys(_GEOM, "genesis.utils.geom"))
 
 __all__ = [
     "EPS",
@@ -151,6 +153,7 @@ __all__ = [
     "tc_int",
     "tensor",
     "tools",
+    "utils",
     "zeros",
     "zeros_like",
 ]

@@ -11,3 +11,14 @@ class NotInitializedError(GenesisException, AttributeError):
     It is an ``AttributeError`` as well because ``gs.device`` is read through a module's ``__getattr__``: ``hasattr``,
     ``inspect`` and tab completion rely on that type.
     """
+
+
+class UnknownNameError(GenesisException, AttributeError):
+    """A name that Genesis has and this engine has not; the message says why. An ``AttributeError`` for `hasattr`."""
+
+
+class UnknownModuleError(GenesisException, ModuleNotFoundError):
+    """A module, or a name imported from one, that Genesis has and this engine has not; the message says why.
+
+    A ``ModuleNotFoundError`` for programs that try to import and go on without.
+    """
