@@ -1,8 +1,8 @@
 """Frames and their transforms under Genesis's names: translations, rotations and 4 x 4 matrices.
 
 Everything here takes torch tensors or numpy arrays and returns the same, batched over leading axes, which broadcast,
-and is differentiable for tensors. `T`: (..., 4, 4), the rotation in `T[..., :3, :3]`, the translation in `T[..., :3, 3]`;
-a point p of the frame is at R p + t. `out`: an array or tensor that the result is written to.
+and is differentiable for tensors. `T` (..., 4, 4): the rotation in `T[..., :3, :3]`, the translation in
+`T[..., :3, 3]`; a point p of the frame is at R p + t. `out`: an array or tensor that the result is written to.
 """
 
 from __future__ import annotations
