@@ -133,6 +133,16 @@ class EntityShapes(EntityBase):
         return sum(entity.n_edges for entity in self._scene.entities[: self._idx])
 
     @property
+    def vvert_start(self) -> int:
+        """Number of its first vertex that is drawn among those of the scene."""
+        return sum(entity.n_vverts for entity in self._scene.entities[: self._idx])
+
+    @property
+    def vface_start(self) -> int:
+        """Number of its first triangle that is drawn among those of the scene."""
+        return sum(entity.n_vfaces for entity in self._scene.entities[: self._idx])
+
+    @property
     def equality_start(self) -> int:
         """Number of its first equality constraint in the scene."""
         return self._built("equality_start").ranges.equality_start

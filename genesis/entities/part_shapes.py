@@ -131,6 +131,72 @@ class GeomShape(Part):
         return len(self.init_edges)
 
     @property
+    def vert_start(self) -> int:
+        """Number of its first vertex among those of the scene's solid geoms."""
+        return self._before("n_verts")
+
+    @property
+    def vert_end(self) -> int:
+        """One beyond its last."""
+        return self.vert_start + self.n_verts
+
+    @property
+    def face_start(self) -> int:
+        """Number of its first triangle among those of the scene's solid geoms."""
+        return self._before("n_faces")
+
+    @property
+    def face_end(self) -> int:
+        """One beyond its last."""
+        return self.face_start + self.n_faces
+
+    @property
+    def edge_start(self) -> int:
+        """Number of its first edge among those of the scene's solid geoms."""
+        return self._before("n_edges")
+
+    @property
+    def edge_end(self) -> int:
+        """One beyond its last."""
+        return self.edge_start + self.n_edges
+
+    def _before(self, count: str) -> int:
+        return sum(getattr(geom, count) for geom in self.solver.geoms[: self.idx] if geom.is_solid)
+
+    @property
+    def init_center_pos(self) -> np.ndarray:
+        """The mean of its vertices at build [m], in its own frame, once for each, (n_verts, 3)."""
+        vertices = self.init_verts
+        return np.tile(vertices.mean(0), (len(vertices), 1))
+
+    @property
+    def init_normals(self) -> np.ndarray:
+        """Unit normals at its vertices at build, in its own frame, outwards, (n_verts, 3)."""
+        return np.array(self.trimesh.vertex_normals)
+
+    @property
+    def data(self) -> np.ndarray:
+        """Its size as Genesis counts it, filled up with zeros, (7,): a box its sides, ..."""
+        model = self._built().world.composed.mj_model
+        found, size = np.zeros(7), np.asarray(model.geom_size[self.idx], dtype=float)
+        wholes = {
+            "box": (2, 2, 2),
+            "capsule": (1, 2, 0),
+            "cylinder": (1, 2, 0),
+            "sphere": (1, 0, 0),
+            "ellipsoid": (1, 1, 1),
+        }
+        found[:3] = size * np.array(wholes.get(self._kind, (0, 0, 0)))
+        if self._kind == "plane":
+            found[2] = 1.0  # its normal
+        return found
+
+    @property
+    def surface(self) -> Any:
+        """The surface of the entity, or None."""
+        return self._entity.surface
+
+    @property
     def init_pos(self) -> np.ndarray:
         """Where it sits in its link's frame at build [m], (3,)."""
         return np.array(self._built().world.composed.mj_model.geom_pos[self.idx])
@@ -270,6 +336,16 @@ class LinkShape(Part):
     def geom_end(self) -> int:
         """One beyond the number of its last geom in the scene."""
         return self.geom_start + self.n_geoms
+
+    @property
+    def vgeom_start(self) -> int:
+        """Number of its first geom that is drawn among those of the scene; of one without, the number of the next."""
+        return sum(geom.geom.link.idx < self.idx for geom in self.solver.vgeoms)
+
+    @property
+    def vgeom_end(self) -> int:
+        """One beyond the number of its last."""
+        return self.vgeom_start + self.n_vgeoms
 
     @property
     def n_joints(self) -> int:

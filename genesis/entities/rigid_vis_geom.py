@@ -110,6 +110,35 @@ class RigidVisGeom:
         return self._geom.init_faces
 
     @property
+    def init_vnormals(self) -> np.ndarray:
+        """Unit normals at its vertices, (n, 3)."""
+        return self._geom.init_normals
+
+    @property
+    def vvert_start(self) -> int:
+        """Number of its first vertex among those of the scene that are drawn."""
+        return sum(geom.n_vverts for geom in self.solver.vgeoms[: self.idx])
+
+    @property
+    def vvert_end(self) -> int:
+        """One beyond its last."""
+        return self.vvert_start + self.n_vverts
+
+    @property
+    def vface_start(self) -> int:
+        """Number of its first triangle among those of the scene that are drawn."""
+        return sum(geom.n_vfaces for geom in self.solver.vgeoms[: self.idx])
+
+    @property
+    def vface_end(self) -> int:
+        """One beyond its last."""
+        return self.vface_start + self.n_vfaces
+
+    def get_trimesh(self) -> Trimesh:
+        """As `trimesh`."""
+        return self.trimesh
+
+    @property
     def trimesh(self) -> Trimesh:
         """Both as a mesh of the package trimesh."""
         return self._geom.trimesh

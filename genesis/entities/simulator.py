@@ -105,6 +105,12 @@ class Simulator:
         """Simulated time since then [s]."""
         return self._scene.t
 
+    @property
+    def steps(self) -> torch.Tensor:
+        """`cur_step_global` of each env, (n_envs or 1,)."""
+        count = max(self._scene.n_envs, 1)
+        return torch.full((count,), self._scene.cur_step, dtype=runtime.tc_int, device=runtime.device)
+
     def get_time(self, envs_idx: Any = None) -> Tensor:
         """Simulated time of each env [s], ([n_envs]): `cur_t`. Resets of single envs do not set it back."""
         world = self._scene.world

@@ -88,6 +88,7 @@ def test_numbers_of_links(world):
         assert [geom.idx for geom in link.geoms] == list(range(link.geom_start, link.geom_end))
         assert [joint.idx for joint in link.joints] == list(range(link.joint_start, link.joint_end))
         assert link.n_geoms == len(link.geoms)
+        assert [geom.idx for geom in link.vgeoms] == list(range(link.vgeom_start, link.vgeom_end))
         assert link.root_idx == link.entity.base_link_idx
         assert (link.uid, link.solver) == (link.idx, scene.rigid_solver)
     assert torch.equal(fore.get_pos(relative=False), fore.get_pos())
@@ -113,6 +114,23 @@ def test_small_names_of_entities(world):
     assert (geom.contype, geom.conaffinity) == (65535, 65535)  # Genesis's defaults of primitives
     assert geom.is_fixed and geom.is_convex and geom.is_drawn and geom.is_solid
     assert geom.uid == geom.idx
+    assert (floater.vvert_start, floater.vface_start) == (arm.n_vverts, arm.n_vfaces)
+    first, second = floater.geoms[:2]
+    assert (first.vert_start, first.vert_end, second.vert_start) == (arm.n_verts, arm.n_verts + 8, arm.n_verts + 8)
+    assert (first.face_start, second.face_start) == (arm.n_faces, first.face_end)
+    assert (first.edge_start, second.edge_start) == (arm.n_edges, first.edge_end)
+    assert np.allclose(block.geoms[0].data, [0.2, 0.3, 0.4, 0, 0, 0, 0])
+    assert np.allclose(block.geoms[0].init_center_pos, np.zeros((8, 3)))
+    assert np.allclose(np.sign(block.geoms[0].init_normals), np.sign(block.geoms[0].init_verts))
+    assert block.geoms[0].surface is block.surface
+    drawn = floater.vgeoms[1]
+    assert (drawn.vvert_start, drawn.vface_start) == (arm.n_vverts + 8, arm.n_vfaces + 12)
+    assert (drawn.vvert_end, drawn.vface_end) == (
+        drawn.vvert_start + drawn.n_vverts,
+        drawn.vface_start + drawn.n_vfaces,
+    )
+    assert drawn.init_vnormals.shape == drawn.init_vverts.shape
+    assert drawn.get_trimesh().is_watertight
     for method in (
         "get_pos",
         "get_quat",
@@ -163,6 +181,7 @@ def test_simulator():
     scene.step()
     assert (sim.cur_step_global, sim.cur_substep_global, sim.cur_t) == (2, 4, 0.02)
     assert sim.get_time().tolist() == [0.02, 0.02]
+    assert sim.steps.tolist() == [2, 2]
     assert sim.get_time(envs_idx=[0]).shape == (1,)
     sim.set_gravity((0.0, 0.0, -1.0))
     assert scene.get_gravity()[0].tolist() == [0, 0, -1]
