@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,34 +14,71 @@ def nearest_rotation(matrix: Tensor, proper: bool) -> Tensor:
     The orthogonal factor of the polar decomposition A = U P, V and S from A = W S V'. `proper`: of a square matrix with
     negative determinant, the nearest rotation instead, with determinant one; the smallest singular value changes sign.
 
-    Its derivative (N. Higham, Functions of Matrices, 2008, section 8) solves U'dA - dA'U = Omega P + P Omega, with a
-    skew-symmetric Omega; in the coordinates of V
-
-        Omega_ij = (U'dA - dA'U)_ij / (s_i + s_j),    dU = U Omega + (1 - U U') dA P^-1
-
-    It exists where no s_i + s_j is zero, repeated singular values included, at which the derivative of a singular value
-    decomposition does not. The value is the decomposition's, without graph, times this expression with A for dA, which
-    is zero there and has the derivative that is wanted. Where it does not exist, the gradient of that part is zero.
+    The derivative (N. Higham, Functions of Matrices, 2008, section 8) exists where no s_i + s_j is zero, repeated
+    singular values included, at which that of a singular value decomposition does not. Where it does not exist, that
+    part of the gradient is zero; second derivatives are an error of torch.linalg there.
     """
     if matrix.shape[-2] < matrix.shape[-1]:
         return nearest_rotation(matrix.mT, proper).mT
-    with torch.no_grad():
-        w, s, vt = torch.linalg.svd(matrix.detach(), full_matrices=False)
+    return _NearestRotation.apply(matrix, proper)
+
+
+class _NearestRotation(torch.autograd.Function):
+    """U of a matrix A with m >= n.
+
+    From A = U P and U'U = 1 follows, with a skew-symmetric Omega and in the coordinates of V,
+
+        U'dA - dA'U = Omega P + P Omega,    Omega_ij = (U'dA - dA'U)_ij / (s_i + s_j)
+        dU = U Omega + (1 - U U') dA P^-1
+
+    so that a gradient g of U gives, with Q = V ((V'U'gV)_ij / (s_i + s_j)) V', the gradient of A
+
+        U (Q - Q') + (1 - U U') g P^-1
+
+    Q - Q' solves X P + P X = U'g - g'U. For second derivatives it is found so, from U and P as functions of A.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, proper: bool) -> Tensor:
+        w, s, vt = torch.linalg.svd(matrix, full_matrices=False)
         if proper and matrix.shape[-2] == matrix.shape[-1]:
             sign = torch.where(torch.linalg.det(w @ vt) < 0, -1.0, 1.0).to(s.dtype).unsqueeze(-1)
             s = torch.cat([s[..., :-1], sign * s[..., -1:]], -1)
             w = torch.cat([w[..., :-1], sign.unsqueeze(-1) * w[..., -1:]], -1)
-        u, v = w @ vt, vt.mT
+        u = w @ vt
+        ctx.save_for_backward(matrix, u, s, vt)
+        ctx.proper = proper
+        return u
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        matrix, u, s, vt = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _gradient(matrix, ctx.proper, gradient), None
+        v = vt.mT
         least = torch.finfo(s.dtype).eps * s.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(s.dtype).tiny)
         inverse_sums = _inverse(s.unsqueeze(-1) + s.unsqueeze(-2), least.unsqueeze(-1))
         inverse_p = v @ (_inverse(s, least).unsqueeze(-1) * vt)
-    if not (torch.is_grad_enabled() and matrix.requires_grad):
-        return u
-    inside = u.mT @ matrix
-    omega = v @ ((vt @ (inside - inside.mT) @ v) * inverse_sums) @ vt
-    outside = (matrix - u @ inside) @ inverse_p
-    change = u @ omega + outside
-    return u + (change - change.detach())
+        inside = u.mT @ gradient
+        q = v @ ((vt @ inside @ v) * inverse_sums) @ vt
+        return u @ (q - q.mT) + (gradient - u @ inside) @ inverse_p, None
+
+
+def _gradient(matrix: Tensor, proper: bool, gradient: Tensor) -> Tensor:
+    """The gradient of a matrix, as a function of it."""
+    u = nearest_rotation(matrix, proper)
+    p, inside = u.mT @ matrix, u.mT @ gradient
+    n = p.shape[-1]
+    eye = torch.eye(n, dtype=p.dtype, device=p.device)
+    # X P + P X with the rows of X one after the other.
+    both = torch.einsum("...ij,kl->...ikjl", p, eye) + torch.einsum("ij,...kl->...ikjl", eye, p.mT)
+    turn = torch.linalg.solve(both.flatten(-4, -3).flatten(-2, -1), (inside - inside.mT).flatten(-2)).unflatten(
+        -1, (n, n)
+    )
+    found = u @ turn
+    if matrix.shape[-2] > n:
+        found = found + torch.linalg.solve(p, gradient - u @ inside, left=False)
+    return found
 
 
 def _inverse(values: Tensor, least: Tensor) -> Tensor:

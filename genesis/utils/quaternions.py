@@ -253,8 +253,8 @@ def polar(A: Any, pure_rotation: bool = True, side: str = "right") -> Any:
 
     `side="right"`: A = U P, P (..., n, n); "left": A = P U, P (..., m, m). P has no negative eigenvalue, but with
     `pure_rotation` of a square matrix with negative determinant: then U is the nearest rotation, and the smallest
-    eigenvalue of P is negative, so that the product is A still. Differentiable where A has full rank, equal singular
-    values included.
+    eigenvalue of P is negative, so that the product is A still. Differentiable where A has full rank, equal
+    singular values included.
     """
     if side not in ("right", "left"):
         raise GenesisException(f'polar: `side` is {side!r}; expected "right" or "left".')

@@ -165,7 +165,7 @@ def test_tensors_of_a_scene_stay_with_it():
     for result in (
         *(gu.transform_by_quat(vector, quat), gu.inv_quat(quat), gu.quat_to_R(quat), gu.quat_to_xyz(quat)),
         *(gu.R_to_quat(gu.quat_to_R(quat)), gu.slerp(quat, one, 0.5), gu.transform_quat_by_quat(quat, one)),
-        *(gu.quat_to_rotvec(quat), gu.trans_quat_to_T(vector, quat), gu.polar(gu.quat_to_R(quat))[1]),
+        *(gu.quat_to_rotvec(quat), gu.trans_quat_to_T(vector, quat), *gu.polar(gu.quat_to_R(quat))),
     ):
         assert isinstance(result, gs.grad.Tensor)
         assert result.scene is scene
@@ -199,6 +199,14 @@ def test_tensors_of_a_scene_stay_with_it():
 def test_what_does_not_fit(call, told):
     with pytest.raises(gs.GenesisException, match=told):
         call()
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_second_derivatives_of_polar(side):
+    rng = np.random.default_rng(1)
+    for matrix in (np.eye(3), rng.normal(size=(2, 3, 3)), rng.normal(size=(3, 2)), rng.normal(size=(2, 3))):
+        leaf = torch.tensor(matrix, requires_grad=True)
+        assert torch.autograd.gradgradcheck(lambda x: gu.polar(x, side=side)[0], leaf)
 
 
 def test_a_reflection_becomes_the_nearest_rotation():
