@@ -29,6 +29,7 @@ from genesis.constants import (
 from genesis.constants import Backend as _Backend
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected as _not_collected
+from genesis.utils.names import GEOM as _GEOM
 
 if TYPE_CHECKING:
     from genesis import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         surfaces,
         textures,
         tools,
+        utils,
         vis,
     )
     from genesis.grad.creation_ops import (
@@ -118,6 +120,7 @@ _SUBMODULES = (
     "surfaces",
     "textures",
     "tools",
+    "utils",
     "vis",
 )
 # Change with init and destroy: asked of the runtime each time.
@@ -174,6 +177,7 @@ _CREATION_OPS = (
     "zeros_like",
 )
 _HOME.update(dict.fromkeys(_CREATION_OPS, "genesis.grad.creation_ops"))
+_HOME.update(dict.fromkeys(_GEOM, "genesis.utils.geom"))
 
 __all__ = [
     "ACTIVE",
@@ -253,6 +257,7 @@ __all__ = [
     "tensor",
     "textures",
     "tools",
+    "utils",
     "vis",
     "vulkan",
     "zeros",

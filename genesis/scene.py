@@ -20,6 +20,7 @@ from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.entities.rolling import field_of, read_controls
+from genesis.entities.simulator import Simulator
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
 from genesis.materials import Rigid
@@ -559,6 +560,11 @@ class Scene(Drawing):
     def rigid_solver(self) -> RigidSolver:
         """All rigid bodies as a whole."""
         return self._rigid_solver
+
+    @property
+    def sim(self) -> Simulator:
+        """Clock, entities and solvers under the names that Genesis's simulator has."""
+        return Simulator(self)
 
     @property
     def solvers(self) -> list[RigidSolver]:

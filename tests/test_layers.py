@@ -34,6 +34,7 @@ LAYERS = (
     ("genesis.model",),
     ("genesis.rigid",),
     ("genesis.grad",),
+    ("genesis.utils",),
     ("genesis.world",),
     ("genesis.sensors",),
     ("genesis.entities", "genesis.states"),

@@ -4,5 +4,7 @@ from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_geom import RigidGeom
 from genesis.entities.rigid_joint import RigidJoint
 from genesis.entities.rigid_link import RigidLink
+from genesis.entities.rigid_solver import RigidSolver
+from genesis.entities.rigid_vis_geom import RigidVisGeom
 
-__all__ = ["RigidEntity", "RigidGeom", "RigidJoint", "RigidLink"]
+__all__ = ["RigidEntity", "RigidGeom", "RigidJoint", "RigidLink", "RigidSolver", "RigidVisGeom"]

@@ -14,6 +14,8 @@ from genesis.world.arguments import Selection, fit, read_tensor, require_finite,
 
 if TYPE_CHECKING:
     from genesis import Scene
+    from genesis.model.compose import EntityRange
+    from genesis.world.layout import DofLayout
     from genesis.world.world import World
 
 
@@ -40,8 +42,11 @@ class Place:
     """
 
     def __init__(self, world: World, number: int) -> None:
-        ranges = world.composed.entities[number]
-        self.world, self.ranges, self.layout = world, ranges, world.layouts[number]
+        self.take(world, world.composed.entities[number], world.layouts[number])
+
+    def take(self, world: World, ranges: EntityRange, layout: DofLayout) -> None:
+        """Be the place of these ranges of a world."""
+        self.world, self.ranges, self.layout = world, ranges, layout
         self.name = ranges.name
         kinds = [one.name.removesuffix("_start") for one in fields(ranges) if one.name.endswith("_start")]
         self.starts = {_plural(kind): int(getattr(ranges, f"{kind}_start")) for kind in kinds}

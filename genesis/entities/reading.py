@@ -25,25 +25,28 @@ class StateReader(EntityBase):
     """What can be asked of an entity's state. Shapes are `([n_envs,] ...)`: without the envs when `n_envs` is 0.
 
     `envs_idx` and the `*_idx_local` arguments choose a subset (int, slice, range, list, array, tensor; negatives
-    count from the end; None: all). Every getter raises GenesisException before `build()` and for a bad index, and
-    returns a copy.
+    count from the end; None: all). `relative` changes nothing (see `StateWriter`). Every getter raises
+    GenesisException before `build()` and for a bad index, and returns a copy.
     """
 
     # -- base link ----------------------------------------------------------------------------------------------------
 
-    def get_pos(self, envs_idx: Any = None) -> Tensor:
+    def get_pos(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Position of the base link's origin [m], world frame, ([n_envs,] 3)."""
         place = self._built("get_pos")
+        check_relative(place, "get_pos", relative)
         return read_body(place, "get_pos", "xpos", slice(None), place.ranges.link_start, envs_idx)
 
-    def get_quat(self, envs_idx: Any = None) -> Tensor:
+    def get_quat(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Orientation of the base link (w, x, y, z), unit, world frame, ([n_envs,] 4)."""
         place = self._built("get_quat")
+        check_relative(place, "get_quat", relative)
         return read_body(place, "get_quat", "xquat", slice(None), place.ranges.link_start, envs_idx)
 
-    def get_vel(self, envs_idx: Any = None) -> Tensor:
+    def get_vel(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Linear velocity of the base link's origin [m/s], world frame, ([n_envs,] 3)."""
         place = self._built("get_vel")
+        check_relative(place, "get_vel", relative)
         return read_body(place, "get_vel", "xvel", slice(0, 3), place.ranges.link_start, envs_idx)
 
     def get_ang(self, envs_idx: Any = None) -> Tensor:
@@ -54,25 +57,38 @@ class StateReader(EntityBase):
     # -- links --------------------------------------------------------------------------------------------------------
 
     def get_links_pos(
-        self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
+        self,
+        links_idx_local: Any = None,
+        envs_idx: Any = None,
+        *,
+        ref: LinkPoint = "link_origin",
+        relative: bool = True,
     ) -> Tensor:
         """Positions of the links' origins, or centres of mass (`ref="link_com"`) [m], world, ([n_envs,] n_links, 3)."""
         place = self._built("get_links_pos")
+        check_relative(place, "get_links_pos", relative)
         name = "xipos" if _at_com(place, "get_links_pos", ref) else "xpos"
         return _read_links(place, "get_links_pos", name, slice(None), links_idx_local, envs_idx)
 
-    def get_links_quat(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+    def get_links_quat(self, links_idx_local: Any = None, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Orientations of the links (w, x, y, z), unit, world frame, ([n_envs,] n_links, 4)."""
+        check_relative(self._built("get_links_quat"), "get_links_quat", relative)
         return _read_links(
             self._built("get_links_quat"), "get_links_quat", "xquat", slice(None), links_idx_local, envs_idx
         )
 
     def get_links_vel(
-        self, links_idx_local: Any = None, envs_idx: Any = None, *, ref: LinkPoint = "link_origin"
+        self,
+        links_idx_local: Any = None,
+        envs_idx: Any = None,
+        *,
+        ref: LinkPoint = "link_origin",
+        relative: bool = True,
     ) -> Tensor:
         """Linear velocities of the links' origins, or centres of mass [m/s], world frame, ([n_envs,] n_links, 3)."""
         method = "get_links_vel"
         place = self._built(method)
+        check_relative(place, method, relative)
         origin = _read_links(place, method, "xvel", slice(0, 3), links_idx_local, envs_idx)
         if not _at_com(place, method, ref):
             return origin
@@ -88,12 +104,13 @@ class StateReader(EntityBase):
             self._built("get_links_ang"), "get_links_ang", "xvel", slice(3, 6), links_idx_local, envs_idx
         )
 
-    def get_links_acc(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+    def get_links_acc(self, links_idx_local: Any = None, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Accelerations of the links' origins [m/s^2], world frame, ([n_envs,] n_links, 3).
 
         The second derivative of the position at the present state under the present commands; a body in free fall has
         (0, 0, -9.81).
         """
+        check_relative(self._built("get_links_acc"), "get_links_acc", relative)
         return _read_links(
             self._built("get_links_acc"), "get_links_acc", "xacc", slice(0, 3), links_idx_local, envs_idx
         )
@@ -307,6 +324,12 @@ class StateReader(EntityBase):
 
 
 # -- how --------------------------------------------------------------------------------------------------------------
+
+
+def check_relative(place: Place, method: str, relative: Any) -> None:
+    """Raise GenesisException where `relative`, which changes nothing here, is neither True nor False."""
+    if relative is not True:
+        read_flag(relative, "relative", place.owner(method))
 
 
 def read_body(place: Place, method: str, name: str, part: slice, body: int, envs_idx: Any) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from genesis.entities.access import N_SIZES, read_one, write_one
 from genesis.entities.accessors import GeomAccessors
+from genesis.entities.part_shapes import GeomShape
 from genesis.world.arguments import fit, read_tensor
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _SIZE = CONSTRAINT_PARAMETERS["geoms_size"]
 
 
-class RigidGeom(GeomAccessors):
+class RigidGeom(GeomShape, GeomAccessors):
     """A shape attached to a link, solid or visual only. `idx` is its number in the scene (MuJoCo's geom).
 
     Its parameters are differentiable inputs of the step, as those of the entity; setters raise GenesisException for a

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genesis.entities import access
+from genesis.entities.joint_names import JointNames
 from genesis.entities.limits import read_joint_limit, write_joint_limit
-from genesis.entities.part import EntityPart
 from genesis.world.arguments import fit, read_tensor, select_envs
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 JOINT_TYPES = (("free", 7, 6), ("ball", 4, 3), ("slide", 1, 1), ("hinge", 1, 1))
 
 
-class RigidJoint(EntityPart):
+class RigidJoint(JointNames):
     """A joint that moves. `idx` is its number in the scene, `idx_local` that in the entity."""
 
     _first = "joint_start"
@@ -73,32 +73,6 @@ class RigidJoint(EntityPart):
     def dof_start(self) -> int:
         """Its first dof in the scene."""
         return self._dof
-
-    @property
-    def qs_idx(self) -> list[int]:
-        """Its qs in the scene."""
-        return list(range(self._q, self._q + self._n_qs))
-
-    @property
-    def dofs_idx(self) -> list[int]:
-        """Its dofs in the scene."""
-        return list(range(self._dof, self._dof + self._n_dofs))
-
-    @property
-    def dof_idx_local(self) -> int | list[int]:
-        """Its dof in the entity: a number for a hinge or slide, a list for the others (`dofs_idx_local`)."""
-        dofs = self.dofs_idx_local
-        return dofs[0] if self._n_dofs == 1 else dofs
-
-    @property
-    def qs_idx_local(self) -> list[int]:
-        """Its qs in the entity."""
-        return [q - self._entity.q_start for q in self.qs_idx]
-
-    @property
-    def dofs_idx_local(self) -> list[int]:
-        """Its dofs in the entity."""
-        return [dof - self._entity.dof_start for dof in self.dofs_idx]
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 

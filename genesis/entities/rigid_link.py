@@ -9,19 +9,20 @@ import numpy as np
 from genesis.entities.access import write_geoms
 from genesis.entities.accessors import LinkAccessors
 from genesis.entities.masses import write_scaled_mass
-from genesis.entities.reading import read_body
+from genesis.entities.part_shapes import LinkShape
+from genesis.entities.reading import check_relative, read_body
 from genesis.entities.writing import place_mocap
 from genesis.errors import GenesisException
 from genesis.world.arguments import fit, read_tensor, require_state
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS
 
 if TYPE_CHECKING:
-    from genesis.entities import RigidEntity, RigidGeom, RigidJoint
+    from genesis.entities import RigidEntity
     from genesis.entities.place import Place
     from genesis.grad.tensor import Tensor
 
 
-class RigidLink(LinkAccessors):
+class RigidLink(LinkShape, LinkAccessors):
     """A rigid body. `idx` is its number in the scene (MuJoCo's body `idx + 1`), `idx_local` that in the entity."""
 
     _first = "link_start"
@@ -46,16 +47,6 @@ class RigidLink(LinkAccessors):
         return [link.idx for link in self._entity.links if link.parent_idx == self.idx]
 
     @property
-    def joints(self) -> list[RigidJoint]:
-        """The joints between it and its parent; none for a fixed link."""
-        return [joint for joint in self._entity.joints if joint.link is self]
-
-    @property
-    def geoms(self) -> list[RigidGeom]:
-        """The geoms that are attached to it."""
-        return [geom for geom in self._entity.geoms if geom.link is self]
-
-    @property
     def is_fixed(self) -> bool:
         """Whether neither it nor anything between it and the world has a joint. (A mocap body is put elsewhere.)"""
         if self.joints:
@@ -64,16 +55,19 @@ class RigidLink(LinkAccessors):
 
     # -- state --------------------------------------------------------------------------------------------------------
 
-    def get_pos(self, envs_idx: Any = None) -> Tensor:
+    def get_pos(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Position of its origin [m], world frame, ([n_envs,] 3)."""
+        check_relative(self._built(), "get_pos", relative)
         return read_body(self._built(), "get_links_pos", "xpos", slice(None), self.idx + 1, envs_idx)
 
-    def get_quat(self, envs_idx: Any = None) -> Tensor:
+    def get_quat(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Orientation (w, x, y, z), unit, world frame, ([n_envs,] 4)."""
+        check_relative(self._built(), "get_quat", relative)
         return read_body(self._built(), "get_links_quat", "xquat", slice(None), self.idx + 1, envs_idx)
 
-    def get_vel(self, envs_idx: Any = None) -> Tensor:
+    def get_vel(self, envs_idx: Any = None, *, relative: bool = True) -> Tensor:
         """Linear velocity of its origin [m/s], world frame, ([n_envs,] 3)."""
+        check_relative(self._built(), "get_vel", relative)
         return read_body(self._built(), "get_links_vel", "xvel", slice(0, 3), self.idx + 1, envs_idx)
 
     def get_ang(self, envs_idx: Any = None) -> Tensor:

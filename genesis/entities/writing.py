@@ -13,6 +13,7 @@ from genesis.entities.base import EntityBase
 from genesis.entities.place import Place
 from genesis.errors import GenesisException
 from genesis.math.rotation import quat_to_xyz, xyz_to_quat
+from genesis.utils.warnings import warn_once
 from genesis.world.arguments import Selection, gather, read_flag, require_state, scatter, select, select_range
 from genesis.world.catalogue import PARAMETERS
 from genesis.world.layout import Rotation
@@ -24,13 +25,24 @@ class StateWriter(EntityBase):
     A value has shape `(n,)`, used for every env, or `(n_envs, n)` with one row per env (per chosen env with
     `envs_idx`). `envs_idx` and the `*_idx_local` arguments choose a subset, each element once.
 
+    `skip_forward` is of no matter: what follows from the state is computed when it is asked for. `relative`, as in
+    Genesis 1.4: whether a pose is that of the frame of the model file (True), or of one that Genesis moved inside;
+    there is one frame here, so both are the same, a pose in the world. (Before, Genesis took True for a
+    pose relative to the first: a program that says so is told once.)
+
     Every setter raises GenesisException, before anything changes, for a call before `build()`, a wrong shape, NaN or
     infinite values and such as no simulation can mean (beyond 1e10, as in MuJoCo), an index out of range or given
     twice, and a tensor of another scene.
     """
 
     def set_qpos(
-        self, qpos: Any, qs_idx_local: Any = None, envs_idx: Any = None, *, zero_velocity: bool = True
+        self,
+        qpos: Any,
+        qs_idx_local: Any = None,
+        envs_idx: Any = None,
+        *,
+        zero_velocity: bool = True,
+        skip_forward: bool = False,
     ) -> None:
         """Set generalized positions [m, rad], ([n_envs,] n_qs).
 
@@ -39,6 +51,7 @@ class StateWriter(EntityBase):
         """
         method = "set_qpos"
         place = self._built(method)
+        read_flag(skip_forward, "skip_forward", place.owner(method))
         chosen = place.select(method, "qs", qs_idx_local, unique=True)
         envs = place.select_envs(method, envs_idx, unique=True)
         value = _state_value(place, method, "qpos", qpos, (chosen.count,), envs, scalar=True)
@@ -64,7 +77,14 @@ class StateWriter(EntityBase):
             chosen, value = _qpos_of_dofs(place, chosen, envs, value)
         place.world.set_state(_written(place, envs, (chosen, place.ranges.q_start, value), zero_velocity))
 
-    def set_dofs_velocity(self, velocity: Any = None, dofs_idx_local: Any = None, envs_idx: Any = None) -> None:
+    def set_dofs_velocity(
+        self,
+        velocity: Any = None,
+        dofs_idx_local: Any = None,
+        envs_idx: Any = None,
+        *,
+        skip_forward: bool = False,
+    ) -> None:
         """Set velocities of dofs [m/s, rad/s], ([n_envs,] n_dofs); None: zero.
 
         MuJoCo's velocities: of a free joint linear in the world frame and angular in the body frame, of a ball joint in
@@ -72,6 +92,7 @@ class StateWriter(EntityBase):
         """
         method = "set_dofs_velocity"
         place = self._built(method)
+        read_flag(skip_forward, "skip_forward", place.owner(method))
         chosen = place.select(method, "dofs", dofs_idx_local, unique=True)
         envs = place.select_envs(method, envs_idx, unique=True)
         value = _state_value(
@@ -79,9 +100,10 @@ class StateWriter(EntityBase):
         )
         place.world.set_state(_written(place, envs, (chosen, place.world.nq + place.ranges.dof_start, value), False))
 
-    def zero_all_dofs_velocity(self, envs_idx: Any = None) -> None:
+    def zero_all_dofs_velocity(self, envs_idx: Any = None, *, skip_forward: bool = False) -> None:
         """Put the velocities of all the entity's dofs to zero."""
         place = self._built("zero_all_dofs_velocity")
+        read_flag(skip_forward, "skip_forward", place.owner("zero_all_dofs_velocity"))
         envs = place.select_envs("zero_all_dofs_velocity", envs_idx, unique=True)
         place.world.set_state(_written(place, envs, None, zero_velocity=True))
 
@@ -102,7 +124,15 @@ class StateWriter(EntityBase):
         piece = select_range(count, 0, count), start, value
         place.world.set_state(_written(place, envs, piece, zero_velocity=False))
 
-    def set_pos(self, pos: Any, envs_idx: Any = None, *, zero_velocity: bool = True) -> None:
+    def set_pos(
+        self,
+        pos: Any,
+        envs_idx: Any = None,
+        *,
+        zero_velocity: bool = True,
+        relative: bool | None = None,
+        skip_forward: bool = False,
+    ) -> None:
         """Set the position of the base link [m], world frame, ([n_envs,] 3).
 
         A free base: its three position qs. A mocap base: where the command puts it, until it is put elsewhere or the
@@ -111,18 +141,40 @@ class StateWriter(EntityBase):
         it, and like every parameter it outlives `scene.reset()`. `zero_velocity`: also put the velocities of all the
         entity's dofs to zero.
         """
-        _set_base(self._built("set_pos"), "set_pos", "pos", pos, 0, 3, envs_idx, zero_velocity)
+        place = self._built("set_pos")
+        _check_flags(place, "set_pos", relative, skip_forward)
+        _set_base(place, "set_pos", "pos", pos, 0, 3, envs_idx, zero_velocity)
 
-    def set_quat(self, quat: Any, envs_idx: Any = None, *, zero_velocity: bool = True) -> None:
+    def set_quat(
+        self,
+        quat: Any,
+        envs_idx: Any = None,
+        *,
+        zero_velocity: bool = True,
+        relative: bool | None = None,
+        skip_forward: bool = False,
+    ) -> None:
         """Set the orientation of the base link (w, x, y, z), world frame, ([n_envs,] 4); any length but zero.
 
         A free base: its four orientation qs. A mocap base: as `set_pos` puts it. Any other base: the frame in which it
         sits in the world, which is the physical parameter `links_offset_quat` of the base link, as for `set_pos`.
         """
-        _set_base(self._built("set_quat"), "set_quat", "quat", quat, 3, 4, envs_idx, zero_velocity)
+        place = self._built("set_quat")
+        _check_flags(place, "set_quat", relative, skip_forward)
+        _set_base(place, "set_quat", "quat", quat, 3, 4, envs_idx, zero_velocity)
 
 
 # -- how --------------------------------------------------------------------------------------------------------------
+
+
+def _check_flags(place: Place, method: str, relative: Any, skip_forward: Any) -> None:
+    owner = place.owner(method)
+    read_flag(skip_forward, "skip_forward", owner)
+    if relative is not None and read_flag(relative, "relative", owner):
+        warn_once(
+            f"{owner}(relative=True): the pose is one in the world, as in Genesis 1.4. Before, Genesis took it for one "
+            "relative to the pose at build; a program that means that adds it itself."
+        )
 
 
 def _state_value(

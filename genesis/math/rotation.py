@@ -10,6 +10,7 @@ Euler angles (a, b, c) are extrinsic x-y-z in radians: R = Rz(c) Ry(b) Rx(a), b 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -78,7 +79,8 @@ def quat_exp(v: Tensor) -> Tensor:
 
 
 def quat_log(q: Tensor) -> Tensor:
-    """Rotation vector (..., 3) [rad], of angle up to pi, of the unit quaternion ``q`` or ``-q``; smooth at zero."""
+    """Rotation vector (..., 3) [rad], of angle up to pi, of the quaternion ``q`` or ``-q``; smooth at zero."""
+    q = _nonzero(q)
     q = torch.where(q[..., :1] < 0, -q, q)
     w, xyz = q[..., :1], q[..., 1:]
     squared = (xyz * xyz).sum(-1, keepdim=True)
@@ -116,6 +118,70 @@ def quat_to_mat(q: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
+def mat_to_quat(matrix: Tensor, largest: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """Unit quaternion of a rotation matrix: shape (..., 3, 3); returns shape (..., 4).
+
+    Each row of the symmetric matrix 4 q q' is linear in the rotation matrix. A row is the quaternion times four times
+    one of its numbers: that of the largest is taken, so that this number is positive, and normalised.
+
+    largest: says for each matrix which row, (...) int64; None: the first where the trace is positive, else that of the
+    largest diagonal element, the last of equal ones.
+    """
+    if not isinstance(matrix, Tensor) or matrix.shape[-2:] != (3, 3):
+        raise GenesisException(f"mat_to_quat: expected a tensor of shape (..., 3, 3), got {tuple(matrix.shape)}.")
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in matrix.unbind(-2))
+    wx, wy, wz = zy - yz, xz - zx, yx - xy
+    rows = (
+        (1.0 + xx + yy + zz, wx, wy, wz),
+        (wx, 1.0 + xx - yy - zz, yx + xy, xz + zx),
+        (wy, yx + xy, 1.0 - xx + yy - zz, zy + yz),
+        (wz, xz + zx, zy + yz, 1.0 - xx - yy + zz),
+    )
+    table = torch.stack([torch.stack(row, -1) for row in rows], -2)
+    row = (largest or _largest)(matrix.detach())
+    q = table.gather(-2, row[..., None, None].expand(*row.shape, 1, 4)).squeeze(-2)
+    return quat_normalize(q)
+
+
+def _largest(matrix: Tensor) -> Tensor:
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+    return torch.where(diagonal.sum(-1) > 0, 0, 3 - diagonal.flip(-1).argmax(-1))
+
+
+def quat_slerp(q: Tensor, r: Tensor, t: Tensor) -> Tensor:
+    """Unit quaternion at the part t (...) of the shorter way from q to r, (..., 4) each, at constant speed.
+
+    (sin((1 - t) angle) q + sin(t angle) r) / sin(angle), after both are normalised; the angle between them is twice
+    the arc tangent of |q - r| / |q + r|. Quotients of sines are written as functions of the angle's square, which are
+    smooth at zero.
+    """
+    q, r = quat_normalize(q), quat_normalize(r)
+    r = torch.where((q * r).sum(-1, keepdim=True) < 0, -r, r)
+    apart, together = q - r, q + r
+    squared = (apart * apart).sum(-1, keepdim=True) / (together * together).sum(-1, keepdim=True)
+    angle_squared = 4.0 * squared * _arctan_by_its_argument(squared) ** 2
+    t = t.unsqueeze(-1)
+    whole = _sine_by_its_argument(angle_squared)
+    first, second = ((part * _sine_by_its_argument(part * part * angle_squared) / whole) for part in (1.0 - t, t))
+    return first * q + second * r
+
+
+def _sine_by_its_argument(squared: Tensor) -> Tensor:
+    """sin(x) / x of x squared."""
+    small = squared < 1e-3  # the first term that is left out is below 1e-17
+    x = torch.where(small, 1.0, squared).sqrt()
+    series = 1.0 - squared / 6.0 * (1.0 - squared / 20.0 * (1.0 - squared / 42.0 * (1.0 - squared / 72.0)))
+    return torch.where(small, series, x.sin() / x)
+
+
+def _arctan_by_its_argument(squared: Tensor) -> Tensor:
+    """arctan(x) / x of x squared."""
+    small = squared < 1e-3  # as above
+    x = torch.where(small, 1.0, squared).sqrt()
+    series = 1.0 - squared * (1 / 3 - squared * (1 / 5 - squared * (1 / 7 - squared * (1 / 9 - squared / 11))))
+    return torch.where(small, series, x.atan() / x)
+
+
 def xyz_to_quat(xyz: Tensor) -> Tensor:
     """Unit quaternion of the Euler angles: qz(c) qy(b) qx(a). xyz: shape (..., 3) [rad]; returns shape (..., 4)."""
     _components(xyz, 3, "xyz_to_quat")
@@ -131,7 +197,7 @@ def xyz_to_quat(xyz: Tensor) -> Tensor:
     )
 
 
-def quat_to_xyz(q: Tensor) -> Tensor:
+def quat_to_xyz(q: Tensor, zero_at_lock: str = "c") -> Tensor:
     """Euler angles (a, b, c) of q: shape (..., 4); returns shape (..., 3) [rad].
 
     With d = (a - c) / 2, s = (a + c) / 2, the quaternion of Euler angles (see ``xyz_to_quat``) gives
@@ -146,6 +212,7 @@ def quat_to_xyz(q: Tensor) -> Tensor:
     At b = +-pi/2 (gimbal lock) one of the two vectors vanishes: only a - c, or a + c, is defined. Then c = 0, and the
     gradient is that of a along this convention; c has gradient zero; b, which has a kink there (it cannot exceed pi/2),
     has the subgradient zero. Near the lock the gradients of a and c grow as 1 / cos b, as they must.
+    With ``zero_at_lock="a"``, a and c change parts there.
     """
     _components(q, 4, "quat_to_xyz")
     w, x, y, z = _nonzero(q).unbind(-1)
@@ -156,7 +223,8 @@ def quat_to_xyz(q: Tensor) -> Tensor:
     plus_is_lost, minus_is_lost = length_plus <= noise, length_minus <= noise
     d = _angle(*plus, plus_is_lost)
     s = _angle(*minus, minus_is_lost)
-    d, s = torch.where(plus_is_lost, s, d), torch.where(minus_is_lost, d, s)
+    sign = 1.0 if zero_at_lock == "c" else -1.0
+    d, s = torch.where(plus_is_lost, sign * s, d), torch.where(minus_is_lost, sign * d, s)
 
     zero = torch.zeros_like(length_plus)
     length_plus = torch.where(plus_is_lost, zero, length_plus)
