@@ -97,6 +97,8 @@ class Reach:
         columns: numbers in the scene of those dofs that move a target, (columns,)
         rows: (T, 6) int, place of each component in the error; -1: it does not count
         n_rows: components of the error
+        rows_adjacent: whether the same number of neighbouring rows is adjacent in the scratch space, as CUDA wants it,
+            instead of a row's numbers
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class Reach:
         self._qpos0 = np.where(has_joint, m.qpos0[q], 0.0) if m.nq else np.zeros(len(frames))
         self._n_frames = len(frames)
         self._device = wp.device_from_torch(runtime.device)
+        self.rows_adjacent = bool(self._device.is_cuda)
         self._chain = self._made_chain()
         self._row = wp.array(self.rows.astype(np.int32), dtype=wp.int32, device=self._device)
         load_kernels(self._device, [kernels.inverse_kinematics])
@@ -167,9 +170,7 @@ class Reach:
         )
         if not n:
             return Solution(found.qpos, found.error, found.jacobian, found.success.bool())
-        on_cpu = self._device.is_cpu
-        # Neighbours in memory are a row's numbers on the CPU, the same number of neighbouring rows on CUDA.
-        scratch = task.qpos.new_empty((n, width)) if on_cpu else task.qpos.new_empty((width, n)).T
+        scratch = task.qpos.new_empty((width, n)).T if self.rows_adjacent else task.qpos.new_empty((n, width))
         arguments = [
             self._chain,
             self._goal(task),
@@ -184,7 +185,7 @@ class Reach:
             _matrix(found.jacobian.view(n, m * k)),
             wp.from_torch(found.success, dtype=wp.int32),
         ]
-        if on_cpu:
+        if self._device.is_cpu:
             self._share_out(n, arguments)
         else:
             stream = wp.stream_from_torch(torch.cuda.current_stream())

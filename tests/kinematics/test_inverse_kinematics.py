@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import genesis as gs
+from genesis import runtime
 from genesis.math.rotation import quat_conj, quat_log, quat_mul, quat_rotate
 from tests import scenes
 from tests.kinematics.robots import FLOATER, HUMANOID, SIX, SIX_QPOS, build, random_qpos
@@ -68,6 +69,21 @@ def test_the_same_whatever_else_is_solved(pandas):
     assert torch.equal(every, panda.inverse_kinematics(hand, pos, quat))
     assert torch.equal(some, every[[7, 3]])
     assert not torch.equal(every, panda.inverse_kinematics(hand, pos, quat, seed=1))
+
+
+def test_the_same_in_the_layout_of_gpus_and_among_threads(pandas, monkeypatch):
+    _, panda = pandas
+    hand = panda.get_link("panda_hand")
+    pos, quat = (
+        one[:, 0] for one in panda.forward_kinematics(random_qpos(panda, 200), links_idx_local=[hand.idx_local])
+    )
+    monkeypatch.setattr(runtime, "num_threads", 1)
+    usual = panda.inverse_kinematics(hand, pos, quat)
+    monkeypatch.setattr(runtime, "num_threads", 2)
+    assert torch.equal(panda.inverse_kinematics(hand, pos, quat), usual)
+    (reach,) = [one for one in panda._place.reaches.values() if one.n_rows == 6]
+    monkeypatch.setattr(reach, "rows_adjacent", True)
+    assert torch.equal(panda.inverse_kinematics(hand, pos, quat), usual)
 
 
 def test_the_nearest_solution_without_samples(six):

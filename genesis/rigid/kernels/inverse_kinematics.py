@@ -22,7 +22,7 @@ from genesis.rigid.kernels.targets import PI, Chain, Goal, Search, place_frames,
 from genesis.types import real, untaped, vec2, vec3, vec4
 
 # A step that lessens the error divides mu by this, another multiplies it.
-EASE = real(0.25)
+EASE = real(0.5)
 TIGHTEN = real(8.0)
 LEAST_MU = real(1.0e-3)
 # So many steps one after the other that do not lessen the error: there is no way on from here.
@@ -119,12 +119,19 @@ def write_step(
     while again == 1:
         again = int(0)
         solve_damped(w, n_rows, n_columns, at, damping, s)
+        largest = real(0.0)
         for c in range(n_columns):
             if s[w, at.fixed + c] == real(0.0):
                 d = real(0.0)
                 for i in range(n_rows):
                     d += s[w, at.J + i * n_columns + c] * s[w, at.y + i]
                 s[w, at.dq + c] = d
+                largest = wp.max(largest, wp.abs(d))
+        if largest > max_step:
+            scale = max_step / largest
+            for c in range(n_columns):
+                if s[w, at.fixed + c] == real(0.0):
+                    s[w, at.dq + c] = s[w, at.dq + c] * scale
         for k in range(chain.frame_parent.shape[0]):
             kind = chain.frame_type[k]
             c = chain.frame_column[k, 0]
@@ -136,13 +143,6 @@ def write_step(
                         s[w, at.dq + c] = moved - q
                         s[w, at.fixed + c] = real(1.0)
                         again = int(1)
-    largest = real(0.0)
-    for c in range(n_columns):
-        largest = wp.max(largest, wp.abs(s[w, at.dq + c]))
-    if largest > max_step:
-        scale = max_step / largest
-        for c in range(n_columns):
-            s[w, at.dq + c] = s[w, at.dq + c] * scale
 
 
 @wp.func
