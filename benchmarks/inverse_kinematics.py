@@ -1,12 +1,12 @@
-"""Inverse kinematics: random reachable targets of an arm's hand, and of both hands of a humanoid. Prints success and times.
+"""Inverse kinematics: random reachable targets of an arm's hand, and of a humanoid's two hands. Success and times.
 
     python benchmarks/inverse_kinematics.py [--targets 1000] [--precision 64] [--threads 1] [--arm panda.urdf]
                                             [--pinocchio PYTHON]
 
-Targets are where random positions within the limits put the hands; found is what is within 1e-4 m and 1e-3 rad of them by
-forward kinematics, within the limits. With `--pinocchio`, an interpreter that can import it, the same targets of the arm
-are given to the loop of Pinocchio's documentation (damped steps by its Jacobians, clipped to the limits) with as many
-restarts.
+Targets are where random positions within the limits put the hands; found is what is within 1e-4 m and 1e-3 rad of them
+by forward kinematics, within the limits. With `--pinocchio`, an interpreter that can import it, the same targets of the
+arm are given to the loop of Pinocchio's documentation (damped steps by its Jacobians, clipped to the limits) with as
+many restarts.
 """
 
 import argparse

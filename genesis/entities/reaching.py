@@ -207,7 +207,7 @@ def reach(
 
     owner, model = place.owner(method), place.world.model
     init_qpos, envs_idx, dofs_idx_local, respect_joint_limit = start
-    envs = place.select_envs(method, envs_idx, unique=False)
+    envs = place.select_envs(method, envs_idx, unique=True)
     chosen = place.select(method, "dofs", dofs_idx_local, unique=True)
     respect = read_flag(respect_joint_limit, "respect_joint_limit", owner)
     tried = read_settings(owner, *settings)

@@ -260,6 +260,27 @@ def test_bad_arguments(six, arguments, message):
         six[1].inverse_kinematics(six[1].get_link("tool"), **arguments)
 
 
+def test_an_env_twice_and_none(pandas):
+    _, panda = pandas
+    hand = panda.get_link("panda_hand")
+    with pytest.raises(gs.GenesisException, match="more than once"):
+        panda.inverse_kinematics(hand, [0.5, 0.0, 0.4], envs_idx=[1, 1])
+    assert panda.inverse_kinematics(hand, [0.5, 0.0, 0.4], envs_idx=[]).shape == (0, 9)
+
+
+def test_parameters_that_were_set_once_have_their_gradient_again_and_again():
+    _, robot = build(SIX)
+    link = robot.get_link("tool")
+    pos = robot.forward_kinematics(SIX_QPOS, links_idx_local=[link.idx_local])[0][0].detach().sceneless()
+    frames = robot.get_links_offset_pos().detach().sceneless().requires_grad_()
+    robot.set_links_offset_pos(frames)
+    found = []
+    for _ in range(2):
+        qpos = robot.inverse_kinematics(link, pos, init_qpos=SIX_QPOS, max_samples=1)
+        found.append(torch.autograd.grad(qpos.sum(), frames)[0])
+    assert torch.equal(*found) and found[0].abs().max() > 0.1
+
+
 def test_bad_links(six, floaters):
     robot, other = six[1], floaters[1]
     with pytest.raises(gs.GenesisException, match="not a link of it"):
@@ -270,3 +291,29 @@ def test_bad_links(six, floaters):
         robot.inverse_kinematics_multilink([robot.links[0]], [[0.0] * 3, [0.0] * 3])
     with pytest.raises(gs.GenesisException, match="none of the dofs"):
         robot.inverse_kinematics(robot.get_link("base"), [0.0] * 3)
+
+
+IN_32_BITS = """
+import torch
+import genesis as gs
+gs.init(backend=gs.cpu, precision="32", seed=0, logging_level="warning")
+scene = gs.Scene(sim_options=gs.options.SimOptions(requires_grad=True))
+panda = scene.add_entity(gs.morphs.URDF(file={file!r}, fixed=True))
+scene.build(n_envs=100)
+hand = panda.get_link("panda_hand")
+lower, upper = panda.get_dofs_limit()
+share = torch.rand(100, 9, generator=torch.Generator().manual_seed(1))
+qpos = (lower + share * (upper - lower)).sceneless()
+pos, quat = (one[:, 0].detach() for one in panda.forward_kinematics(qpos, links_idx_local=[hand.idx_local]))
+pos.requires_grad_()
+found, error = panda.inverse_kinematics(hand, pos, quat, pos_tol=1e-4, rot_tol=1e-3, return_error=True)
+assert found.dtype is torch.float32
+assert (error[:, :3].norm(dim=1) < 1e-4).all() and (error[:, 3:].norm(dim=1) < 1e-3).all()
+(gradient,) = torch.autograd.grad(found.square().sum(), pos)
+assert torch.isfinite(gradient).all() and gradient.abs().max() > 0.1
+"""
+
+
+def test_in_32_bits(run_python):
+    """Every target is found, and its gradient is finite."""
+    assert "Error" not in run_python(IN_32_BITS.format(file=scenes.PANDA))
