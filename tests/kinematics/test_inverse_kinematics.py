@@ -8,6 +8,7 @@ import genesis as gs
 from genesis import runtime
 from genesis.math.rotation import quat_conj, quat_log, quat_mul, quat_rotate
 from tests import scenes
+from tests.entities.worlds import scatter_state, world
 from tests.kinematics.robots import FLOATER, HUMANOID, SIX, SIX_QPOS, build, random_qpos
 
 # A solution is polished to rounding, 64 bits, of lengths and angles of order one.
@@ -279,6 +280,25 @@ def test_parameters_that_were_set_once_have_their_gradient_again_and_again():
         qpos = robot.inverse_kinematics(link, pos, init_qpos=SIX_QPOS, max_samples=1)
         found.append(torch.autograd.grad(qpos.sum(), frames)[0])
     assert torch.equal(*found) and found[0].abs().max() > 0.1
+
+
+def test_an_entity_among_others():
+    """Its qs, dofs and links are not the first of the scene."""
+    scene, _, floater, _ = world(2)
+    scatter_state(scene)
+    flap = floater.get_link("flap")
+    start = floater.get_qpos().detach().sceneless()
+    moved = start.clone()
+    moved[:, 11] += 0.4
+    moved[:, 0] -= 0.2
+    pos, quat = (one[:, 0].detach().sceneless() for one in floater.forward_kinematics(moved, links_idx_local=[2]))
+    pos.requires_grad_()
+    qpos, error = floater.inverse_kinematics(flap, pos, quat, return_error=True)
+    reached = floater.forward_kinematics(qpos, links_idx_local=[flap.idx_local])[0][:, 0]
+    assert error.abs().max() < EXACT and torch.allclose(reached, pos, atol=EXACT)
+    (gradient,) = torch.autograd.grad(reached[1, 2], pos)
+    assert torch.allclose(gradient, torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), atol=EXACT)
+    assert torch.equal(floater.get_qpos(), start)
 
 
 def test_bad_links(six, floaters):
