@@ -38,6 +38,7 @@ class Place:
         starts: of each axis of which the entity has a range ("links", "joints", "dofs", "geoms", "actuators", "qs"),
             MuJoCo's number of the entity's first
         counts: of each, how many
+        reaches: what inverse kinematics knows of links and dofs that it was asked for before
         has_one_control_each: whether each of its actuators has exactly one control
     """
 
@@ -54,6 +55,7 @@ class Place:
             _plural(kind): int(getattr(ranges, f"{kind}_end") - getattr(ranges, f"{kind}_start")) for kind in kinds
         }
 
+        self.reaches: dict[Any, Any] = {}
         numbers = world.composed.mj_model.actuator_ctrlnum[ranges.actuator_start : ranges.actuator_end]
         self.has_one_control_each = bool((numbers == 1).all())
 

@@ -10,6 +10,7 @@ from genesis.entities.control import Controller
 from genesis.entities.entity_shapes import EntityShapes
 from genesis.entities.files import write_urdf
 from genesis.entities.keyframes import Keyframe, keyframe_of, names_of
+from genesis.entities.kinematics import Kinematics
 from genesis.entities.place import Place
 from genesis.entities.reading import StateReader
 from genesis.entities.rigid_geom import RigidGeom
@@ -30,7 +31,7 @@ class _Parts:
     geoms: list[RigidGeom]
 
 
-class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, SpecialAccessors):
+class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics, SpecialAccessors):
     """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`."""
 
     def __init__(self, scene: Scene, idx: int, name: str, morph: Any, material: Any, surface: Any) -> None:

@@ -113,6 +113,7 @@ class World:
         self.theta = Theta(self, model, self.observer.clear, self._follow if follows else None)
         self.advance: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = bridge.step
         self._warned_of_dropped_graph = self._warned_of_gains = False
+        self._warned_about: set[str] = set()
         self._gains_looked_at: torch.Tensor | None = None
         self._at_start: Dynamics | None = None  # what observes the model at its start, for the inverse weights
 
@@ -317,6 +318,12 @@ class World:
         """The shape of a geom, by its number in the scene: "plane", "sphere", "capsule", "ellipsoid", ..."""
         kind = mujoco.mjtGeom(int(self.composed.mj_model.geom_type[geom]))
         return kind.name.removeprefix("mjGEOM_").lower()
+
+    def warn_once(self, about: str, message: str) -> None:
+        """Log a warning, the first time that it is about this."""
+        if about not in self._warned_about:
+            self._warned_about.add(about)
+            runtime.logger.warning(message)
 
     def warn_of_dropped_graph(self, owner: str, argument: str) -> None:
         """Say once that a gradient ends at an argument of a method `owner`, for none is recorded."""

@@ -168,7 +168,28 @@ def good(rng, p, label, method, argument):
         "name": lambda: rng.choice(("robot", "leg", "knee", "ball")),
         "names": lambda: rng.choice((None, ["a", "b"])),
         "links_idx_local": lambda: [1],
+        "links": lambda: [one.links[-1]],
+        "respect_joint_limit": lambda: rng.random() < 0.5,
+        "return_error": lambda: rng.random() < 0.5,
+        "max_samples": lambda: rng.choice((1, 3)),
+        "max_solver_iters": lambda: rng.choice((1, 20)),
+        "pos_mask": lambda: [rng.random() < 0.7 for _ in range(3)],
+        "rot_mask": lambda: rng.choice(([True] * 3, [False, True, False], [False] * 3)),
+        "seed": lambda: rng.choice((None, 5)),
     }
+    if method in ("forward_kinematics", "inverse_dynamics") or "inverse_kinematics" in method or "_forces" in method:
+        of_state = {
+            "qpos": one.n_qs,
+            "init_qpos": one.n_qs,
+            "qvel": one.n_dofs,
+            "qacc": one.n_dofs,
+            "pos": 3,
+            "quat": 4,
+        }
+        if argument in of_state:
+            return numbers(*lead, of_state[argument])
+        if argument in ("poss", "quats", "local_points"):
+            return argument, [numbers(*lead, 4 if argument == "quats" else 3)[1]]
     if argument in simple:
         value = simple[argument]()
         return repr(value) if argument != "path" else "a path", value
