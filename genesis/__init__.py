@@ -14,7 +14,7 @@ from genesis.errors import GenesisException
 from genesis.garbage import not_collected as _not_collected
 
 if TYPE_CHECKING:
-    from genesis import grad, materials, morphs, options, parameters, states, surfaces, tools
+    from genesis import grad, materials, morphs, options, parameters, recorders, sensors, states, surfaces, tools
     from genesis.grad.creation_ops import (
         arange,
         as_tensor,
@@ -62,7 +62,18 @@ cpu = _Backend.cpu
 gpu = _Backend.gpu
 cuda = _Backend.cuda
 
-_SUBMODULES = ("grad", "materials", "morphs", "options", "parameters", "states", "surfaces", "tools")
+_SUBMODULES = (
+    "grad",
+    "materials",
+    "morphs",
+    "options",
+    "parameters",
+    "recorders",
+    "sensors",
+    "states",
+    "surfaces",
+    "tools",
+)
 # Change with init and destroy: asked of the runtime each time.
 _RUNTIME_STATE = ("EPS", "backend", "device", "np_float", "np_int", "num_threads", "precision", "tc_float", "tc_int")
 _HOME = {
@@ -145,6 +156,8 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "recorders",
+    "sensors",
     "states",
     "surfaces",
     "tc_float",

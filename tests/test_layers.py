@@ -23,7 +23,7 @@ LAYERS = (
     ("genesis.rigid",),
     ("genesis.grad",),
     ("genesis.world",),
-    ("genesis.sensors",),
+    ("genesis.sensors", "genesis.recorders"),
     ("genesis.entities", "genesis.states"),
     ("genesis.trajectory",),
     ("genesis.scene", "genesis.parameters"),
