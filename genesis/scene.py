@@ -188,6 +188,9 @@ class Scene:
 
             specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
+        if self._attached is not None:
+            self._attached.build(world)
+        self._recording.begin()
         self._world = world
         if isinstance(world, RememberingWorld):
             world.measure = self._sensors_of(world).look_back
@@ -202,9 +205,6 @@ class Scene:
         keep_eager()
         self.env_spacing, self.n_envs_per_row = env_spacing, n_envs_per_row
         self.center_envs_at_origin = center_envs_at_origin
-        if self._attached is not None:
-            self._attached.build(world)
-        self._recording.begin()
 
     # -- running it ---------------------------------------------------------------------------------------------------
 

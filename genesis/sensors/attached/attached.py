@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genesis.errors import GenesisException
-from genesis.sensors.attached.draws import Draws
 from genesis.sensors.attached.options.base import AttachedOptions, SensorOptions
 from genesis.sensors.attached.sensor import Sensor
 from genesis.sensors.attached.snapshot import Snapshot
@@ -61,15 +60,14 @@ class Attached:
     def build(self, world: World) -> None:
         """Prepare for the built scene."""
         with plain_tensors():
-            self._timeline.draws = Draws()
+            self._timeline.begin(world.n_worlds)
             for sensor in self.sensors:
                 sensor.build(world)
         self._world = world
-        depth = max(
+        self._timeline.depth = max(
             max(sensor.delay_steps + 2 if sensor.options.delay else 1, sensor.options.history_length)
             for sensor in self.sensors
         )
-        self._timeline.begin(world.n_worlds, depth)
         self._states: list[Any] = [self._started(sensor) for sensor in self.sensors]
         self._walks: list[torch.Tensor | None] = [None] * len(self.sensors)
 

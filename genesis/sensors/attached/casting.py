@@ -36,7 +36,8 @@ class Scenery:
     Attributes:
         ids: (G,) MuJoCo ids; geoms: their poses and sizes
         kind: (G,) mjtGeom; kinds: those that are simple shapes
-        corner: (T, 3, 3) of all triangles, at the compiled size
+        corner: (T, 3, 3) of all triangles, at the compiled size; first: (G,) of each geom
+        scaled: (G,) bool, those that consist of triangles
     """
 
     def __init__(self, model: Model, chosen: np.ndarray | None = None) -> None:
@@ -49,7 +50,7 @@ class Scenery:
         self.geoms, self.kind = Geoms(model, self.ids), indices(kind)
         self.kinds = [int(k) for k in np.unique(kind) if k in SHAPES]
         self._flat = np.isin(kind, _TRIANGLES)
-        self._scaled = torch.as_tensor(self._flat, device=runtime.device)
+        self.scaled = torch.as_tensor(self._flat, device=runtime.device)
         self._unit = numbers(np.where(self._flat[:, None], hulls.units(m, self.ids), 1.0))
         self._device = wp.device_from_torch(runtime.device)
         self._gather(m, kind)
@@ -75,16 +76,20 @@ class Scenery:
         self._radius, self.first = numbers(radius), indices(first)
         table = ray_casting.Geoms()
         table.kind = _on(self._device, kind.astype(np.int32), int)
-        table.mesh = _on(self._device, mesh, wp.uint64)
+        self._mesh, table.mesh = mesh, _on(self._device, mesh, wp.uint64)
         table.first = _on(self._device, first, int)
         table.corner = wp.from_torch(self.corner, dtype=vec3)
         self.table = table
+
+    def mesh_ids(self, place: torch.Tensor) -> wp.array:
+        """Warp's numbers of the hierarchies of these geoms."""
+        return _on(self._device, self._mesh[place.cpu().numpy()], wp.uint64)
 
     def places(self, now: Present) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Positions [m], (N, G, 3), orientations and sizes of all geoms; of triangles how much larger than compiled."""
         pos, mat = self.geoms.frames(now)
         size = self.geoms.sizes(now)
-        return pos, mat, torch.where(self._scaled[:, None], size / self._unit, size)
+        return pos, mat, torch.where(self.scaled[:, None], size / self._unit, size)
 
     def posed(self, places: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> ray_casting.Posed:
         """The same for kernels."""
@@ -101,7 +106,7 @@ class Scenery:
         longest = torch.where(kind == _SPHERE, size[..., 0], size.norm(dim=-1))
         longest = torch.where((kind == _CAPSULE), size[..., 0] + size[..., 1], longest)
         longest = torch.where((kind == _CYLINDER), size[..., :2].norm(dim=-1), longest)
-        longest = torch.where(self._scaled, self._radius * size.amax(-1), longest)
+        longest = torch.where(self.scaled, self._radius * size.amax(-1), longest)
         return torch.where(kind == _PLANE, -1.0, 1.001 * longest)
 
     def cast(

@@ -6,8 +6,15 @@ from genesis.errors import GenesisException
 from genesis.sensors.attached.contacts import ContactForceSensor, ContactSensor
 from genesis.sensors.attached.imu import IMUSensor
 from genesis.sensors.attached.joint_torque import JointTorqueSensor
-from genesis.sensors.attached.options import contacts, imu, joints, rays
+from genesis.sensors.attached.options import contacts, imu, joints, probes, rays
 from genesis.sensors.attached.options.base import SensorOptions
+from genesis.sensors.attached.probes import (
+    ContactDepthSensor,
+    ContactProbeSensor,
+    KinematicContactSensor,
+    KinematicTaxelSensor,
+    SurfaceDistanceSensor,
+)
 from genesis.sensors.attached.raycaster import DepthCameraSensor, RaycasterSensor
 from genesis.sensors.attached.sensor import Sensor
 
@@ -18,6 +25,12 @@ KINDS: dict[type[SensorOptions], type[Sensor]] = {
     joints.JointTorque: JointTorqueSensor,
     rays.Raycaster: RaycasterSensor,
     rays.DepthCamera: DepthCameraSensor,
+    probes.SurfaceDistanceProbe: SurfaceDistanceSensor,
+    probes.Proximity: SurfaceDistanceSensor,
+    probes.ContactDepthProbe: ContactDepthSensor,
+    probes.ContactProbe: ContactProbeSensor,
+    probes.KinematicTaxel: KinematicTaxelSensor,
+    probes.KinematicContactProbe: KinematicContactSensor,
 }
 
 

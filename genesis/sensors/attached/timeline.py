@@ -18,7 +18,7 @@ class Timeline:
 
     Attributes:
         record: how what a function returns is recorded
-        draws: random numbers
+        draws: random numbers, from `begin` on
         snapshots: the oldest first, at most `depth` of them
         age: (N,) int64, steps of each env since its reset
     """
@@ -32,9 +32,10 @@ class Timeline:
         self.age = np.zeros(1, dtype=np.int64)
         self._shared: dict[str, Any] = {}
 
-    def begin(self, n_worlds: int, depth: int) -> None:
-        """The scene is built; `depth`: how many snapshots are looked back to."""
-        self.depth, self.age = depth, np.zeros(n_worlds, dtype=np.int64)
+    def begin(self, n_worlds: int) -> None:
+        """The scene is built; who knows how far sensors look back sets `depth`."""
+        self.age, self._shared = np.zeros(n_worlds, dtype=np.int64), {}
+        self.draws = Draws()
 
     def add(self, snapshot: Snapshot, n_steps: int) -> None:
         """What is to be seen after so many steps more."""

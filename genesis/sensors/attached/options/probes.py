@@ -121,7 +121,7 @@ class Proximity(AttachedOptions, NoisyOptions):
     debug_color: Color4 = (0.2, 0.6, 1.0, 0.6)
 
 
-class TouchingProbeOptions(ContactFilterOptions, NoisyOptions, ProbeOptions):
+class TouchingProbeOptions(ContactFilterOptions, ProbeOptions):
     """A sensor that feels, at its points, the shapes that touch its link.
 
     What touches is decided by the contacts of the simulation, how deep a point's sphere is in it by the shapes.
@@ -158,7 +158,7 @@ class TouchingProbeOptions(ContactFilterOptions, NoisyOptions, ProbeOptions):
         return _flat(self.probe_gain)
 
 
-class ContactDepthProbe(TouchingProbeOptions):
+class ContactDepthProbe(TouchingProbeOptions, NoisyOptions):
     """How deep the sphere around each point is in a shape that touches the link [m]: `read()` returns ([n_envs,] n)."""
 
 
@@ -174,6 +174,10 @@ class ContactProbe(TouchingProbeOptions):
         would never let go, and counts as zero.
     """
 
+    refused: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("resolution", "bias", "noise", "random_walk"), "it says yes or no; gs.sensors.ContactDepthProbe has noise"
+    )
+
     contact_threshold: NonNegative = 0.0001
     release_threshold: Number | None = None
 
@@ -184,7 +188,7 @@ class ContactProbe(TouchingProbeOptions):
         return self
 
 
-class KinematicTaxel(TouchingProbeOptions):
+class KinematicTaxel(TouchingProbeOptions, NoisyOptions):
     """A spring and a damper at each point: `read()` returns a named tuple `(force, torque)`, ([n_envs,] n, 3) each, in
     the link's frame, the torque about its origin.
 
