@@ -6,7 +6,7 @@ from genesis.errors import GenesisException
 from genesis.sensors.attached.contacts import ContactForceSensor, ContactSensor
 from genesis.sensors.attached.imu import IMUSensor
 from genesis.sensors.attached.joint_torque import JointTorqueSensor
-from genesis.sensors.attached.options import contacts, imu, joints, probes, rays
+from genesis.sensors.attached.options import contacts, imu, joints, probes, rays, temperature
 from genesis.sensors.attached.options.base import SensorOptions
 from genesis.sensors.attached.probes import (
     ContactDepthSensor,
@@ -17,6 +17,7 @@ from genesis.sensors.attached.probes import (
 )
 from genesis.sensors.attached.raycaster import DepthCameraSensor, RaycasterSensor
 from genesis.sensors.attached.sensor import Sensor
+from genesis.sensors.attached.temperature import TemperatureGridSensor
 
 KINDS: dict[type[SensorOptions], type[Sensor]] = {
     imu.IMU: IMUSensor,
@@ -31,6 +32,7 @@ KINDS: dict[type[SensorOptions], type[Sensor]] = {
     probes.ContactProbe: ContactProbeSensor,
     probes.KinematicTaxel: KinematicTaxelSensor,
     probes.KinematicContactProbe: KinematicContactSensor,
+    temperature.TemperatureGrid: TemperatureGridSensor,
 }
 
 

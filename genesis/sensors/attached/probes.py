@@ -139,41 +139,39 @@ class ContactDepthSensor(TouchingSensor):
     def measure(self, now: Present, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         return self.feel(now, settings)[0]
 
-    def imperfect(self, values: torch.Tensor, settings: Settings) -> torch.Tensor:
+    def imperfect(self, values: torch.Tensor, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         return settings["gain"] * values
 
 
 class ContactProbeSensor(TouchingSensor):
     """Whether each depth is above a threshold, or still above another one.
 
-    Its state is what it said, true and, with its gain, measured: (N, n), the first plus twice the second.
+    Its state is what it said, true and, with its gain, measured: (N, 2 n).
     """
 
     options: ContactProbe
     has_state = True
 
     def start(self, n_worlds: int) -> torch.Tensor:
-        return self._points.new_zeros((n_worlds, self.n_points))
+        return self._points.new_zeros((n_worlds, 2 * self.n_points))
 
     def advance(self, state: torch.Tensor, now: Present, settings: Settings) -> torch.Tensor:
         depth = self.feel(now, settings)[0].detach()
-        measured = self._latched(state >= 2.0, settings["gain"].detach() * depth)
-        return self._latched(state.remainder(2.0) > 0, depth) + 2.0 * measured
-
-    def _latched(self, said: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+        depth = torch.cat([depth, settings["gain"].detach() * depth], -1)
         on = self.options.contact_threshold
         off = on if self.options.release_threshold is None else max(self.options.release_threshold, 0.0)
-        return ((depth >= on) & (depth > 0) | said & (depth > off)).to(depth.dtype)
+        return ((depth >= on) & (depth > 0) | (state > 0) & (depth > off)).to(depth.dtype)
 
     def measure(self, now: Present, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         assert state is not None
-        return state
+        return state[:, : self.n_points]
 
-    def imperfect(self, values: torch.Tensor, settings: Settings) -> torch.Tensor:
-        return torch.floor(0.5 * values)
+    def imperfect(self, values: torch.Tensor, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
+        assert state is not None
+        return state[:, self.n_points :]
 
     def finish(self, values: torch.Tensor) -> torch.Tensor:
-        return values.remainder(2.0) > 0.5
+        return values > 0.5
 
 
 class TaxelData(NamedTuple):
@@ -219,7 +217,7 @@ class KinematicTaxelSensor(TouchingSensor):
         both = torch.where(felt[..., None, None], torch.stack([force, torque], -2), 0.0)
         return torch.cat([both[:, :, 0].flatten(1), both[:, :, 1].flatten(1)], -1)
 
-    def imperfect(self, values: torch.Tensor, settings: Settings) -> torch.Tensor:
+    def imperfect(self, values: torch.Tensor, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         gain = settings["gain"] ** self.options.normal_exponent
         return values * gain.repeat_interleave(3, -1).repeat(1, 2)
 

@@ -61,7 +61,7 @@ class Sensor:
         """The ground truth (N, size), one tensor of `shapes` after the other, before `finish`."""
         raise NotImplementedError
 
-    def imperfect(self, values: torch.Tensor, settings: Settings) -> torch.Tensor:
+    def imperfect(self, values: torch.Tensor, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         """What the sensing element makes of the ground truth (N, size), before noise is added."""
         return values
 
@@ -169,15 +169,16 @@ class Sensor:
         if raw is None:
             raw = self.measure(snapshot.present(), settings, snapshot.states[self.number])
             raw = raw.expand(snapshot.moment.n_worlds, -1)
-        values = self.finish(self._with_noise(self.imperfect(raw, settings), snapshot) if measured else raw)
+        values = self.finish(self._measured(raw, snapshot) if measured else raw)
         if not torch.is_grad_enabled():
             snapshot.kept[true_key], snapshot.kept[key] = raw, values
         return values
 
     # -- imperfections ------------------------------------------------------------------------------------------------
 
-    def _with_noise(self, values: torch.Tensor, snapshot: Snapshot) -> torch.Tensor:
+    def _measured(self, values: torch.Tensor, snapshot: Snapshot) -> torch.Tensor:
         settings, walk = snapshot.settings[self.number], snapshot.walks[self.number]
+        values = self.imperfect(values, settings, snapshot.states[self.number])
         if walk is not None:
             values = values + walk
         if "noise" in settings:
