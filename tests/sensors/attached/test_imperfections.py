@@ -253,9 +253,9 @@ def test_wrong_calls():
         scene.add_sensor(gs.sensors.SensorOptions())
     assert scene.sensors == []
     sensor = scene.add_sensor(imu(delay=0.02))
-    with pytest.raises(gs.GenesisException, match="call scene.build"):
+    with pytest.raises(gs.GenesisException, match="needs the built scene"):
         sensor.read()
-    with pytest.raises(gs.GenesisException, match="call scene.build"):
+    with pytest.raises(gs.GenesisException, match="needs the built scene"):
         sensor.set_noise(0.1)
     scene.build(n_envs=2)
     for call, message in (
