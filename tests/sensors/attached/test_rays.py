@@ -128,9 +128,14 @@ def test_gradient_by_poses_and_sizes(zoo):
     place = torch.tensor([0.02, 0.01, 0.0], dtype=torch.float64)
     turn = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
     start = torch.cat([q0[0], place, turn])
-    ways = torch.as_tensor(np.random.default_rng(5).uniform(-1, 1, (4, len(start))))  # it is differentiated along each
+    rng = np.random.default_rng(5)
+    ways = torch.as_tensor(rng.uniform(-1, 1, (4, len(start))))  # it is differentiated along each
+    shapes = [k for k, geom in enumerate(robot.geoms) if geom.name in KINDS]
+    size = robot.get_geoms_size(shapes)[0].detach()
+    growth = torch.as_tensor(rng.uniform(-1, 1, (4, *size.shape))) * (size > 0)
 
     def run(along):
+        robot.set_geoms_size(size + (along[:, None, None] * growth).sum(0), shapes)
         q, *where = (start + along @ ways).split([len(q0[0]), 3, 4])
         scene.reset()
         robot.set_qpos(q)
@@ -142,6 +147,7 @@ def test_gradient_by_poses_and_sizes(zoo):
     try:
         check_gradient(run, torch.zeros(4, dtype=torch.float64), eps=1e-5)
     finally:
+        robot.set_geoms_size(size, shapes)
         lidar.set_pos_offset(place)
         lidar.set_quat_offset(turn)
         scene.reset()
