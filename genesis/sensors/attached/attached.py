@@ -102,7 +102,7 @@ class Attached:
             theta = world.theta.packed_of_envs()
             moment = Moment(
                 world.dynamics,
-                world.read_state(),
+                world.state,  # not read_state(), which waits for a GPU: reading a sensor does
                 theta,
                 command,
                 world.solution,

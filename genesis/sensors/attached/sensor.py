@@ -69,6 +69,10 @@ class Sensor:
         """What is made of values (N, size) in the end, true or measured."""
         return values
 
+    def true_before(self, none: torch.Tensor) -> torch.Tensor:
+        """What is true before the first step; `none`: (N, size) of zero or False, what it is if nothing is known."""
+        return none
+
     def start(self, n_worlds: int) -> torch.Tensor:
         """The state of its own at the beginning, (N, m)."""
         raise NotImplementedError
@@ -112,6 +116,7 @@ class Sensor:
     def _read(self, method: str, envs_idx: Any, measured: bool) -> Any:
         world = self._built(method)
         envs = select_envs(world, envs_idx, f"{self._called}.{method}", unique=False)
+        world.read_state()  # which notices contacts that were lost on a GPU
         record = world.requires_grad and torch.is_grad_enabled()
         with plain_tensors(), torch.set_grad_enabled(record):
             n_past = self.options.history_length
@@ -148,15 +153,22 @@ class Sensor:
         return torch.where((shift + drawn[1] >= 1.0)[:, None], far, near)
 
     def _value(self, ago: int, measured: bool) -> torch.Tensor:
-        """What was measured so many steps ago, or was true, (N, size); zero before an env's first step."""
+        """What was measured so many steps ago, or was true, (N, size); before an env's first step what it begins
+        with."""
         snapshot, world = self._timeline.snapshot(ago), self._world
         assert world is not None
         if snapshot is None:
-            empty = torch.zeros((world.n_worlds, self.size), dtype=runtime.tc_float, device=runtime.device)
-            return self.finish(empty).new_zeros(empty.shape)
+            return self._before(world.n_worlds, measured)
         values = self._of(snapshot, measured)
         there = self._timeline.reaches(ago)
-        return values if there is None else torch.where(there[:, None], values, torch.zeros_like(values))
+        if there is None:
+            return values
+        return torch.where(there[:, None], values, self._before(world.n_worlds, measured))
+
+    def _before(self, n_worlds: int, measured: bool) -> torch.Tensor:
+        empty = torch.zeros((n_worlds, self.size), dtype=runtime.tc_float, device=runtime.device)
+        none = self.finish(empty).new_zeros(empty.shape)
+        return none if measured else self.true_before(none)
 
     def _of(self, snapshot: Snapshot, measured: bool) -> torch.Tensor:
         """What a snapshot shows."""

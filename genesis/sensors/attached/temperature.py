@@ -108,6 +108,9 @@ class TemperatureGridSensor(Sensor):
         assert state is not None
         return state[:, : self.size]
 
+    def true_before(self, none: torch.Tensor) -> torch.Tensor:
+        return self.start(len(none))[:, : self.size]
+
     def imperfect(self, values: torch.Tensor, settings: Settings, state: torch.Tensor | None) -> torch.Tensor:
         assert state is not None
         return state[:, self.size : 2 * self.size]

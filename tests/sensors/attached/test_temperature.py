@@ -57,6 +57,8 @@ def test_cooling_and_lag():
     scene, _, sensor = plate(
         n_envs=2, properties_dict={0: STUFF(base_temperature=80.0)}, ambient_temperature=10.0, sensor_time_constant=0.1
     )
+    assert (sensor.read_ground_truth() == 80.0).all()
+    assert (sensor.read() == 0.0).all()
     true, lagging = 80.0, 80.0
     for _ in range(5):
         scene.step()
