@@ -26,6 +26,7 @@ from genesis.garbage import not_collected
 from genesis.materials import Rigid
 from genesis.morphs import FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
+from genesis.recorders.recording import Recording
 from genesis.rigid.door import refuse_transforms
 from genesis.states import SimState, reset_to
 from genesis.surfaces import Default, Surface
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
     from genesis.other_options import ProfilingOptions, SceneOptions
     from genesis.renderers import RendererOptions
+    from genesis.sensors.attached.attached import Attached
+    from genesis.sensors.attached.options.base import SensorOptions
+    from genesis.sensors.attached.sensor import Sensor
     from genesis.sensors.reading import Sensors
     from genesis.world.arguments import Selection
     from genesis.world.world import World
@@ -102,6 +106,8 @@ class Scene(Drawing):
         self._world: World | None = None
         self._sensors: Sensors | None = None
         self._is_destroyed = False
+        self._attached: Attached | None = None
+        self._recording = Recording(self.sim_options.dt)
 
     def __copy__(self):
         raise GenesisException(
@@ -204,6 +210,9 @@ class Scene(Drawing):
 
             specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
+        if self._attached is not None:
+            self._attached.build(world)
+        self._recording.begin()
         self._world = world
         described = [(f"'{e.name}': ", part) for e in self._entities for part in (e.morph, e.material, e.surface)]
         every = [("", option) for _, option in self.options]
@@ -247,7 +256,11 @@ class Scene(Drawing):
                 "advance the scene once more, from its present state, and the gradient would be of another motion. A "
                 "long horizon needs no checkpointing of torch's: a recorded step keeps its state and controls only."
             )
+        command = world.commands.command
         world.step()
+        if self._attached is not None:
+            self._attached.stepped(command)
+        self._recording.stepped(world.cur_step)
         if update_visualizer and self._visualizer.follows:
             self._visualizer.update()
 
@@ -279,6 +292,9 @@ class Scene(Drawing):
         from genesis.grad import rollout
 
         owner = "scene.rollout"
+        self._recording.refuse_rollout(owner)
+        if self._attached is not None:
+            self._attached.refuse_rollout(owner)
         limit = rollout.read_memory_limit(memory_limit, owner)
         given = read_controls(world, self._entities, controls, control, n_steps, owner, sparing=limit is not None)
         if limit is not None and world.commands.has_wrench:
@@ -293,6 +309,9 @@ class Scene(Drawing):
             world.commands.go_back(saved)
             raise
         world.arrive(final, solution, given.n_steps)
+        if self._attached is not None:
+            last = rollout.command_of_step(command, 0) if given.n_steps == 1 else world.commands.command
+            self._attached.rolled(last, given.n_steps)
         return Trajectory(self._entities, world, world.dynamics, states, world.theta.packed(), given.n_steps, command)
 
     def linearize(self, control: str = "actuators") -> tuple[Tensor, Tensor]:
@@ -344,6 +363,9 @@ class Scene(Drawing):
             world.reset(target, envs, placement)
             if past is not None:
                 world.recall(past, envs)
+        if self._attached is not None:
+            self._attached.reset(envs)
+        self._recording.reset()
 
     def _reset_to_keyframe(self, world: World, name: str, envs: Selection | None, envs_idx: Any) -> None:
         found = keyframes.find(world, self._entities, name, "scene.reset")
@@ -367,6 +389,8 @@ class Scene(Drawing):
         world = self._built("detach")
         refuse_transforms("scene.detach()")
         world.detach()
+        if self._attached is not None:
+            self._attached.detach()
 
     def get_state(self) -> SimState:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
@@ -400,6 +424,8 @@ class Scene(Drawing):
         world = self._built("load_checkpoint")
         refuse_transforms("scene.load_checkpoint()")
         load_checkpoint(world, _path("load_checkpoint", path))
+        if self._attached is not None:
+            self._attached.reset(None)
 
     def set_gravity(self, gravity: Any, envs_idx: Any = None) -> None:
         """Set the acceleration of gravity [m/s^2], world frame, (3,) or (n_envs, 3); it outlives `reset()`."""
@@ -436,6 +462,56 @@ class Scene(Drawing):
         return read_scene_parameter(self._built("get_wind"), WIND, envs_idx, "scene.get_wind")
 
     # -- sensors ------------------------------------------------------------------------------------------------------
+
+    def add_sensor(self, sensor_options: SensorOptions) -> Sensor:
+        """Attach a sensor, as `gs.sensors.IMU(entity_idx=robot.idx)`, and return it; see the page on attached sensors.
+
+        Raises GenesisException after `build()`, for what describes no sensor, and for an entity that is not there.
+        """
+        if self._world is not None:
+            raise GenesisException("add_sensor: the scene is built already; add every sensor before build().")
+        from genesis.sensors.attached.attached import Attached  # only here, for programs without any
+
+        attached = self._attached or Attached(self.start_recording)
+        sensor = attached.add(sensor_options, len(self._entities))
+        self._attached = attached
+        return sensor
+
+    @property
+    def sensors(self) -> list[Sensor]:
+        """The attached sensors, in the order in which they were added."""
+        return [] if self._attached is None else list(self._attached.sensors)
+
+    def read_sensors(self, envs_idx: Any = None) -> dict[int, Tensor]:
+        """What all attached sensors measured: kind (`gs.sensors.types.IMU`, ...) -> ([n_envs,] [history,] numbers),
+        those of the sensors of that kind one after the other, ordered by entity."""
+        world = self._built("read_sensors")
+        envs = select_envs(world, envs_idx, "scene.read_sensors", unique=False)
+        found = {} if self._attached is None else self._attached.read_all()
+        return {kind: _of_envs(world, values, envs) for kind, values in found.items()}
+
+    # -- recording ----------------------------------------------------------------------------------------------------
+
+    def start_recording(self, data_func: Any, rec_options: Any = None) -> Any:
+        """Record what `data_func()` returns after each step, as `gs.recorders.NPZFile(filename="run.npz")` says.
+
+        Recording begins with `build()` and ends with `stop_recording()`. Raises GenesisException after `build()`, and
+        for what describes no recorder.
+        """
+        if self._world is not None:
+            raise GenesisException(
+                "start_recording: the scene is built already; ask for every recording before build()."
+            )
+        return self._recording.add(data_func, rec_options)
+
+    add_recorder = start_recording
+
+    def stop_recording(self) -> None:
+        """End every recording and write what is left to be written. Raises GenesisException before `build()`."""
+        self._built("stop_recording")
+        self._recording.stop()
+
+    # -- sensors of model files ---------------------------------------------------------------------------------------
 
     @property
     def sensor_names(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ LAYERS = (
     ("genesis.grad",),
     ("genesis.utils",),
     ("genesis.world",),
-    ("genesis.sensors",),
+    ("genesis.sensors", "genesis.recorders"),
     ("genesis.entities", "genesis.states"),
     ("genesis.trajectory", "genesis.vis", "genesis.scene_arguments"),
     ("genesis.scene", "genesis.parameters"),

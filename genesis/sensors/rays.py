@@ -1,11 +1,6 @@
 """Range finders: how far along the z axis of a site, or along the rays of a camera's pixels, the next surface is.
 
-Which surface a ray meets is discrete, and found without a graph. Where it meets the surface is then evaluated anew as a
-function of the ray and of the surface: with c the point that was met, fixed to its geom, and n the normal there,
-
-    distance = (c - origin) . n / (direction . n)
-
-whose derivative is that of the true intersection, however the surface is curved (implicit function theorem).
+Which surface a ray meets is discrete, and found without a graph; where it meets it is then evaluated anew (`meeting`).
 """
 
 from __future__ import annotations
@@ -19,6 +14,7 @@ import torch
 from genesis.model import hulls
 from genesis.sensors.frames import focal_lengths
 from genesis.sensors.group import Group, Measure
+from genesis.sensors.meeting import meeting
 from genesis.sensors.objects import Geoms, Objects
 from genesis.sensors.present import Present, indices, numbers, turn, turn_back
 from genesis.sensors.shapes import SHAPES, TINY
@@ -118,7 +114,7 @@ class _Surface:
 
 
 def _surface(m: mujoco.MjModel, geom: int, place: int) -> _Surface:
-    corner = _triangles(m, geom)
+    corner = triangles(m, geom)
     corner = corner[_leaves(corner)]
     room = _ROOM * np.abs(corner).max()
     low, high = corner.min((1, 2)) - room, corner.max((1, 2)) + room
@@ -170,24 +166,9 @@ class _Targets:
         hit = far.isfinite()
         env = torch.arange(now.n, device=geom.device)[:, None]
         pos, mat, size = pos[env, geom], mat[env, geom], size[env, geom]
-        with torch.no_grad():
-            met = turn_back(mat, origin + torch.where(hit, far, 0.0).unsqueeze(-1) * ray - pos)
-        kind = self._kind[geom]
-        anchor, normal = met / torch.where(size == 0, 1.0, size).detach() * size, flat
-        for one, _ in self._of_kind:
-            is_one, shape = (kind == one).unsqueeze(-1), SHAPES[one]
-            anchor = torch.where(is_one, shape.anchor(size, met), anchor)
-            normal = torch.where(is_one, shape.normal(size, met), normal)
-        world_normal = turn(mat, normal)
-        slope = (ray * world_normal).sum(-1)
-        ahead = pos + turn(mat, anchor) - origin
-        distance = (ahead * world_normal).sum(-1) / torch.where(slope == 0, 1.0, slope)
-        # Where a ray grazes, the distance has no derivative.
-        distance = torch.where(slope.abs() < TINY, far, distance)
-        moved = turn_back(mat, origin + torch.where(hit, distance, 0.0).unsqueeze(-1) * ray - pos)
-        for one, _ in self._of_kind:
-            normal = torch.where((kind == one).unsqueeze(-1), SHAPES[one].normal(size, moved), normal)
-        return hit, distance, turn(mat, torch.nn.functional.normalize(normal, dim=-1))
+        kinds = [one for one, _ in self._of_kind]
+        distance, normal = meeting(kinds, self._kind[geom], (pos, mat, size), flat, origin, ray, far)
+        return hit, distance, normal
 
     def _sizes(self, now: Present) -> torch.Tensor:
         """Sizes of the targets, (N, n, 3); of meshes and height fields how much larger than compiled."""
@@ -219,7 +200,7 @@ class _Targets:
         return geom, first, torch.nn.functional.normalize(flat, dim=-1)
 
 
-def _triangles(m: mujoco.MjModel, geom: int) -> np.ndarray:
+def triangles(m: mujoco.MjModel, geom: int) -> np.ndarray:
     """Triangles of a mesh or height field in the geom's frame [m], (n, 3, 3)."""
     data = int(m.geom_dataid[geom])
     if m.geom_type[geom] == _MESH:
