@@ -16,6 +16,7 @@ from genesis import runtime
 from genesis.eager import keep_eager
 from genesis.entities import keyframes
 from genesis.entities.access import read_scene_parameter, write_scene_parameter
+from genesis.entities.drone_entity import DroneEntity
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
@@ -24,7 +25,7 @@ from genesis.entities.rolling import field_of, read_controls
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
 from genesis.materials import Rigid
-from genesis.morphs import FileMorph, Morph
+from genesis.morphs import Drone, FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.rigid.door import refuse_transforms
 from genesis.states import SimState, reset_to
@@ -141,7 +142,8 @@ class Scene:
             from genesis.model.meshes import check_file
 
             check_file(morph.file)
-        entity = RigidEntity(self, len(self._entities), name, morph, material, surface)
+        kind = DroneEntity if isinstance(morph, Drone) else RigidEntity
+        entity = kind(self, len(self._entities), name, morph, material, surface)
         self._entities.append(entity)
         return entity
 
@@ -228,8 +230,8 @@ class Scene:
         """Run many steps as one node of the graph: exactly the loop of `control_*` and `step()`, without the Python.
 
         `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_controls); a
-        single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity" or
-        "actuators". A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
+        single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity",
+        "actuators", or "propellers_rpm" (of drones: each row acts for its step). A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
         (T, [n_envs,] 7). None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in
         force.
 
@@ -247,7 +249,7 @@ class Scene:
         owner = "scene.rollout"
         limit = rollout.read_memory_limit(memory_limit, owner)
         given = read_controls(world, self._entities, controls, control, n_steps, owner, sparing=limit is not None)
-        if limit is not None and world.commands.has_wrench:
+        if limit is not None and world.commands.acts_once:
             limit //= 2  # the first step is a run of its own, and the states of both are put together
         plan = rollout.plan(world.dynamics, given.n_steps, limit, owner)
         saved = world.commands.saved()

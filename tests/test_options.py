@@ -209,7 +209,6 @@ WRONG = {
         lambda: m.URDF(file="a", default_armature=-1),
         r"default_armature=-1: expected a value greater than or",
     ),
-    "merge": (lambda: m.URDF(file="a", merge_fixed_links=True), r"every link of the file stays a link, leave it out"),
     "mjcf fixed": (lambda: m.MJCF(file="a", fixed=True), r"fixed=True is not supported: the file says it"),
     "not convex": (lambda: m.Mesh(file="a", convexify=False), r"convexify=False: a mesh collides as its convex hull"),
     "decimate": (lambda: m.Mesh(file="a", decimate=True), r"decimate=True: meshes are used as they are"),

@@ -1,8 +1,9 @@
 """Entities: handles with names and index ranges over the scene's tensors."""
 
+from genesis.entities.drone_entity import DroneEntity
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_geom import RigidGeom
 from genesis.entities.rigid_joint import RigidJoint
 from genesis.entities.rigid_link import RigidLink
 
-__all__ = ["RigidEntity", "RigidGeom", "RigidJoint", "RigidLink"]
+__all__ = ["DroneEntity", "RigidEntity", "RigidGeom", "RigidJoint", "RigidLink"]

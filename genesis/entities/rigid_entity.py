@@ -43,8 +43,8 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
 
     def __repr__(self) -> str:
         if not self._scene.is_built:
-            return f"<RigidEntity '{self._name}', idx {self._idx}, not built>"
-        return f"<RigidEntity '{self._name}', idx {self._idx}: {self.n_links} links, {self.n_dofs} dofs>"
+            return f"<{type(self).__name__} '{self._name}', idx {self._idx}, not built>"
+        return f"<{type(self).__name__} '{self._name}', idx {self._idx}: {self.n_links} links, {self.n_dofs} dofs>"
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,19 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
             if isinstance(name, str) and part.name == name:
                 return part
         known = ", ".join(repr(part.name) for part in parts) or "none"
-        raise GenesisException(f"{self._name}.{method}: there is no {kind} {name!r}. Its {kind}s: {known}.")
+        hint = self._merged_into(name) if kind == "link" else ""
+        raise GenesisException(f"{self._name}.{method}: there is no {kind} {name!r}.{hint} Its {kind}s: {known}.")
+
+    def _merged_into(self, name: Any) -> str:
+        """What became of a link that `merge_fixed_links` has merged, for an error."""
+        if not getattr(self._morph, "merge_fixed_links", False):
+            return ""
+        from genesis.model.urdf import merged_links  # MuJoCo comes along
+
+        target = merged_links(self._morph.file, self._morph.kept_links).get(name)
+        if target is None:
+            return ""
+        return f" It was merged into {target!r} (merge_fixed_links=True); links_to_keep=({name!r},) keeps it."
 
     def _made(self, asked_for: str) -> _Parts:
         place = self._built(asked_for)

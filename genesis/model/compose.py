@@ -22,6 +22,7 @@ from genesis.model import (
     collision_shapes,
     controls,
     diagnostics,
+    drones,
     leave_out,
     meshes,
     mjcf,
@@ -231,10 +232,19 @@ def _load_urdf(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
         fixed=morph.fixed,
         visualization=morph.visualization,
         collision=morph.collision,
-        links_to_keep=morph.links_to_keep,
+        links_to_keep=morph.kept_links,
         repair=morph.repair,
+        merge_fixed_links=morph.merge_fixed_links,
     )
     _apply_default_armature(morph, spec)
+    return spec
+
+
+def _load_drone(entity: EntitySpec, leaves_out: bool) -> mujoco.MjSpec:
+    morph = entity.morph
+    properties = drones.read_properties(morph.file)
+    spec = _load_urdf(entity, leaves_out)
+    drones.add_propellers(spec, morph.file, morph.model, morph.propellers_link_name, morph.propellers_spin, properties)
     return spec
 
 
@@ -373,6 +383,7 @@ _TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
 
 _LOADERS: dict[str, Callable[[EntitySpec, bool], mujoco.MjSpec]] = {
     "URDF": _load_urdf,
+    "Drone": _load_drone,
     "MJCF": _load_mjcf,
     "USD": _load_usd,
     "Mesh": _primitive(_mesh, "mesh"),
@@ -568,7 +579,9 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
     frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = morph.scale if _kind(entity) in ("URDF", "MJCF", "USD") else 1.0  # a Mesh is scaled in its own asset
+    scale = (
+        morph.scale if _kind(entity) in ("URDF", "Drone", "MJCF", "USD") else 1.0
+    )  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
@@ -671,7 +684,7 @@ def _without_neutral_collisions(
     """The model without contact between links of one entity that overlap at qpos0: of URDF files, unless the option
     says which."""
     wanted = getattr(rigid_options, "enable_neutral_collision", None)
-    filtered = [_kind(entity) == "URDF" if wanted is None else not wanted for entity in entities]
+    filtered = [_kind(entity) in ("URDF", "Drone") if wanted is None else not wanted for entity in entities]
     if not any(filtered):
         return mj_model
     owner = np.full(mj_model.nbody, -1)

@@ -166,8 +166,8 @@ class World:
         return state, self._joined(parts) if plan.keeps_all else None, guess
 
     def _pieces(self, command: Command, plan: rollout.Plan) -> list[tuple[Command, rollout.Plan]]:
-        if self.commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
-            return rollout.split_off_first_step(command, plan)
+        if self.commands.acts_once and plan.n_steps > 1:
+            return rollout.split_off_first_step(command, plan, self.commands.after_step)
         return [(command, plan)]
 
     def _roll_pieces(
