@@ -427,7 +427,7 @@ class Drone(URDF):
     """
 
     refused: ClassVar[dict[str, str]] = {
-        "default_base_ang_damping_scale": "a file's damping is not changed; call entity.set_dofs_damping() after build()"
+        "default_base_ang_damping_scale": "a file's damping is not changed; use entity.set_dofs_damping() after build()"
     }
 
     model: Literal["CF2X", "CF2P", "RACE"] = "CF2X"

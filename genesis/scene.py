@@ -231,9 +231,9 @@ class Scene:
 
         `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_controls); a
         single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity",
-        "actuators", or "propellers_rpm" (of drones: each row acts for its step). A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
-        (T, [n_envs,] 7). None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in
-        force.
+        "actuators", or, of drones, "propellers_rpm" (each row acts for its step alone). A mocap link may be a key as
+        well: its positions, (T, [n_envs,] 3), or positions and quaternions, (T, [n_envs,] 7). None: the commands in
+        force hold for `n_steps` steps. Afterwards the last controls are in force.
 
         `memory_limit` [bytes, or text as "512MB"]: what may be kept for the backward pass. Without it, and if all
         fits, every state is kept. Else the backward pass computes the steps twice, and the trajectory is not kept; the

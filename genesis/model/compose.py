@@ -579,9 +579,8 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
     frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = (
-        morph.scale if _kind(entity) in ("URDF", "Drone", "MJCF", "USD") else 1.0
-    )  # a Mesh is scaled in its own asset
+    in_file = _kind(entity) in ("URDF", "Drone", "MJCF", "USD")
+    scale = morph.scale if in_file else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY

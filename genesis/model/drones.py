@@ -7,7 +7,6 @@ along the link's z axis [N], and beside it turns the link about that axis by spi
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
 import mujoco
@@ -24,8 +23,8 @@ _TAG = "properties"
 
 
 def read_properties(file: str) -> dict[str, float]:
-    """The numbers of a drone's <properties kf="..." km="..."/>: of thrust kf [N / rpm^2] and torque km [N m / rpm^2], and
-    whatever else stands there (`thrust2weight`).
+    """The numbers of a drone's <properties kf="..." km="..."/>: of thrust, kf [N / rpm^2], of torque, km [N m / rpm^2],
+    and whatever else stands there (`thrust2weight`); NaN for what is none.
 
     Raises GenesisException for a file without it, and without a positive kf and a km in it.
     """
@@ -44,7 +43,7 @@ def read_properties(file: str) -> dict[str, float]:
     ):
         if not good:
             raise GenesisException(
-                f"'{path}'{_line(element)}: <{_TAG}> says {name}={element.attrib.get(name)!r}; expected {expected}."
+                f"'{path}'{line_of(element)}: <{_TAG}> says {name}={element.attrib.get(name)!r}; expected {expected}."
             )
     return values
 
@@ -54,10 +53,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def _line(element: ElementTree.Element) -> str:
-    return line_of(element)  # type: ignore[arg-type]
 
 
 def add_propellers(

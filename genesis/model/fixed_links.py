@@ -112,9 +112,9 @@ def _moved(part: Inertial, place: Place) -> Inertial:
 def _walk(robot: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element | None]]:
     """Each link and the joint on which it hangs, depth first, joints of a link in the order of the file."""
     children: dict[str, list[ElementTree.Element]] = {}
-    for joint in robot.findall("joint"):
-        children.setdefault(_end(joint, "parent"), []).append(joint)
-    hanging = {_end(joint, "child") for joint in robot.findall("joint")}
+    for one in robot.findall("joint"):
+        children.setdefault(_end(one, "parent"), []).append(one)
+    hanging = {_end(one, "child") for one in robot.findall("joint")}
     stack: list[tuple[str, ElementTree.Element | None]] = [
         (link.attrib["name"], None) for link in robot.findall("link") if link.attrib["name"] not in hanging
     ]
@@ -148,9 +148,8 @@ def _place(element: ElementTree.Element, place: Place) -> None:
 
 
 def _write_origin(element: ElementTree.Element, pos: np.ndarray, rot: np.ndarray) -> None:
-    origin = element.find("origin")
-    if origin is None:
-        origin = _child(element, "origin", {})
+    found = element.find("origin")
+    origin = _child(element, "origin", {}) if found is None else found
     origin.attrib.clear()
     origin.attrib.update(xyz=_text(pos), rpy=_text(_angles(rot)))
 

@@ -45,10 +45,10 @@ def load_urdf(
     """A URDF file as an `MjSpec` in which every link is a body, and the base is free unless `fixed`.
 
     With `merge_fixed_links`, links that fixed joints hold become part of others, but for `links_to_keep` (see
-    `fixed_links`); else every link stays one. A root link named `world` is the world: the robot hangs on its root joints, and neither
-    a free nor a fixed base is added. Visual shapes carry no mass, whatever the file; a link without <inertial> takes
-    its mass from its collision shapes at 1000 kg/m3, as in MuJoCo. An `effort` of 0, or none, limits nothing, as in
-    MuJoCo.
+    `fixed_links`); else every link stays one. A root link named `world` is the world: the robot hangs on its root
+    joints, and neither a free nor a fixed base is added. Visual shapes carry no mass, whatever the file; a link without
+    <inertial> takes its mass from its collision shapes at 1000 kg/m3, as in MuJoCo. An `effort` of 0, or none, limits
+    nothing, as in MuJoCo.
 
     `repair`: masses and inertias that cannot be (see `inertias.repair_inertias`) or are not given, visual meshes that
     are missing or unreadable, and the <mimic> of a joint that cannot be followed are repaired or left out, with one

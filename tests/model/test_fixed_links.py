@@ -132,7 +132,7 @@ def test_links_on_the_world_stay(tmp_path):
         )
     )
     _, robot = run(path, merge=True, n_steps=1)
-    assert [link.name for link in robot.links][0] == "base" and robot.get_link("base").is_fixed
+    assert robot.links[0].name == "base" and robot.get_link("base").is_fixed
 
 
 @pytest.mark.parametrize("pitch", [0.3, np.pi / 2, -np.pi / 2, np.pi / 2 - 1e-9, 2.0])
