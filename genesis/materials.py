@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import StrictBool, field_validator
+
 from genesis.options import NonNegative, Number, Options, Positive, UnitInterval
 
 _NO_COUPLING = "there is no other solver to couple with"
 _NO_SDF = "collision shapes are convex, there is no signed distance field"
+
+
+class Kinematic(Options):
+    """Of an entity that is moved and seen, as a ghost that shows a reference motion: no physics, nothing touches it.
+
+    Parameters
+    ----------
+    use_visual_raycasting
+        Whether rays see it. Only False: rays meet what collides.
+    """
+
+    use_visual_raycasting: StrictBool = False
+
+    @field_validator("use_visual_raycasting")
+    @classmethod
+    def _unseen(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("rays of sensors meet what is simulated, and no kinematic entity; leave it out")
+        return value
 
 
 class Rigid(Options):

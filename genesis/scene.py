@@ -17,6 +17,7 @@ from genesis.eager import keep_eager
 from genesis.entities import keyframes
 from genesis.entities.access import read_scene_parameter, write_scene_parameter
 from genesis.entities.drone_entity import DroneEntity
+from genesis.entities.kinematic_entity import KinematicEntity
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
@@ -24,7 +25,7 @@ from genesis.entities.rigid_solver import RigidSolver
 from genesis.entities.rolling import field_of, read_controls
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
-from genesis.materials import Rigid
+from genesis.materials import Kinematic, Rigid
 from genesis.morphs import Drone, FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.rigid.door import refuse_transforms
@@ -49,6 +50,8 @@ _uids = itertools.count(1)
 _graph_task = torch._C._current_graph_task_id
 _NO_GRAPH_TASK = -1
 
+# Ghosts touch nothing and need no solver.
+OF_GHOSTS = RigidOptions(disable_constraint=True)
 # Arguments of Genesis's Scene that this engine has not.
 _OTHER_SOLVERS = "this engine has the rigid solver only"
 _REFUSED = {
@@ -93,6 +96,7 @@ class Scene:
         self.uid = next(_uids)
         self._requires_grad = self.sim_options.requires_grad
         self._entities: list[RigidEntity] = []
+        self._ghosts: list[KinematicEntity] = []
         self._rigid_solver = RigidSolver(self)
         self._world: World | None = None
         self._sensors: Sensors | None = None
@@ -116,7 +120,11 @@ class Scene:
     # -- making it ----------------------------------------------------------------------------------------------------
 
     def add_entity(
-        self, morph: Morph, material: Rigid | None = None, surface: Surface | None = None, name: str | None = None
+        self,
+        morph: Morph,
+        material: Rigid | Kinematic | None = None,
+        surface: Surface | None = None,
+        name: str | None = None,
     ) -> RigidEntity:
         """Add an entity and return its handle.
 
@@ -128,27 +136,48 @@ class Scene:
             raise GenesisException("add_entity: the scene is built already; add every entity before build().")
         if not isinstance(morph, Morph):
             raise GenesisException(f"add_entity: `morph` is {morph!r}; expected a morph, as gs.morphs.URDF(file=...).")
-        if material is not None and not isinstance(material, Rigid):
-            raise GenesisException(f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...) or None.")
+        if material is not None and not isinstance(material, (Rigid, Kinematic)):
+            raise GenesisException(
+                f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...), Kinematic() or None."
+            )
         if surface is not None and not isinstance(surface, Surface):
             raise GenesisException(f"add_entity: `surface` is {surface!r}; expected a gs.surfaces surface or None.")
         if name is None:
             name = self._free_name(type(morph).__name__.lower())
         if not isinstance(name, str) or not name or "/" in name:
             raise GenesisException(f'add_entity: `name` is {name!r}; expected text that is not empty and has no "/".')
-        if any(entity.name == name for entity in self._entities):
+        if any(entity.name == name for entity in (*self._entities, *self._ghosts)):
             raise GenesisException(f"add_entity: the name {name!r} is taken by another entity of this scene.")
         if isinstance(morph, FileMorph):
             from genesis.model.meshes import check_file
 
             check_file(morph.file)
+        if isinstance(material, Kinematic):
+            ghost = KinematicEntity(self, len(self._ghosts), name, morph, material, surface)
+            self._ghosts.append(ghost)
+            return ghost
         kind = DroneEntity if isinstance(morph, Drone) else RigidEntity
         entity = kind(self, len(self._entities), name, morph, material, surface)
         self._entities.append(entity)
         return entity
 
+    def link_entities(
+        self,
+        parent_entity: RigidEntity,
+        child_entity: RigidEntity,
+        parent_link_name: str = "",
+        child_link_name: str = "",
+    ) -> None:
+        """Let one entity hang on a link of another, as `child_entity.attach(parent_entity, parent_link_name)`.
+
+        `child_link_name`: its base link, or "".
+        """
+        if not isinstance(child_entity, RigidEntity) or child_entity.scene is not self:
+            raise GenesisException(f"link_entities: `child_entity` is {child_entity!r}; expected one of this scene.")
+        child_entity.attach(parent_entity, parent_link_name or None, base_link_name=child_link_name or None)
+
     def _free_name(self, kind: str) -> str:
-        taken = {entity.name for entity in self._entities}
+        taken = {entity.name for entity in (*self._entities, *self._ghosts)}
         return next(name for k in itertools.count(len(taken)) if (name := f"{kind}_{k}") not in taken)
 
     def build(
@@ -182,8 +211,11 @@ class Scene:
                 from genesis.world.remembering import RememberingWorld, kind_of_world
                 from genesis.world.world import build_world
 
-            specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
+            specs = [EntitySpec(e.morph, e.material, e.surface, e.name, e.attachment) for e in self._entities]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
+            for ghost in self._ghosts:
+                alone = [EntitySpec(ghost.morph, None, ghost.surface, ghost.name)]
+                ghost.enter(build_world(self, alone, self.sim_options, OF_GHOSTS, n_envs, kind_of_world))
         self._world = world
         if isinstance(world, RememberingWorld):
             world.measure = self._sensors_of(world).look_back
@@ -306,7 +338,8 @@ class Scene:
                 raise GenesisException("scene.reset: `state` and `keyframe` are given; pass one of them.")
             self._reset_to_keyframe(world, keyframe, envs, envs_idx)
         elif state is None:
-            world.reset(world.start, envs)
+            for one in (world, *(ghost.own_world for ghost in self._ghosts)):
+                one.reset(one.start, envs)
         else:
             target, placement, past = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
@@ -334,7 +367,8 @@ class Scene:
         """
         world = self._built("detach")
         refuse_transforms("scene.detach()")
-        world.detach()
+        for one in (world, *(ghost.own_world for ghost in self._ghosts)):
+            one.detach()
 
     def get_state(self) -> SimState:
         """The present state, with gradient (not under `torch.no_grad()`); `reset(state)` returns to it."""
@@ -466,12 +500,18 @@ class Scene:
         """The entities, in the order in which they were added."""
         return list(self._entities)
 
+    @property
+    def kinematic_entities(self) -> list[KinematicEntity]:
+        """The entities of `gs.materials.Kinematic`, which no physics knows; they are not among `entities`."""
+        return list(self._ghosts)
+
     def get_entity(self, name: str) -> RigidEntity:
-        """The entity of that name; raises GenesisException, listing the names, if there is none."""
-        for entity in self._entities:
+        """The entity of that name, kinematic ones too; raises GenesisException, listing the names, if there is none."""
+        every = (*self._entities, *self._ghosts)
+        for entity in every:
             if isinstance(name, str) and entity.name == name:
                 return entity
-        known = ", ".join(repr(entity.name) for entity in self._entities) or "none"
+        known = ", ".join(repr(entity.name) for entity in every) or "none"
         raise GenesisException(f"get_entity: there is no entity {name!r}. Entities: {known}.")
 
     @property

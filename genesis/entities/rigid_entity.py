@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genesis.entities.attaching import attachment_of
 from genesis.entities.control import Controller
 from genesis.entities.files import write_urdf
 from genesis.entities.keyframes import Keyframe, keyframe_of, names_of
@@ -20,6 +21,7 @@ from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
     from genesis import Scene
+    from genesis.model.attachments import Attachment
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,13 @@ class _Parts:
 
 
 class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
-    """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`."""
+    """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`.
+
+    Attributes:
+        is_kinematic: whether no physics acts on it (`gs.materials.Kinematic`)
+    """
+
+    is_kinematic = False
 
     def __init__(self, scene: Scene, idx: int, name: str, morph: Any, material: Any, surface: Any) -> None:
         self._scene = scene
@@ -40,6 +48,7 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         self._material = material
         self._surface = surface
         self._parts: _Parts | None = None
+        self._attachment: Attachment | None = None
 
     def __repr__(self) -> str:
         if not self._scene.is_built:
@@ -72,6 +81,37 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
     def surface(self) -> Any:
         """The surface that it was given, or None."""
         return self._surface
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether its base link hangs on a link of another entity."""
+        return self._attachment is not None
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """Where its base link hangs on another entity, or None."""
+        return self._attachment
+
+    def attach(
+        self,
+        parent_entity: RigidEntity,
+        parent_link_name: str | None = None,
+        pos: Any = None,
+        quat: Any = None,
+        *,
+        base_link_name: str | None = None,
+    ) -> None:
+        """Let its base link hang on a link of another entity, before `build()`: both are one tree then.
+
+        `parent_link_name`: the link, None: the other's last. `pos` [m] and `quat`: of the base link in that link's
+        frame; without both, what morph and file say is meant in that frame. The base's own joints are taken away.
+        `base_link_name`: what the base link is called, if that is to be made sure of.
+
+        The other entity comes directly before this one in the scene (but for what hangs on it, too), and the link is on
+        its last branch, as MuJoCo numbers a tree branch by branch; what is not so is refused by `build()`. Raises
+        GenesisException after `build()`, for an entity that is attached already, or to itself, or of another scene.
+        """
+        self._attachment = attachment_of(self, parent_entity, parent_link_name, pos, quat, base_link_name)
 
     @property
     def is_built(self) -> bool:

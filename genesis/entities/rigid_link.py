@@ -37,13 +37,13 @@ class RigidLink(LinkAccessors):
 
     @property
     def parent_idx_local(self) -> int:
-        """Number, in the entity, of the link that it sits on; -1 for the world."""
-        return -1 if self._parent_idx < 0 else self._parent_idx - self._entity.link_start
+        """Number, in the entity, of the link that it sits on; -1 for the world, and for a link of another entity."""
+        return max(self._parent_idx - self._entity.link_start, -1)
 
     @property
     def child_idxs(self) -> list[int]:
         """Scene numbers of the links that sit on it."""
-        return [link.idx for link in self._entity.links if link.parent_idx == self.idx]
+        return [link.idx for link in self._entity.scene.rigid_solver.links if link.parent_idx == self.idx]
 
     @property
     def joints(self) -> list[RigidJoint]:
@@ -60,7 +60,10 @@ class RigidLink(LinkAccessors):
         """Whether neither it nor anything between it and the world has a joint. (A mocap body is put elsewhere.)"""
         if self.joints:
             return False
-        return self._parent_idx < 0 or self._entity.links[self.parent_idx_local].is_fixed
+        if self._parent_idx < 0:
+            return True
+        links = self._entity.links if self.parent_idx_local >= 0 else self._entity.scene.rigid_solver.links
+        return links[self.parent_idx_local if self.parent_idx_local >= 0 else self._parent_idx].is_fixed
 
     # -- state --------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import numpy as np
 from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.model import (
+    attachments,
     collision_shapes,
     controls,
     diagnostics,
@@ -45,12 +46,14 @@ SEPARATOR = "/"  # between an entity's name and the name of one of its parts
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """What a scene is asked to hold: a morph, its material and surface (or None), and a name unique in the scene."""
+    """What a scene is asked to hold: a morph, its material and surface (or None), a name unique in the scene, and where
+    it hangs on another entity, if it does."""
 
     morph: Any
     material: Any = None
     surface: Any = None
     name: str = "entity"
+    attachment: attachments.Attachment | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     `rigid_options` says `unsupported="warn"` (see `leave_out`).
     """
     _check_names(entities)
+    attachments.check_order([entity.name for entity in entities], [entity.attachment for entity in entities])
     parent = mujoco.MjSpec()
     parent.modelname = "scene"
     parent.compiler.degree = False
@@ -218,6 +222,8 @@ def _load(entity: EntitySpec, self_collision: bool, timestep: float, leaves_out:
             collision_shapes.replace_meshes(spec, entity.morph)
         except GenesisException as error:
             raise GenesisException(f"entity '{entity.name}': {error}") from None
+    if entity.attachment is not None:
+        attachments.release_base(entity.name, spec, entity.attachment)
     ground = _gather_ground(entity, spec, leaves_out)
     _name_parts(spec)
     if not self_collision:
@@ -578,7 +584,10 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
-    frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
+    if entity.attachment is None:
+        frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
+    else:
+        frame = attachments.frame_of(parent, entity.name, entity.attachment, morph, SEPARATOR)
     in_file = _kind(entity) in ("URDF", "Drone", "MJCF", "USD")
     scale = morph.scale if in_file else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
