@@ -7,7 +7,7 @@ import itertools
 import math
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +23,7 @@ from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.entities.rolling import field_of, read_controls
+from genesis.entities.variants import read_variants
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
 from genesis.materials import Kinematic, Rigid
@@ -121,12 +122,15 @@ class Scene:
 
     def add_entity(
         self,
-        morph: Morph,
+        morph: Morph | Sequence[Morph],
         material: Rigid | Kinematic | None = None,
         surface: Surface | None = None,
         name: str | None = None,
     ) -> RigidEntity:
         """Add an entity and return its handle.
+
+        Several morphs are variants of one entity: each env has one of them, in blocks of envs of the same size (with
+        fewer envs than morphs, env i has the i-th). They share their links and joints.
 
         `name`: unique in the scene, without "/"; None: made from the kind of morph and its number ("urdf_0").
 
@@ -134,8 +138,8 @@ class Scene:
         """
         if self._world is not None:
             raise GenesisException("add_entity: the scene is built already; add every entity before build().")
-        if not isinstance(morph, Morph):
-            raise GenesisException(f"add_entity: `morph` is {morph!r}; expected a morph, as gs.morphs.URDF(file=...).")
+        variants = read_variants(morph)
+        morph = variants[0]
         if material is not None and not isinstance(material, (Rigid, Kinematic)):
             raise GenesisException(
                 f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...), Kinematic() or None."
@@ -148,16 +152,20 @@ class Scene:
             raise GenesisException(f'add_entity: `name` is {name!r}; expected text that is not empty and has no "/".')
         if any(entity.name == name for entity in (*self._entities, *self._ghosts)):
             raise GenesisException(f"add_entity: the name {name!r} is taken by another entity of this scene.")
-        if isinstance(morph, FileMorph):
-            from genesis.model.meshes import check_file
+        for one in variants:
+            if isinstance(one, FileMorph):
+                from genesis.model.meshes import check_file
 
-            check_file(morph.file)
+                check_file(one.file)
+        if len(variants) > 1 and isinstance(material, Kinematic):
+            raise GenesisException("add_entity: variants of a kinematic entity are not supported; add one for each.")
         if isinstance(material, Kinematic):
             ghost = KinematicEntity(self, len(self._ghosts), name, morph, material, surface)
             self._ghosts.append(ghost)
             return ghost
         kind = DroneEntity if isinstance(morph, Drone) else RigidEntity
         entity = kind(self, len(self._entities), name, morph, material, surface)
+        entity.vary(variants)
         self._entities.append(entity)
         return entity
 
@@ -211,7 +219,9 @@ class Scene:
                 from genesis.world.remembering import RememberingWorld, kind_of_world
                 from genesis.world.world import build_world
 
-            specs = [EntitySpec(e.morph, e.material, e.surface, e.name, e.attachment) for e in self._entities]
+            specs = [
+                EntitySpec(e.morph, e.material, e.surface, e.name, e.attachment, e.variants) for e in self._entities
+            ]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
             for ghost in self._ghosts:
                 alone = [EntitySpec(ghost.morph, None, ghost.surface, ghost.name)]
@@ -487,6 +497,11 @@ class Scene:
         say: a size of a mesh or height field that was set, or different dampings of the dofs of one joint.
         """
         world = self._built("to_mjcf")
+        if world.variants is not None:
+            raise GenesisException(
+                "scene.to_mjcf: envs have different variants of an entity, which is more than one model. Build a scene "
+                "with the variant that is meant."
+            )
         from genesis.model import compose, export
 
         values = world.theta.values_of_env(env, "scene.to_mjcf")

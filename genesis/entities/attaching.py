@@ -25,6 +25,8 @@ def attachment_of(
             f"{owner}: the scene is built already; attach before build(), or weld links with "
             "scene.rigid_solver.add_weld_constraint()."
         )
+    if child.variants or getattr(parent, "variants", ()):
+        raise GenesisException(f"{owner}: entities of several variants cannot be attached, nor attached to.")
     if child.attachment is not None:
         raise GenesisException(f"{owner}: it is attached to {child.attachment.entity!r} already.")
     if not any(parent is one for one in child.scene.entities):

@@ -16,10 +16,13 @@ from genesis.entities.rigid_geom import RigidGeom
 from genesis.entities.rigid_joint import RigidJoint
 from genesis.entities.rigid_link import RigidLink
 from genesis.entities.special_accessors import SpecialAccessors
+from genesis.entities.variants import variants_idx
 from genesis.entities.writing import StateWriter
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
+    import torch
+
     from genesis import Scene
     from genesis.model.attachments import Attachment
 
@@ -49,6 +52,7 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         self._surface = surface
         self._parts: _Parts | None = None
         self._attachment: Attachment | None = None
+        self._variants: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         if not self._scene.is_built:
@@ -71,6 +75,26 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
     def morph(self) -> Any:
         """The morph that it was made from."""
         return self._morph
+
+    @property
+    def morphs(self) -> tuple[Any, ...]:
+        """The morphs of its variants; of an entity without variants, its morph alone."""
+        return self._variants or (self._morph,)
+
+    @property
+    def variants(self) -> tuple[Any, ...]:
+        """The morphs of its variants; empty without."""
+        return self._variants
+
+    def vary(self, morphs: tuple[Any, ...]) -> None:
+        """Be of several variants; done by `scene.add_entity`."""
+        self._variants = morphs if len(morphs) > 1 else ()
+
+    @property
+    def variants_idx(self) -> torch.Tensor:
+        """Which of `morphs` each env has, ([n_envs],)."""
+        place = self._built("variants_idx")
+        return variants_idx(place, self._idx)
 
     @property
     def material(self) -> Any:
@@ -223,7 +247,13 @@ class RigidEntity(StateReader, StateWriter, Controller, SpecialAccessors):
         it is left out, with a warning (a link with such a joint is fixed, or keeps the last of several). Also for an
         env that there is not, parameters that differ without `env`, and a path that cannot be written.
         """
-        write_urdf(self._built("to_urdf"), self._morph, path, env, lossy)
+        place = self._built("to_urdf")
+        if self._variants:
+            raise GenesisException(
+                f"{self._name}.to_urdf: it has {len(self._variants)} variants, which is more than one model. Build a "
+                "scene with the one that is meant."
+            )
+        write_urdf(place, self._morph, path, env, lossy)
 
     def _find(self, method: str, kind: str, parts: list[Any], name: str) -> Any:
         for part in parts:

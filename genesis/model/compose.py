@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mujoco
@@ -37,6 +37,7 @@ from genesis.model import (
     urdf,
     usd,
     usd_joints,
+    variants,
 )
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
@@ -46,14 +47,15 @@ SEPARATOR = "/"  # between an entity's name and the name of one of its parts
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """What a scene is asked to hold: a morph, its material and surface (or None), a name unique in the scene, and where
-    it hangs on another entity, if it does."""
+    """What a scene is asked to hold: a morph, its material and surface (or None), a name unique in the scene, where it
+    hangs on another entity, if it does, and the morphs that its envs differ in, `morph` first, if they do."""
 
     morph: Any
     material: Any = None
     surface: Any = None
     name: str = "entity"
     attachment: attachments.Attachment | None = None
+    variants: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,11 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     timestep = parent.option.timestep if sim_options is None else sim_options.dt / sim_options.substeps
 
     def load(entity: EntitySpec) -> mujoco.MjSpec:
-        return _load(entity, self_collision, timestep, leaves_out)
+        spec = _load(entity, self_collision, timestep, leaves_out)
+        for number, morph in enumerate(entity.variants[1:], 1):
+            other = _load(replace(entity, morph=morph), self_collision, timestep, leaves_out)
+            variants.add(spec, other, number, entity.name, lambda geom, body: _move_without_mass(spec, geom, body))
+        return spec
 
     children = [(entity, load(entity)) for entity in entities]
     sources = [settings.Source(one.name, _file(one), child, _kind(one) == "MJCF") for one, child in children]
@@ -504,6 +510,10 @@ def _move(spec: mujoco.MjSpec, element: Any, body: mujoco.MjsBody, copy: Any, at
     name, element.name = element.name, ""
     spec.delete(element)
     copy.name = name
+
+
+def _move_without_mass(spec: mujoco.MjSpec, geom: mujoco.MjsGeom, body: mujoco.MjsBody) -> None:
+    _move(spec, geom, body, body.add_geom(mass=0), _GEOM_ATTRIBUTES)
 
 
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
