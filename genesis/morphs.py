@@ -624,9 +624,9 @@ class Terrain(Morph):
         A name makes random pieces the same whenever it is used, whatever ``randomize`` says.
     uv_scale
         Scale of the drawn texture. Nothing is drawn by this version: no effect.
+    from_stored
+        An older name of ``name``.
     """
-
-    refused: ClassVar[dict[str, str]] = {"from_stored": "its newer name in Genesis is name=..."}
 
     height_field: Annotated[np.ndarray, BeforeValidator(_height_field)] | None = None
     horizontal_scale: Positive = 0.25
@@ -638,6 +638,7 @@ class Terrain(Morph):
     randomize: StrictBool = False
     name: str | None = None
     uv_scale: Number = 1.0
+    from_stored: str | None = None
 
     @field_validator("n_subterrains", "subterrain_types", mode="before")
     @classmethod
@@ -649,6 +650,10 @@ class Terrain(Morph):
 
     @model_validator(mode="after")
     def _generate(self) -> Terrain:
+        if self.from_stored is not None:
+            if self.name not in (None, self.from_stored):
+                raise ValueError(f"name={self.name!r} and its older name from_stored={self.from_stored!r} differ")
+            self.__dict__["name"] = self.from_stored
         if self.height_field is not None:
             return self
         types = self.subterrain_types

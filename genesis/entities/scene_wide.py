@@ -35,10 +35,13 @@ class ScenePlace(Place):
         entities = world.composed.entities
         super().__init__(world, 0)
         kinds = [one.name.removesuffix("_names") for one in fields(entities[0]) if one.name.endswith("_names")]
-        names = {
-            f"{k}_names": tuple(f"{e.name}/{n}" for e in entities for n in getattr(e, f"{k}_names")) for k in kinds
+        changed: dict[str, Any] = {
+            f"{kind}_names": tuple(f"{e.name}/{name}" for e in entities for name in getattr(e, f"{kind}_names"))
+            for kind in kinds
         }
-        ends = {one.name: getattr(entities[-1], one.name) for one in fields(entities[0]) if one.name.endswith("_end")}
+        changed |= {
+            one.name: getattr(entities[-1], one.name) for one in fields(entities[0]) if one.name.endswith("_end")
+        }
         self.ranges, self.name = replace(entities[0], name=_NAME, **changed), _NAME
         ranges, model = self.ranges, world.composed.mj_model
         self.layout = dof_layout(model, ranges.joint_start, ranges.joint_end, ranges.joint_names)
