@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis.entities.access import write_geoms
-from genesis.entities.accessors import LinkAccessors
+from genesis.entities.link_parts import LinkParts
 from genesis.entities.masses import write_scaled_mass
 from genesis.entities.reading import read_body
 from genesis.entities.writing import place_mocap
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
 
 
-class RigidLink(LinkAccessors):
+class RigidLink(LinkParts):
     """A rigid body. `idx` is its number in the scene (MuJoCo's body `idx + 1`), `idx_local` that in the entity."""
 
     _first = "link_start"
