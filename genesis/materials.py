@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from genesis.options import NonNegative, Number, Options, Positive, UnitInterval
 
@@ -37,6 +37,23 @@ class Material(Options):
     """
 
     use_visual_raycasting: StrictBool = False
+
+
+class Kinematic(Material):
+    """Of an entity that is moved and seen, as a ghost that shows a reference motion: no physics, nothing touches it.
+
+    Parameters
+    ----------
+    use_visual_raycasting
+        Whether rays see it. Only False: rays meet what collides.
+    """
+
+    @field_validator("use_visual_raycasting")
+    @classmethod
+    def _unseen(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("rays of sensors meet what is simulated, and no kinematic entity; leave it out")
+        return value
 
 
 class Rigid(Material):

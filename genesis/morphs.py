@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
@@ -464,8 +464,13 @@ class URDF(Robot):
     default_armature
         Rotor inertia of each joint [kg m^2, or kg for prismatic joints]. ``None`` leaves what the file says; Genesis
         fills in 0.1.
-    merge_fixed_links, links_to_keep
-        Every link of the file stays a link: ``merge_fixed_links`` can only be False, any ``links_to_keep`` are kept.
+    merge_fixed_links
+        Whether a link that a fixed joint holds becomes part of the link that holds it: its shapes, mass and inertia go
+        over, and it is no link any more. The motion is the same. (Genesis's default is True; here every link of the
+        file stays a link unless this is asked for, so that names and numbers are those of the file.) What is fixed to a
+        root link named ``world`` stays.
+    links_to_keep
+        Names of links that are not merged.
     prioritize_urdf_material
         Whether colours of the URDF win over those of mesh files. Nothing is drawn by this version: no effect.
     repair
@@ -484,12 +489,72 @@ class URDF(Robot):
     prioritize_urdf_material: StrictBool = False
     repair: StrictBool = True
 
-    @field_validator("merge_fixed_links")
+    @property
+    def kept_links(self) -> tuple[str, ...]:
+        """Names of links that ``merge_fixed_links`` does not merge."""
+        return self.links_to_keep
+
+
+class Drone(URDF):
+    """A drone from a URDF file: a body, and links that are its propellers.
+
+    The file states the coefficients of its propellers, as ``<properties kf="3.16e-10" km="7.94e-12"/>`` in ``<robot>``:
+    a propeller at n revolutions per minute pushes with kf n^2 [N] and turns with km n^2 [N m]. See ``DroneEntity``.
+    Other arguments as for ``URDF``.
+
+    Parameters
+    ----------
+    model
+        "CF2X", "CF2P" or "RACE". As in Genesis, the propellers of a "RACE" turn the drone the other way.
+    propellers_link_name
+        The links of the propellers. Each pushes at the centre of mass of its link, along the link's z axis.
+    propellers_spin
+        Of each, 1 or -1: the direction of the torque about the link's z axis.
+    merge_fixed_links
+        As for ``URDF``, but True: propellers are kept.
+    propellers_link_names
+        An older name of ``propellers_link_name``.
+    COM_link_name
+        Of older versions of Genesis: no effect, the true centre of mass counts.
+    """
+
+    refused: ClassVar[dict[str, str]] = {
+        "default_base_ang_damping_scale": "a file's damping is not changed; use entity.set_dofs_damping() after build()"
+    }
+
+    model: Literal["CF2X", "CF2P", "RACE"] = "CF2X"
+    propellers_link_name: tuple[str, ...] = ("prop0_link", "prop1_link", "prop2_link", "prop3_link")
+    propellers_spin: tuple[Literal[1, -1], ...] = (-1, 1, -1, 1)
+    propellers_link_names: tuple[str, ...] | None = None
+    COM_link_name: str | None = None
+    merge_fixed_links: StrictBool = True
+
+    @field_validator("propellers_spin", mode="before")
     @classmethod
-    def _keep_links(cls, value: bool) -> bool:
-        if value:
-            raise ValueError("every link of the file stays a link, leave it out")
-        return value
+    def _plain_spins(cls, value: Any) -> Any:
+        value = plain_numbers(value)
+        whole = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) for one in value)
+        return tuple(int(one) if one == int(one) else one for one in value) if whole else value
+
+    @model_validator(mode="after")
+    def _propellers(self) -> Drone:
+        if self.propellers_link_names is not None:
+            if "propellers_link_name" in self.model_fields_set:
+                raise ValueError("propellers_link_name and its older name propellers_link_names are both given")
+            self.__dict__["propellers_link_name"] = self.propellers_link_names
+        names = self.propellers_link_name
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"propellers_link_name={names}: expected one name at least, and each once")
+        if len(names) != len(self.propellers_spin):
+            raise ValueError(
+                f"propellers_spin={self.propellers_spin}: expected one of each of the {len(names)} propellers {names}"
+            )
+        return self
+
+    @property
+    def kept_links(self) -> tuple[str, ...]:
+        """Names of links that ``merge_fixed_links`` does not merge, the propellers among them."""
+        return (*self.links_to_keep, *self.propellers_link_name)
 
 
 class MJCF(Robot):
@@ -654,9 +719,9 @@ class Terrain(Morph):
         A name makes random pieces the same whenever it is used, whatever ``randomize`` says.
     uv_scale
         Scale of the drawn texture. Nothing is drawn by this version: no effect.
+    from_stored
+        An older name of ``name``.
     """
-
-    refused: ClassVar[dict[str, str]] = {"from_stored": "its newer name in Genesis is name=..."}
 
     height_field: Annotated[np.ndarray, BeforeValidator(_height_field)] | None = None
     horizontal_scale: Positive = 0.25
@@ -668,6 +733,7 @@ class Terrain(Morph):
     randomize: StrictBool = False
     name: str | None = None
     uv_scale: Number = 1.0
+    from_stored: str | None = None
 
     @field_validator("n_subterrains", "subterrain_types", mode="before")
     @classmethod
@@ -679,6 +745,10 @@ class Terrain(Morph):
 
     @model_validator(mode="after")
     def _generate(self) -> Terrain:
+        if self.from_stored is not None:
+            if self.name not in (None, self.from_stored):
+                raise ValueError(f"name={self.name!r} and its older name from_stored={self.from_stored!r} differ")
+            self.__dict__["name"] = self.from_stored
         if self.height_field is not None:
             return self
         types = self.subterrain_types

@@ -6,7 +6,7 @@ import itertools
 import math
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,16 +15,19 @@ from genesis import asset_files, runtime, scene_arguments
 from genesis.eager import keep_eager
 from genesis.entities import keyframes
 from genesis.entities.access import read_scene_parameter, write_scene_parameter
+from genesis.entities.drone_entity import DroneEntity
+from genesis.entities.kinematic_entity import KinematicEntity
 from genesis.entities.place import world_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.entities.rigid_link import RigidLink
 from genesis.entities.rigid_solver import RigidSolver
 from genesis.entities.rolling import field_of, read_controls
 from genesis.entities.simulator import Simulator
+from genesis.entities.variants import read_variants
 from genesis.errors import GenesisException
 from genesis.garbage import not_collected
-from genesis.materials import Rigid
-from genesis.morphs import FileMorph, Morph
+from genesis.materials import Kinematic, Rigid
+from genesis.morphs import Drone, FileMorph, Morph
 from genesis.options import RigidOptions, SimOptions, ViewerOptions, VisOptions
 from genesis.recorders.recording import Recording
 from genesis.rigid.door import refuse_transforms
@@ -55,6 +58,9 @@ _uids = itertools.count(1)
 # Which backward pass of torch runs in this thread; -1: none. Torch's own code (FSDP, checkpointing) asks in this way.
 _graph_task = torch._C._current_graph_task_id
 _NO_GRAPH_TASK = -1
+
+# Ghosts touch nothing and need no solver.
+OF_GHOSTS = RigidOptions(disable_constraint=True)
 
 
 class Scene(Drawing):
@@ -102,6 +108,7 @@ class Scene(Drawing):
         self.uid = next(_uids)
         self._requires_grad = self.sim_options.requires_grad
         self._entities: list[RigidEntity] = []
+        self._ghosts: list[KinematicEntity] = []
         self._rigid_solver = RigidSolver(self)
         self._world: World | None = None
         self._sensors: Sensors | None = None
@@ -129,14 +136,17 @@ class Scene(Drawing):
 
     def add_entity(
         self,
-        morph: Morph,
-        material: Rigid | None = None,
+        morph: Morph | Sequence[Morph],
+        material: Rigid | Kinematic | None = None,
         surface: Surface | None = None,
         visualize_contact: bool = False,
         vis_mode: str | None = None,
         name: str | None = None,
     ) -> RigidEntity:
         """Add an entity and return its handle.
+
+        Several morphs are variants of one entity: each env has one of them, in blocks of envs of the same size (with
+        fewer envs than morphs, env i has the i-th). They share their links and joints.
 
         `visualize_contact`: whether contact forces are drawn; `vis_mode`: the surface's, "visual", "collision" or
         "sdf". Nothing is drawn by this version. `name`: unique in the scene, without "/"; None: made from the kind of
@@ -146,10 +156,12 @@ class Scene(Drawing):
         """
         if self._world is not None:
             raise GenesisException("add_entity: the scene is built already; add every entity before build().")
-        if not isinstance(morph, Morph):
-            raise GenesisException(f"add_entity: `morph` is {morph!r}; expected a morph, as gs.morphs.URDF(file=...).")
-        if material is not None and not isinstance(material, Rigid):
-            raise GenesisException(f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...) or None.")
+        variants = read_variants(morph)
+        morph = variants[0]
+        if material is not None and not isinstance(material, (Rigid, Kinematic)):
+            raise GenesisException(
+                f"add_entity: `material` is {material!r}; expected gs.materials.Rigid(...), Kinematic() or None."
+            )
         if surface is not None and not isinstance(surface, Surface):
             raise GenesisException(f"add_entity: `surface` is {surface!r}; expected a gs.surfaces surface or None.")
         if vis_mode is not None:
@@ -158,21 +170,45 @@ class Scene(Drawing):
             name = self._free_name(type(morph).__name__.lower())
         if not isinstance(name, str) or not name or "/" in name:
             raise GenesisException(f'add_entity: `name` is {name!r}; expected text that is not empty and has no "/".')
-        if any(entity.name == name for entity in self._entities):
+        if any(entity.name == name for entity in (*self._entities, *self._ghosts)):
             raise GenesisException(f"add_entity: the name {name!r} is taken by another entity of this scene.")
-        if isinstance(morph, FileMorph):
-            asset_files.find(morph.file)
-            if morph.convexify is False:
-                runtime.logger.warning(
-                    "'%s': convexify=False: a mesh that is not convex collides as convex parts here, not as it is.",
-                    name,
-                )
-        entity = RigidEntity(self, len(self._entities), name, morph, material, surface)
+        for one in variants:
+            if isinstance(one, FileMorph):
+                asset_files.find(one.file)
+                if one.convexify is False:
+                    runtime.logger.warning(
+                        "'%s': convexify=False: a mesh that is not convex collides as convex parts here, not as it is.",
+                        name,
+                    )
+        if len(variants) > 1 and isinstance(material, Kinematic):
+            raise GenesisException("add_entity: variants of a kinematic entity are not supported; add one for each.")
+        if isinstance(material, Kinematic):
+            ghost = KinematicEntity(self, len(self._ghosts), name, morph, material, surface)
+            self._ghosts.append(ghost)
+            return ghost
+        kind = DroneEntity if isinstance(morph, Drone) else RigidEntity
+        entity = kind(self, len(self._entities), name, morph, material, surface)
+        entity.vary(variants)
         self._entities.append(entity)
         return entity
 
+    def link_entities(
+        self,
+        parent_entity: RigidEntity,
+        child_entity: RigidEntity,
+        parent_link_name: str = "",
+        child_link_name: str = "",
+    ) -> None:
+        """Let one entity hang on a link of another, as `child_entity.attach(parent_entity, parent_link_name)`.
+
+        `child_link_name`: its base link, or "".
+        """
+        if not isinstance(child_entity, RigidEntity) or child_entity.scene is not self:
+            raise GenesisException(f"link_entities: `child_entity` is {child_entity!r}; expected one of this scene.")
+        child_entity.attach(parent_entity, parent_link_name or None, base_link_name=child_link_name or None)
+
     def _free_name(self, kind: str) -> str:
-        taken = {entity.name for entity in self._entities}
+        taken = {entity.name for entity in (*self._entities, *self._ghosts)}
         return next(name for k in itertools.count(len(taken)) if (name := f"{kind}_{k}") not in taken)
 
     def build(
@@ -208,8 +244,13 @@ class Scene(Drawing):
                 from genesis.world.remembering import RememberingWorld, kind_of_world
                 from genesis.world.world import build_world
 
-            specs = [EntitySpec(e.morph, e.material, e.surface, e.name) for e in self._entities]
+            specs = [
+                EntitySpec(e.morph, e.material, e.surface, e.name, e.attachment, e.variants) for e in self._entities
+            ]
             world = build_world(self, specs, self.sim_options, self.rigid_options, n_envs, kind_of_world)
+            for ghost in self._ghosts:
+                alone = [EntitySpec(ghost.morph, None, ghost.surface, ghost.name)]
+                ghost.enter(build_world(self, alone, self.sim_options, OF_GHOSTS, n_envs, kind_of_world))
         if self._attached is not None:
             self._attached.build(world)
         self._recording.begin()
@@ -275,10 +316,10 @@ class Scene(Drawing):
         """Run many steps as one node of the graph: exactly the loop of `control_*` and `step()`, without the Python.
 
         `controls`: entity -> one row of controls per step, (T, [n_envs,] n_dofs), or (T, [n_envs,] n_controls); a
-        single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity" or
-        "actuators". A mocap link may be a key as well: its positions, (T, [n_envs,] 3), or positions and quaternions,
-        (T, [n_envs,] 7). None: the commands in force hold for `n_steps` steps. Afterwards the last controls are in
-        force.
+        single tensor where one entity is meant. `control`: what they are, "force", "position", "velocity",
+        "actuators", or, of drones, "propellers_rpm" (each row acts for its step alone). A mocap link may be a key as
+        well: its positions, (T, [n_envs,] 3), or positions and quaternions, (T, [n_envs,] 7). None: the commands in
+        force hold for `n_steps` steps. Afterwards the last controls are in force.
 
         `memory_limit` [bytes, or text as "512MB"]: what may be kept for the backward pass. Without it, and if all
         fits, every state is kept. Else the backward pass computes the steps twice, and the trajectory is not kept; the
@@ -297,7 +338,7 @@ class Scene(Drawing):
             self._attached.refuse_rollout(owner)
         limit = rollout.read_memory_limit(memory_limit, owner)
         given = read_controls(world, self._entities, controls, control, n_steps, owner, sparing=limit is not None)
-        if limit is not None and world.commands.has_wrench:
+        if limit is not None and world.commands.acts_once:
             limit //= 2  # the first step is a run of its own, and the states of both are put together
         plan = rollout.plan(world.dynamics, given.n_steps, limit, owner)
         saved = world.commands.saved()
@@ -357,7 +398,8 @@ class Scene(Drawing):
                 raise GenesisException("scene.reset: `state` and `keyframe` are given; pass one of them.")
             self._reset_to_keyframe(world, keyframe, envs, envs_idx)
         elif state is None:
-            world.reset(world.start, envs)
+            for one in (world, *(ghost.own_world for ghost in self._ghosts)):
+                one.reset(one.start, envs)
         else:
             target, placement, past = reset_to(state, world, "scene.reset")
             world.reset(target, envs, placement)
@@ -388,7 +430,8 @@ class Scene(Drawing):
         """
         world = self._built("detach")
         refuse_transforms("scene.detach()")
-        world.detach()
+        for one in (world, *(ghost.own_world for ghost in self._ghosts)):
+            one.detach()
         if self._attached is not None:
             self._attached.detach()
 
@@ -561,6 +604,11 @@ class Scene(Drawing):
         say: a size of a mesh or height field that was set, or different dampings of the dofs of one joint.
         """
         world = self._built("to_mjcf")
+        if world.variants is not None:
+            raise GenesisException(
+                "scene.to_mjcf: envs have different variants of an entity, which is more than one model. Build a scene "
+                "with the variant that is meant."
+            )
         from genesis.model import compose, export
 
         values = world.theta.values_of_env(env, "scene.to_mjcf")
@@ -574,12 +622,18 @@ class Scene(Drawing):
         """The entities, in the order in which they were added."""
         return list(self._entities)
 
+    @property
+    def kinematic_entities(self) -> list[KinematicEntity]:
+        """The entities of `gs.materials.Kinematic`, which no physics knows; they are not among `entities`."""
+        return list(self._ghosts)
+
     def get_entity(self, name: str) -> RigidEntity:
-        """The entity of that name; raises GenesisException, listing the names, if there is none."""
-        for entity in self._entities:
+        """The entity of that name, kinematic ones too; raises GenesisException, listing the names, if there is none."""
+        every = (*self._entities, *self._ghosts)
+        for entity in every:
             if isinstance(name, str) and entity.name == name:
                 return entity
-        known = ", ".join(repr(entity.name) for entity in self._entities) or "none"
+        known = ", ".join(repr(entity.name) for entity in every) or "none"
         raise GenesisException(f"get_entity: there is no entity {name!r}. Entities: {known}.")
 
     @property

@@ -263,7 +263,6 @@ WRONG = {
         lambda: m.URDF(file="a", default_armature=-1),
         r"default_armature=-1: expected a value greater than or",
     ),
-    "merge": (lambda: m.URDF(file="a", merge_fixed_links=True), r"every link of the file stays a link, leave it out"),
     "mjcf fixed": (lambda: m.MJCF(file="a", fixed=True), r"fixed=True is not supported: the file says it"),
     "flat heights": (
         lambda: m.Terrain(height_field=[1, 2]),

@@ -171,16 +171,6 @@ class EntityShapes(EntityBase):
         return self._morph
 
     @property
-    def morphs(self) -> list[Any]:
-        """The morphs that it was made from."""
-        return [self._morph]
-
-    @property
-    def is_attached(self) -> bool:
-        """Whether it was attached to another entity."""
-        return False
-
-    @property
     def solver(self) -> RigidSolver:
         """`scene.rigid_solver`."""
         return self._scene.rigid_solver

@@ -25,15 +25,15 @@ def write_scaled_mass(place: Place, method: str, given: Any, idx_local: Any, env
     envs = place.select_envs(method, envs_idx, unique=True)
     value = fit(world, read_tensor(world, given, "mass", owner), envs, (chosen.count,), "mass", owner)
     links = place.starts["links"] + chosen.positions()
-    own = {name: world.model.theta_fields[PARAMETERS[name].field].default[links] for name in _SCALED}
-    weightless = np.flatnonzero(own["links_mass"] <= 0)
+    own = {name: _own(place, PARAMETERS[name], links, envs) for name in _SCALED}
+    weightless = np.unique(np.nonzero(own["links_mass"] <= 0)[-1])
     if len(weightless):
         raise GenesisException(
             f"{owner}: {_element(place, chosen, int(weightless[0]))} has no mass in the model, so that there is no "
             "inertia in proportion to it; use set_links_mass() and set_links_inertia()."
         )
     six = value.unsqueeze(-1).expand(*value.shape, 6)  # a node that saves nothing
-    factors = {"links_mass": np.ones(len(links)), "links_inertia": own["links_inertia"] / own["links_mass"][:, None]}
+    factors = {"links_mass": np.ones(len(links)), "links_inertia": own["links_inertia"] / own["links_mass"][..., None]}
     before = world.theta.saved()
     try:
         for name, values in zip(_SCALED, (value, six), strict=True):
@@ -51,8 +51,17 @@ def write_shift(place: Place, name: str, argument: str, given: Any, idx_local: A
     shift = read_tensor(world, given, argument, owner)
     shift = fit(world, shift, envs, (chosen.count, *parameter.item), argument, owner, scalar=not parameter.item)
     require_finite(shift, argument, owner)
-    own = world.model.theta_fields[parameter.field].default[place.starts["links"] + chosen.positions()]
+    own = _own(place, parameter, place.starts["links"] + chosen.positions(), envs)
     _set(place, parameter, owner, chosen, envs, shift, given, added=own)
+
+
+def _own(place: Place, parameter: Entry, links: np.ndarray, envs: Selection | None) -> np.ndarray:
+    """The model's own values, (count, *item); (envs, count, *item) where the envs have different variants."""
+    world = place.world
+    if world.variants is None:
+        return world.model.theta_fields[parameter.field].default[links]
+    own = world.variants.own(world.model, parameter.field, links)
+    return own if envs is None else own[envs.positions()]
 
 
 _SCALED = ("links_mass", "links_inertia")

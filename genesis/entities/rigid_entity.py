@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genesis.entities.attaching import attachment_of
 from genesis.entities.control import Controller
 from genesis.entities.entity_shapes import EntityShapes
 from genesis.entities.files import write_urdf
@@ -17,11 +18,15 @@ from genesis.entities.rigid_geom import RigidGeom
 from genesis.entities.rigid_joint import RigidJoint
 from genesis.entities.rigid_link import RigidLink
 from genesis.entities.special_accessors import SpecialAccessors
+from genesis.entities.variants import variants_idx
 from genesis.entities.writing import StateWriter
 from genesis.errors import GenesisException
 
 if TYPE_CHECKING:
+    import torch
+
     from genesis import Scene
+    from genesis.model.attachments import Attachment
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,13 @@ class _Parts:
 
 
 class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics, SpecialAccessors):
-    """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`."""
+    """A tree (or several) of links and joints. Made by `scene.add_entity`, to be used after `scene.build()`.
+
+    Attributes:
+        is_kinematic: whether no physics acts on it (`gs.materials.Kinematic`)
+    """
+
+    is_kinematic = False
 
     def __init__(self, scene: Scene, idx: int, name: str, morph: Any, material: Any, surface: Any) -> None:
         self._scene = scene
@@ -42,11 +53,13 @@ class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics
         self._material = material
         self._surface = surface
         self._parts: _Parts | None = None
+        self._attachment: Attachment | None = None
+        self._variants: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         if not self._scene.is_built:
-            return f"<RigidEntity '{self._name}', idx {self._idx}, not built>"
-        return f"<RigidEntity '{self._name}', idx {self._idx}: {self.n_links} links, {self.n_dofs} dofs>"
+            return f"<{type(self).__name__} '{self._name}', idx {self._idx}, not built>"
+        return f"<{type(self).__name__} '{self._name}', idx {self._idx}: {self.n_links} links, {self.n_dofs} dofs>"
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -66,6 +79,26 @@ class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics
         return self._morph
 
     @property
+    def morphs(self) -> tuple[Any, ...]:
+        """The morphs of its variants; of an entity without variants, its morph alone."""
+        return self._variants or (self._morph,)
+
+    @property
+    def variants(self) -> tuple[Any, ...]:
+        """The morphs of its variants; empty without."""
+        return self._variants
+
+    def vary(self, morphs: tuple[Any, ...]) -> None:
+        """Be of several variants; done by `scene.add_entity`."""
+        self._variants = morphs if len(morphs) > 1 else ()
+
+    @property
+    def variants_idx(self) -> torch.Tensor:
+        """Which of `morphs` each env has, ([n_envs],)."""
+        place = self._built("variants_idx")
+        return variants_idx(place, self._idx)
+
+    @property
     def material(self) -> Any:
         """The material that it was given, or None."""
         return self._material
@@ -74,6 +107,37 @@ class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics
     def surface(self) -> Any:
         """The surface that it was given, or None."""
         return self._surface
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether its base link hangs on a link of another entity."""
+        return self._attachment is not None
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """Where its base link hangs on another entity, or None."""
+        return self._attachment
+
+    def attach(
+        self,
+        parent_entity: RigidEntity,
+        parent_link_name: str | None = None,
+        pos: Any = None,
+        quat: Any = None,
+        *,
+        base_link_name: str | None = None,
+    ) -> None:
+        """Let its base link hang on a link of another entity, before `build()`: both are one tree then.
+
+        `parent_link_name`: the link, None: the other's last. `pos` [m] and `quat`: of the base link in that link's
+        frame; without both, what morph and file say is meant in that frame. The base's own joints are taken away.
+        `base_link_name`: what the base link is called, if that is to be made sure of.
+
+        The other entity comes directly before this one in the scene (but for what hangs on it, too), and the link is on
+        its last branch, as MuJoCo numbers a tree branch by branch; what is not so is refused by `build()`. Raises
+        GenesisException after `build()`, for an entity that is attached already, or to itself, or of another scene.
+        """
+        self._attachment = attachment_of(self, parent_entity, parent_link_name, pos, quat, base_link_name)
 
     @property
     def is_built(self) -> bool:
@@ -185,14 +249,32 @@ class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics
         it is left out, with a warning (a link with such a joint is fixed, or keeps the last of several). Also for an
         env that there is not, parameters that differ without `env`, and a path that cannot be written.
         """
-        write_urdf(self._built("to_urdf"), self._morph, path, env, lossy)
+        place = self._built("to_urdf")
+        if self._variants:
+            raise GenesisException(
+                f"{self._name}.to_urdf: it has {len(self._variants)} variants, which is more than one model. Build a "
+                "scene with the one that is meant."
+            )
+        write_urdf(place, self._morph, path, env, lossy)
 
     def _find(self, method: str, kind: str, parts: list[Any], name: str) -> Any:
         for part in parts:
             if isinstance(name, str) and part.name == name:
                 return part
         known = ", ".join(repr(part.name) for part in parts) or "none"
-        raise GenesisException(f"{self._name}.{method}: there is no {kind} {name!r}. Its {kind}s: {known}.")
+        hint = self._merged_into(name) if kind == "link" else ""
+        raise GenesisException(f"{self._name}.{method}: there is no {kind} {name!r}.{hint} Its {kind}s: {known}.")
+
+    def _merged_into(self, name: Any) -> str:
+        """What became of a link that `merge_fixed_links` has merged, for an error."""
+        if not getattr(self._morph, "merge_fixed_links", False):
+            return ""
+        from genesis.model.urdf import merged_links  # MuJoCo comes along
+
+        target = merged_links(self._morph.file, self._morph.kept_links).get(name)
+        if target is None:
+            return ""
+        return f" It was merged into {target!r} (merge_fixed_links=True); links_to_keep=({name!r},) keeps it."
 
     def _made(self, asked_for: str) -> _Parts:
         place = self._built(asked_for)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genesis.entities.access import write_geoms
-from genesis.entities.accessors import LinkAccessors
+from genesis.entities.link_parts import LinkParts
 from genesis.entities.masses import write_scaled_mass
 from genesis.entities.part_shapes import LinkShape
 from genesis.entities.reading import check_relative, read_body
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genesis.grad.tensor import Tensor
 
 
-class RigidLink(LinkShape, LinkAccessors):
+class RigidLink(LinkShape, LinkParts):
     """A rigid body. `idx` is its number in the scene (MuJoCo's body `idx + 1`), `idx_local` that in the entity."""
 
     _first = "link_start"
@@ -38,20 +38,23 @@ class RigidLink(LinkShape, LinkAccessors):
 
     @property
     def parent_idx_local(self) -> int:
-        """Number, in the entity, of the link that it sits on; -1 for the world."""
-        return -1 if self._parent_idx < 0 else self._parent_idx - self._entity.link_start
+        """Number, in the entity, of the link that it sits on; -1 for the world, and for a link of another entity."""
+        return max(self._parent_idx - self._entity.link_start, -1)
 
     @property
     def child_idxs(self) -> list[int]:
         """Scene numbers of the links that sit on it."""
-        return [link.idx for link in self._entity.links if link.parent_idx == self.idx]
+        return [link.idx for link in self._entity.scene.rigid_solver.links if link.parent_idx == self.idx]
 
     @property
     def is_fixed(self) -> bool:
         """Whether neither it nor anything between it and the world has a joint. (A mocap body is put elsewhere.)"""
         if self.joints:
             return False
-        return self._parent_idx < 0 or self._entity.links[self.parent_idx_local].is_fixed
+        if self._parent_idx < 0:
+            return True
+        links = self._entity.links if self.parent_idx_local >= 0 else self._entity.scene.rigid_solver.links
+        return links[self.parent_idx_local if self.parent_idx_local >= 0 else self._parent_idx].is_fixed
 
     # -- state --------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from genesis.compat.table import Explained
 from genesis.entities import access
 from genesis.entities.accessors import SolverAccessors
 from genesis.entities.place import world_of
-from genesis.entities.solver_state import SolverState
+from genesis.entities.scene_wide import SceneWide
 from genesis.errors import GenesisException
 from genesis.world.arguments import read_flag, select, select_envs
 from genesis.world.catalogue import CONSTRAINT_PARAMETERS, WELD_SOL_PARAMS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SOL_PARAMS, _JOINTS_SOL_PARAMS = CONSTRAINT_PARAMETERS["sol_params"], CONSTRAINT_PARAMETERS["joints_sol_params"]
 
 
-class RigidSolver(SolverState, SolverAccessors, Explained):
+class RigidSolver(SceneWide, SolverAccessors, Explained):
     """Counts and lists over all entities of a built scene; `scene.rigid_solver`."""
 
     def __init__(self, scene: Scene) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from genesis import runtime
 from genesis.constants import MOCAP_WIDTH
+from genesis.entities.drone_entity import thrusts_of
 from genesis.entities.rigid_entity import RigidEntity
 from genesis.errors import GenesisException
 from genesis.world.arguments import plain_tensors, read_tensor, require_finite, select_range
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MODES = {"force": FORCE, "position": POSITION, "velocity": VELOCITY}
 ACTUATORS = "actuators"
+PROPELLERS = "propellers_rpm"
 _MOST_STEPS = 2**31
 
 
@@ -36,12 +38,14 @@ class Controls:
         given: ranges of an entity and its values, (T, n) or (T, n_envs, n), with their graph
         n_steps: T
         poses: of mocap links, first column of the field "mocap" and positions or quaternions, in the same shapes
+        acts_once: whether what an actuator is told in a step is gone after it
     """
 
     kind: str
     given: tuple[tuple[EntityRange, torch.Tensor], ...]
     n_steps: int
     poses: tuple[tuple[int, torch.Tensor], ...] = ()
+    acts_once: bool = False
 
     def install(self, world: World) -> Command:
         """Put the last controls into force, as a loop leaves them, and return the command of the whole rollout."""
@@ -55,7 +59,10 @@ class Controls:
             values = _of_each_env(world, values)
             last = values[-1].clone()
             count = values.shape[-1]
-            if self.kind == ACTUATORS:
+            if self.acts_once:
+                commands.set_for_one_step((ranges.actuator_start, ranges.control_start), count, last)
+                sequences["ctrl", ranges.control_start] = values
+            elif self.kind == ACTUATORS:
                 actuators = ranges.actuator_end - ranges.actuator_start
                 commands.set_actuators(
                     (ranges.actuator_start, ranges.control_start),
@@ -77,7 +84,8 @@ def field_of(kind: Any, owner: str) -> str:
     """The control field of a kind of controls; raises GenesisException for an unknown one."""
     if not isinstance(kind, str) or kind not in (*MODES, ACTUATORS):
         raise GenesisException(
-            f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators".'
+            f'{owner}: `control` is {kind!r}; expected "force", "position", "velocity" or "actuators", or, of drones '
+            'and in rollouts only, "propellers_rpm".'
         )
     return "ctrl" if kind == ACTUATORS else MODE_FIELDS[MODES[kind]][0]
 
@@ -95,6 +103,11 @@ def read_controls(
 
     `sparing`: the tensors themselves are kept, not copies.
     """
+    if kind == PROPELLERS:
+        if controls is None:
+            raise GenesisException(f"{owner}: `control` is {PROPELLERS!r}; give a sequence of speeds for each drone.")
+        thrusts = thrusts_of(world, entities, controls, owner)
+        return replace(read_controls(world, entities, thrusts, ACTUATORS, n_steps, owner), acts_once=True)
     field_of(kind, owner)
     if n_steps is not None:
         n_steps = _count(n_steps, owner)

@@ -83,10 +83,10 @@ class _Whole(StateReader, StateWriter, Controller, SpecialAccessors):
         return self._place
 
 
-def _passed_on(name: str, **defaults: Any) -> Any:
+def passed_on(name: str, as_name: str | None = None, **defaults: Any) -> Any:
     """A method of the solver that is the entity's of that name, with scene numbers: `dofs_idx` for `dofs_idx_local`.
 
-    `defaults`: of arguments whose default is another one here.
+    `as_name`: what it is called here; `defaults`: of arguments whose default is another one here.
     """
     original = getattr(_Whole, name)
     signature = inspect.signature(original)
@@ -104,7 +104,8 @@ def _passed_on(name: str, **defaults: Any) -> Any:
 
     functools.update_wrapper(method, original)
     del method.__wrapped__  # type: ignore[attr-defined]
-    method.__qualname__ = f"RigidSolver.{name}"
+    method.__name__ = as_name or name
+    method.__qualname__ = f"RigidSolver.{method.__name__}"
     method.__signature__ = signature.replace(parameters=renamed)  # type: ignore[attr-defined]
     method.__doc__ = f"{(original.__doc__ or '').replace('_idx_local', '_idx')}\n\n        Of the whole scene."
     return method
@@ -120,51 +121,51 @@ class SolverState:
         """What the methods are passed on to."""
         return _Whole(self._scene)
 
-    get_links_pos = _passed_on("get_links_pos")
-    get_links_quat = _passed_on("get_links_quat")
-    get_links_vel = _passed_on("get_links_vel")
-    get_links_ang = _passed_on("get_links_ang")
-    get_links_acc = _passed_on("get_links_acc")
-    get_links_acc_ang = _passed_on("get_links_acc_ang")
-    get_qpos = _passed_on("get_qpos")
-    get_dofs_position = _passed_on("get_dofs_position")
-    get_dofs_velocity = _passed_on("get_dofs_velocity")
-    get_dofs_force = _passed_on("get_dofs_force")
-    get_dofs_control_force = _passed_on("get_dofs_control_force")
-    get_mass_mat = _passed_on("get_mass_mat")
-    get_kinetic_energy = _passed_on("get_kinetic_energy")
-    get_potential_energy = _passed_on("get_potential_energy")
-    set_qpos = _passed_on("set_qpos", zero_velocity=False)
-    set_dofs_position = _passed_on("set_dofs_position", zero_velocity=False)
-    set_dofs_velocity = _passed_on("set_dofs_velocity")
-    control_dofs_force = _passed_on("control_dofs_force")
-    control_dofs_position = _passed_on("control_dofs_position")
-    control_dofs_velocity = _passed_on("control_dofs_velocity")
-    control_dofs_position_velocity = _passed_on("control_dofs_position_velocity")
-    get_dofs_limit = _passed_on("get_dofs_limit")
-    set_dofs_limit = _passed_on("set_dofs_limit")
-    get_dofs_kp = _passed_on("get_dofs_kp")
-    set_dofs_kp = _passed_on("set_dofs_kp")
-    get_dofs_kv = _passed_on("get_dofs_kv")
-    set_dofs_kv = _passed_on("set_dofs_kv")
-    get_dofs_force_range = _passed_on("get_dofs_force_range")
-    set_dofs_force_range = _passed_on("set_dofs_force_range")
-    get_dofs_stiffness = _passed_on("get_dofs_stiffness")
-    set_dofs_stiffness = _passed_on("set_dofs_stiffness")
-    get_dofs_damping = _passed_on("get_dofs_damping")
-    set_dofs_damping = _passed_on("set_dofs_damping")
-    get_dofs_armature = _passed_on("get_dofs_armature")
-    set_dofs_armature = _passed_on("set_dofs_armature")
-    get_dofs_frictionloss = _passed_on("get_dofs_frictionloss")
-    set_dofs_frictionloss = _passed_on("set_dofs_frictionloss")
-    get_dofs_invweight = _passed_on("get_dofs_invweight")
-    get_links_mass = _passed_on("get_links_mass")
-    set_links_mass = _passed_on("set_links_mass")
-    get_links_COM = _passed_on("get_links_COM")
-    set_links_COM = _passed_on("set_links_COM")
-    get_links_inertia = _passed_on("get_links_inertia")
-    set_links_inertia = _passed_on("set_links_inertia")
-    get_links_invweight = _passed_on("get_links_invweight")
+    get_links_pos = passed_on("get_links_pos")
+    get_links_quat = passed_on("get_links_quat")
+    get_links_vel = passed_on("get_links_vel")
+    get_links_ang = passed_on("get_links_ang")
+    get_links_acc = passed_on("get_links_acc")
+    get_links_acc_ang = passed_on("get_links_acc_ang")
+    get_qpos = passed_on("get_qpos")
+    get_dofs_position = passed_on("get_dofs_position")
+    get_dofs_velocity = passed_on("get_dofs_velocity")
+    get_dofs_force = passed_on("get_dofs_force")
+    get_dofs_control_force = passed_on("get_dofs_control_force")
+    get_mass_mat = passed_on("get_mass_mat")
+    get_kinetic_energy = passed_on("get_kinetic_energy")
+    get_potential_energy = passed_on("get_potential_energy")
+    set_qpos = passed_on("set_qpos", zero_velocity=False)
+    set_dofs_position = passed_on("set_dofs_position", zero_velocity=False)
+    set_dofs_velocity = passed_on("set_dofs_velocity")
+    control_dofs_force = passed_on("control_dofs_force")
+    control_dofs_position = passed_on("control_dofs_position")
+    control_dofs_velocity = passed_on("control_dofs_velocity")
+    control_dofs_position_velocity = passed_on("control_dofs_position_velocity")
+    get_dofs_limit = passed_on("get_dofs_limit")
+    set_dofs_limit = passed_on("set_dofs_limit")
+    get_dofs_kp = passed_on("get_dofs_kp")
+    set_dofs_kp = passed_on("set_dofs_kp")
+    get_dofs_kv = passed_on("get_dofs_kv")
+    set_dofs_kv = passed_on("set_dofs_kv")
+    get_dofs_force_range = passed_on("get_dofs_force_range")
+    set_dofs_force_range = passed_on("set_dofs_force_range")
+    get_dofs_stiffness = passed_on("get_dofs_stiffness")
+    set_dofs_stiffness = passed_on("set_dofs_stiffness")
+    get_dofs_damping = passed_on("get_dofs_damping")
+    set_dofs_damping = passed_on("set_dofs_damping")
+    get_dofs_armature = passed_on("get_dofs_armature")
+    set_dofs_armature = passed_on("set_dofs_armature")
+    get_dofs_frictionloss = passed_on("get_dofs_frictionloss")
+    set_dofs_frictionloss = passed_on("set_dofs_frictionloss")
+    get_dofs_invweight = passed_on("get_dofs_invweight")
+    get_links_mass = passed_on("get_links_mass")
+    set_links_mass = passed_on("set_links_mass")
+    get_links_COM = passed_on("get_links_COM")
+    set_links_COM = passed_on("set_links_COM")
+    get_links_inertia = passed_on("get_links_inertia")
+    set_links_inertia = passed_on("set_links_inertia")
+    get_links_invweight = passed_on("get_links_invweight")
 
     # -- base links ---------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,14 @@ class SpecialAccessors(EntityAccessors):
         """Masses of the links [kg], ([n_envs,] n_links), as `get_links_mass`."""
         return self.get_links_mass(links_idx_local, envs_idx)
 
+    def set_links_inertial_mass(self, mass: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
+        """As `set_links_mass`, under the name that it had in older versions of Genesis."""
+        self.set_links_mass(mass, links_idx_local, envs_idx)
+
+    def get_links_inertial_mass(self, links_idx_local: Any = None, envs_idx: Any = None) -> Tensor:
+        """As `get_links_mass`."""
+        return self.get_links_mass(links_idx_local, envs_idx)
+
     def set_mass_shift(self, mass_shift: Any, links_idx_local: Any = None, envs_idx: Any = None) -> None:
         """Masses of the links as the model's own plus so much [kg], ([n_envs,] n_links). THE INERTIAS STAY AS THEY ARE.
 

@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,14 +239,15 @@ def _look_for_non_finite(
         bridge.warn_of_non_finite_gradient(dynamics, "scene.rollout()", rows, origin)
 
 
-def split_off_first_step(command: Command, plan: Plan) -> list[tuple[Command, Plan]]:
-    """The first step, with its external wrenches; and the others, without."""
-    rest = _piece(command, 1, plan.n_steps - 1)
-    blocks = {key: block for key, block in rest.blocks.items() if key[0] != "xfrc"}
+def split_off_first_step(
+    command: Command, plan: Plan, after_step: Callable[[Command], Command]
+) -> list[tuple[Command, Plan]]:
+    """The first step; and the others, under what of the command is left `after_step`."""
+    rest = after_step(_piece(command, 1, plan.n_steps - 1))
     left = plan.n_steps - 1
     return [
         (_piece(command, 0, 1), Plan(1, 1)),
-        (Command(rest.switches, blocks, rest.sequences), Plan(left, min(plan.piece, left), 1)),
+        (rest, Plan(left, min(plan.piece, left), 1)),
     ]
 
 

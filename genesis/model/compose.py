@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mujoco
@@ -19,10 +19,12 @@ import numpy as np
 from genesis import runtime
 from genesis.errors import GenesisException
 from genesis.model import (
+    attachments,
     collision_shapes,
     contact_options,
     controls,
     diagnostics,
+    drones,
     leave_out,
     meshes,
     mjcf,
@@ -36,6 +38,7 @@ from genesis.model import (
     urdf,
     usd,
     usd_joints,
+    variants,
 )
 
 DEFAULT_DENSITY = 1000.0  # kg/m3: MuJoCo's, water's
@@ -45,12 +48,15 @@ SEPARATOR = "/"  # between an entity's name and the name of one of its parts
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """What a scene is asked to hold: a morph, its material and surface (or None), and a name unique in the scene."""
+    """What a scene is asked to hold: a morph, its material and surface (or None), a name unique in the scene, where it
+    hangs on another entity, if it does, and the morphs that its envs differ in, `morph` first, if they do."""
 
     morph: Any
     material: Any = None
     surface: Any = None
     name: str = "entity"
+    attachment: attachments.Attachment | None = None
+    variants: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
     `rigid_options` says `unsupported="warn"` (see `leave_out`).
     """
     _check_names(entities)
+    attachments.check_order([entity.name for entity in entities], [entity.attachment for entity in entities])
     parent = mujoco.MjSpec()
     parent.modelname = "scene"
     parent.compiler.degree = False
@@ -133,6 +140,9 @@ def compose(entities: Sequence[EntitySpec], sim_options: Any = None, rigid_optio
 
     def load(entity: EntitySpec) -> mujoco.MjSpec:
         spec = _load(entity, self_collision, timestep, leaves_out)
+        for number, morph in enumerate(entity.variants[1:], 1):
+            other = _load(replace(entity, morph=morph), self_collision, timestep, leaves_out)
+            variants.add(spec, other, number, entity.name, lambda geom, body: _move_without_mass(spec, geom, body))
         contact_options.apply(spec, rigid_options, timestep)
         return spec
 
@@ -220,6 +230,8 @@ def _load(entity: EntitySpec, self_collision: bool, timestep: float, leaves_out:
             collision_shapes.replace_meshes(spec, entity.morph)
         except GenesisException as error:
             raise GenesisException(f"entity '{entity.name}': {error}") from None
+    if entity.attachment is not None:
+        attachments.release_base(entity.name, spec, entity.attachment)
     ground = _gather_ground(entity, spec, leaves_out)
     _name_parts(spec)
     if not self_collision:
@@ -234,10 +246,19 @@ def _load_urdf(entity: EntitySpec, _leaves_out: bool) -> mujoco.MjSpec:
         fixed=morph.fixed,
         visualization=morph.visualization,
         collision=morph.collision,
-        links_to_keep=morph.links_to_keep,
+        links_to_keep=morph.kept_links,
         repair=morph.repair,
+        merge_fixed_links=morph.merge_fixed_links,
     )
     _apply_default_armature(morph, spec)
+    return spec
+
+
+def _load_drone(entity: EntitySpec, leaves_out: bool) -> mujoco.MjSpec:
+    morph = entity.morph
+    properties = drones.read_properties(morph.file)
+    spec = _load_urdf(entity, leaves_out)
+    drones.add_propellers(spec, morph.file, morph.model, morph.propellers_link_name, morph.propellers_spin, properties)
     return spec
 
 
@@ -382,6 +403,7 @@ _TERRAIN_DEPTH = 1.0  # [m] thickness of the ground below the lowest height
 
 _LOADERS: dict[str, Callable[[EntitySpec, bool], mujoco.MjSpec]] = {
     "URDF": _load_urdf,
+    "Drone": _load_drone,
     "MJCF": _load_mjcf,
     "USD": _load_usd,
     "Mesh": _primitive(_mesh, "mesh"),
@@ -497,6 +519,10 @@ def _move(spec: mujoco.MjSpec, element: Any, body: mujoco.MjsBody, copy: Any, at
     copy.name = name
 
 
+def _move_without_mass(spec: mujoco.MjSpec, geom: mujoco.MjsGeom, body: mujoco.MjsBody) -> None:
+    _move(spec, geom, body, body.add_geom(mass=0), _GEOM_ATTRIBUTES)
+
+
 def _copy_frame(frame: mujoco.MjsFrame, body: mujoco.MjsBody) -> mujoco.MjsFrame:
     """A frame of `body` with the pose and scale that `frame` has in its own body, enclosing frames included."""
     copy = body.add_frame()
@@ -575,8 +601,12 @@ def _exclude_self_collisions(spec: mujoco.MjSpec, ground: str) -> None:
 
 def _attach(parent: mujoco.MjSpec, entity: EntitySpec, child: mujoco.MjSpec) -> None:
     morph = entity.morph
-    frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
-    scale = morph.scale if _kind(entity) in ("URDF", "MJCF", "USD") else 1.0  # a Mesh is scaled in its own asset
+    if entity.attachment is None:
+        frame = parent.worldbody.add_frame(pos=morph.pos, quat=morph.orientation)
+    else:
+        frame = attachments.frame_of(parent, entity.name, entity.attachment, morph, SEPARATOR)
+    in_file = _kind(entity) in ("URDF", "Drone", "MJCF", "USD")
+    scale = morph.scale if in_file else 1.0  # a Mesh is scaled in its own asset
     if scale != 1.0:
         frame.scale = scale
         frame.scaling = mujoco.mjtScaling.mjSCALING_GEOMETRY
@@ -679,7 +709,7 @@ def _without_neutral_collisions(
     """The model without contact between links of one entity that overlap at qpos0: of URDF files, unless the option
     says which."""
     wanted = getattr(rigid_options, "enable_neutral_collision", None)
-    filtered = [_kind(entity) == "URDF" if wanted is None else not wanted for entity in entities]
+    filtered = [_kind(entity) in ("URDF", "Drone") if wanted is None else not wanted for entity in entities]
     if not any(filtered):
         return mj_model
     owner = np.full(mj_model.nbody, -1)

@@ -151,7 +151,7 @@ def check_number(place: str, element: Any, key: str, value: str) -> None:
 _URDF_CHILDREN = {
     "robot": (
         {"link", "joint", "material", "mujoco"},
-        {"transmission", "gazebo", "sensor", "ros2_control", "plugin", "group", "verbose", "version"},
+        {"transmission", "gazebo", "sensor", "ros2_control", "plugin", "group", "verbose", "version"} | {"properties"},
     ),
     "link": (
         {"inertial", "visual", "collision"},

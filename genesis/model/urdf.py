@@ -16,7 +16,7 @@ import mujoco
 
 from genesis import runtime
 from genesis.errors import GenesisException
-from genesis.model import diagnostics, xml_tree
+from genesis.model import diagnostics, fixed_links, xml_tree
 from genesis.model.inertias import gives_mass, repair_inertias, write_out_inertias
 from genesis.model.meshes import check_file, fill_mesh
 from genesis.model.robot_files import HIDDEN_GROUP, WORLD_LINK, parse, read_xml, resolve_uri, unused_name
@@ -40,13 +40,15 @@ def load_urdf(
     collision: bool = True,
     links_to_keep: Iterable[str] = (),
     repair: bool = True,
+    merge_fixed_links: bool = False,
 ) -> mujoco.MjSpec:
     """A URDF file as an `MjSpec` in which every link is a body, and the base is free unless `fixed`.
 
-    Fixed joints are not fused. A root link named `world` is the world: the robot hangs on its root joints, and neither
-    a free nor a fixed base is added. Visual shapes carry no mass, whatever the file; a link without <inertial> takes
-    its mass from its collision shapes at 1000 kg/m3, as in MuJoCo. An `effort` of 0, or none, limits nothing, as in
-    MuJoCo. All `links_to_keep` are kept, as every link is.
+    With `merge_fixed_links`, links that fixed joints hold become part of others, but for `links_to_keep` (see
+    `fixed_links`); else every link stays one. A root link named `world` is the world: the robot hangs on its root
+    joints, and neither a free nor a fixed base is added. Visual shapes carry no mass, whatever the file; a link without
+    <inertial> takes its mass from its collision shapes at 1000 kg/m3, as in MuJoCo. An `effort` of 0, or none, limits
+    nothing, as in MuJoCo.
 
     `repair`: masses and inertias that cannot be (see `inertias.repair_inertias`) or are not given, visual meshes that
     are missing or unreadable, and the <mimic> of a joint that cannot be followed are repaired or left out, with one
@@ -63,6 +65,7 @@ def load_urdf(
     _check_urdf_tree(path, root)
     diagnostics.check_urdf(path, root)
     links = [link.attrib["name"] for link in root.findall("link")]
+    links_to_keep = tuple(links_to_keep)
     for name in links_to_keep:
         if name not in links:
             raise GenesisException(
@@ -75,6 +78,32 @@ def load_urdf(
     used = {"visual": set(links) if visualization else set(), "collision": set(links) if collision else bare}
     meshes = _take_meshes(path, root, compiler, used, repairs)
 
+    spec = _parsed(path, root, used, meshes, fixed, collision, repairs)
+    if repairs:
+        _report(path, repairs, repair)
+    if merge_fixed_links:
+        fixed_links.merge(root, set(links_to_keep), fixed_links.inertials(spec))
+        spec = _parsed(path, root, used, meshes, fixed, collision, [])  # what is repaired was told already
+    return spec
+
+
+def merged_links(file: str | os.PathLike[str], links_to_keep: Iterable[str]) -> dict[str, str]:
+    """Names of the links of a URDF that merging makes part of another one, and of that."""
+    _, root = read_xml(check_file(file), "robot")
+    where = fixed_links.places(root, set(links_to_keep))
+    return {name: place.link for name, place in where.items() if place.link != name}
+
+
+def _parsed(
+    path: Path,
+    root: XmlElement,
+    used: dict[str, set[str]],
+    meshes: list[Path],
+    fixed: bool,
+    collision: bool,
+    repairs: list[str],
+) -> mujoco.MjSpec:
+    """The prepared tree as a spec; adds to `repairs` what is repaired in it."""
     spec = parse(path, xml_tree.to_text(root))
     _drop_shapes(spec, used)
     _fill_meshes(path, spec, meshes, repairs)
@@ -87,8 +116,6 @@ def load_urdf(
     for equality in spec.equalities:
         # MuJoCo turns <mimic> into a nameless equality; the name says where it came from.
         equality.name = f"mimic of {equality.name1}"
-    if repairs:
-        _report(path, repairs, repair)
     write_out_inertias(path, spec)
     return spec
 

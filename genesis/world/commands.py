@@ -67,6 +67,7 @@ class CommandBuffer:
         self._uniform: dict[tuple[int, int], int] = {}  # (first dof, count) -> the one mode that all of it is in
         self._actuators_known_on: set[tuple[int, int]] = set()
         self._has_wrench = False
+        self._of_one_step: dict[tuple[str, int], torch.Tensor] = {}
 
     def place_envs(self, envs: Selection, placement: Command | None) -> None:
         """Dofs and actuators of these envs idle again, their external wrenches gone; what is placed, and what holds, is
@@ -89,6 +90,7 @@ class CommandBuffer:
         active = active.index_copy(0, rows, known.index_select(0, rows))
         self.command = Command(Switches(mode.index_fill(0, rows, IDLE), on.index_fill(0, rows, 0), active), blocks)
         self._uniform, self._actuators_known_on = {}, set()
+        self._of_one_step = {key: rest for key, rest in self._of_one_step.items() if key in blocks}
 
     def _in_rows(self, rows: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
         """A block whose `rows` are those of `new`, (n,) or (N, n), and the others those of `old`."""
@@ -115,11 +117,12 @@ class CommandBuffer:
 
     def saved(self) -> tuple[Any, ...]:
         """Everything, for `go_back`."""
-        return self.command, dict(self._uniform), set(self._actuators_known_on), self._has_wrench
+        known = dict(self._uniform), set(self._actuators_known_on)
+        return self.command, *known, self._has_wrench, dict(self._of_one_step)
 
     def go_back(self, saved: tuple[Any, ...]) -> None:
         """As it was when `saved` was called."""
-        self.command, self._uniform, self._actuators_known_on, self._has_wrench = saved
+        self.command, self._uniform, self._actuators_known_on, self._has_wrench, self._of_one_step = saved
 
     @property
     def command(self) -> Command:
@@ -146,9 +149,19 @@ class CommandBuffer:
         return self._idle
 
     @property
-    def has_wrench(self) -> bool:
-        """Whether external wrenches wait for the next step."""
-        return self._has_wrench
+    def acts_once(self) -> bool:
+        """Whether anything waits for the next step that is gone after it: external wrenches, thrusts of propellers."""
+        return self._has_wrench or bool(self._of_one_step)
+
+    def after_step(self, command: Command) -> Command:
+        """What of a command, in force now or made of what is, is left after a step."""
+        if not self.acts_once:
+            return command
+        blocks = {key: value for key, value in command.blocks.items() if key[0] != "xfrc"}
+        for key, rest in self._of_one_step.items():
+            if key not in command.sequences:
+                blocks[key] = rest
+        return Command(command.switches, blocks, command.sequences)
 
     # -- dofs ---------------------------------------------------------------------------------------------------------
 
@@ -245,6 +258,7 @@ class CommandBuffer:
         `starts`: its first actuator, and its first control.
         """
         start, first_control = starts
+        self._of_one_step.pop(("ctrl", first_control), None)  # an entity's are told together
         blocks = dict(self.command.blocks)
         on = self.command.switches.actuators_on
         key = (start + chosen.start, chosen.count) if envs is None and chosen.ids is None else None
@@ -258,6 +272,17 @@ class CommandBuffer:
             if key is not None:
                 self._actuators_known_on.add(key)
         self.command = Command(self.command.switches._replace(actuators_on=on), blocks)
+
+    def set_for_one_step(self, starts: tuple[int, int], count: int, ctrl: torch.Tensor) -> None:
+        """Give ctrl, (count,) or (n_worlds, count), to as many motors with one control each, from `starts` on: their
+        first number and first control. It is zero again after the next step."""
+        everything = select_range(count, 0, count)
+        self.set_actuators(starts, everything, everything, None, ctrl)
+        self._of_one_step["ctrl", starts[1]] = torch.zeros(count, dtype=runtime.tc_float, device=runtime.device)
+
+    def waits(self, first_control: int) -> bool:
+        """Whether `set_for_one_step` was told of these controls since the last step."""
+        return ("ctrl", first_control) in self._of_one_step
 
     # -- where something is, and what holds ---------------------------------------------------------------------------
 
@@ -319,11 +344,11 @@ class CommandBuffer:
         self._has_wrench = True
 
     def end_step(self) -> None:
-        """External wrenches act for one step."""
-        if self._has_wrench:
-            blocks = {key: value for key, value in self.command.blocks.items() if key[0] != "xfrc"}
-            self.command = Command(self.command.switches, blocks)
+        """External wrenches act for one step, and so do the thrusts of propellers."""
+        if self.acts_once:
+            self.command = self.after_step(self.command)
             self._has_wrench = False
+            self._of_one_step = {}
 
 
 def _drop_inside(blocks: Blocks, fields: tuple[str, ...], start: int, count: int) -> None:

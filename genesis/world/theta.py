@@ -132,7 +132,8 @@ class _Part:
 
     def per_env(self) -> bool:
         """Whether theta needs one row per env for it."""
-        return self.envs is not None or self.has_rows or (self.factor is not None and self.factor.ndim == 2)
+        moved = any(one is not None and one.ndim == 2 for one in (self.factor, self.added))
+        return self.envs is not None or self.has_rows or moved
 
     def rows(self, n: int) -> np.ndarray:
         """Its rows of a theta of `n` rows: numbers of its envs."""
@@ -285,6 +286,7 @@ class Theta:
         self._n_worlds = max(world.n_envs, 1)
         self._base = torch.as_tensor(model.theta_default(), dtype=runtime.tc_float, device=runtime.device)[None].clone()
         self._parts: list[_Part] = []
+        self._present: torch.Tensor | None = None
         self._packed: torch.Tensor | None = None
         self._spread: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -296,6 +298,8 @@ class Theta:
             # The graph of a parameter must not depend on the mode in which theta is first asked for.
             with torch.inference_mode(False), torch.enable_grad():
                 self._packed = self._pack(self._base, self._parts)
+                if self._present is not None:
+                    self._packed = self._packed * self._present
                 if self._follow is not None:
                     self._packed = self._follow(self._packed)
             self._forget_after_backward(self._packed)
@@ -397,7 +401,8 @@ class Theta:
 
         `element(k)`: how an error calls the k-th chosen element. `source`: the caller's own tensor, or a
         tuple of them, where it is not `given`. `picked`, (count,): `given` has other elements than those chosen, and
-        these of them are meant. They are multiplied with `factor`, and `added` is added, (count,) or (count, *item).
+        these of them are meant. They are multiplied with `factor`, and `added` is added, (count,) or
+        ([envs,] count, *item).
         Callers must not select or multiply by themselves: the values stay in use for many backward passes, of which the
         first frees what such nodes save.
 
@@ -421,8 +426,8 @@ class Theta:
                 self._origin(owner, given if source is None else source),
                 parameter.item[0] if parameter.normalized else 0,
                 picked=None if picked is None else (picked[:, None] * size + np.arange(size)).ravel(),
-                factor=None if factor is None else _of_each(factor, size).to(flat),
-                added=None if added is None else _of_each(added, size).to(flat),
+                factor=None if factor is None else _of_each(factor, parameter.item).to(flat),
+                added=None if added is None else _of_each(added, parameter.item).to(flat),
             )
             self.validate(parameter, part.plain().unflatten(-1, (chosen.count, *parameter.item)), owner, element)
             self._write(part)
@@ -487,6 +492,12 @@ class Theta:
     def replace(self, theta: torch.Tensor) -> None:
         """Take over a whole vector, (P, ntheta), without graph."""
         self._base, self._parts = theta.detach().clone(), []
+        self._changed()
+
+    def differ(self, theta: np.ndarray, present: np.ndarray) -> None:
+        """Start from a row per env, (n_worlds, ntheta); where `present` is False there is nothing, whatever is set."""
+        self._base = torch.as_tensor(theta, dtype=runtime.tc_float, device=runtime.device)
+        self._present = torch.as_tensor(present, dtype=runtime.tc_float, device=runtime.device)
         self._changed()
 
     def has_friction_loss(self) -> bool:
@@ -621,10 +632,14 @@ def _forget(
         alive._changed()
 
 
-def _of_each(numbers: np.ndarray, size: int) -> torch.Tensor:
-    """(count,) or (count, *item) as one number for each column, (count * size,)."""
-    each = numbers.reshape(len(numbers), numbers[0].size if len(numbers) else size)
-    return torch.as_tensor(np.broadcast_to(each, (len(numbers), size)).ravel().copy())
+def _of_each(numbers: np.ndarray, item: tuple[int, ...]) -> torch.Tensor:
+    """(count,) or (count, *item) as one number for each column, (count * size,); with rows of envs, so many rows."""
+    size = int(np.prod(item))
+    rows = len(numbers) if numbers.ndim > 1 + len(item) else 1
+    count = numbers.shape[1] if numbers.ndim > 1 + len(item) else len(numbers)
+    each = numbers.reshape(rows, count, -1) if numbers.size else numbers.reshape(rows, count, size)
+    flat = np.broadcast_to(each, (rows, count, size)).reshape(rows, count * size)
+    return torch.as_tensor(flat.copy() if numbers.ndim > 1 + len(item) else flat[0].copy())
 
 
 def _six_numbers(inertia: torch.Tensor) -> torch.Tensor:

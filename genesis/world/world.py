@@ -36,6 +36,7 @@ from genesis.world.commands import PD_MODES, CommandBuffer
 from genesis.world.layout import dof_layout
 from genesis.world.observer import Observer
 from genesis.world.theta import Theta
+from genesis.world.variants import Differences, differences
 
 if TYPE_CHECKING:
     from genesis.options import RigidOptions, SimOptions
@@ -66,9 +67,11 @@ class World:
         label: makes a plain tensor that nobody else holds a Tensor of that scene
         advance: `bridge.step`; who records the steps puts another function in its place, and in that of `roll`
         past: the last moments, the present one excluded, where sensors look back; to be replaced by `recall`
+        variants: what the envs differ in from the start, where entities have variants
     """
 
     past: Past | None = None
+    variants: Differences | None = None
 
     def __init__(
         self,
@@ -116,6 +119,22 @@ class World:
         self._warned_about: set[str] = set()
         self._gains_looked_at: torch.Tensor | None = None
         self._at_start: Dynamics | None = None  # what observes the model at its start, for the inverse weights
+
+    def differ(self, found: Differences) -> None:
+        """Let the envs differ from the start: what entities with variants are in each."""
+        self.variants = found
+        start = self.start.clone()
+        start[:, : self.nq] = torch.as_tensor(found.qpos, dtype=start.dtype, device=start.device)
+        self.start = self.state = start
+        self.theta.differ(found.theta, found.present)
+        self._require_features()
+
+    def _require_features(self) -> None:
+        """Make room for what the parameters in force ask for."""
+        if self.theta.has_friction_loss():
+            self.dynamics.require_constraints()
+        for feature in self.theta.features():
+            self.dynamics.require_feature(feature)
 
     def _follow(self, theta: torch.Tensor) -> torch.Tensor:
         """Parameters (P, ntheta) with the inverse weights that follow from them, with gradient."""
@@ -166,8 +185,8 @@ class World:
         return state, self._joined(parts) if plan.keeps_all else None, guess
 
     def _pieces(self, command: Command, plan: rollout.Plan) -> list[tuple[Command, rollout.Plan]]:
-        if self.commands.has_wrench and plan.n_steps > 1:  # external wrenches act for one step
-            return rollout.split_off_first_step(command, plan)
+        if self.commands.acts_once and plan.n_steps > 1:
+            return rollout.split_off_first_step(command, plan, self.commands.after_step)
         return [(command, plan)]
 
     def _roll_pieces(
@@ -285,10 +304,7 @@ class World:
     ) -> None:
         """Take over a checkpoint that has been checked."""
         self.theta.replace(theta)
-        if self.theta.has_friction_loss():
-            self.dynamics.require_constraints()
-        for feature in self.theta.features():
-            self.dynamics.require_feature(feature)
+        self._require_features()
         self.dynamics.forget_lost_contacts()
         self.solution = solution if solution.shape[-1] == self.dynamics.solution_size else None
         self.commands.restore(command)
@@ -359,7 +375,15 @@ def build_world(
     else:
         dynamics = GraphDynamics(model, n_worlds, device, substeps, clip)
     made = kind(composed.mj_model, substeps)
-    return made(scene, composed, model, dynamics, n_envs, sim_options, rigid_options.inverse_weights == "follow")
+    world = made(scene, composed, model, dynamics, n_envs, sim_options, rigid_options.inverse_weights == "follow")
+    if any(spec.variants for spec in specs):
+
+        def compile_alone(others: list[EntitySpec]) -> tuple[Composed, Model]:
+            alone = compose(others, sim_options, rigid_options)
+            return alone, Model(alone.mj_model, kinds.KINDS, rigid_options.max_contacts)
+
+        world.differ(differences(specs, composed, model, n_envs, compile_alone))
+    return world
 
 
 def _fingerprint(composed: Composed, model: Model) -> str:

@@ -15,11 +15,13 @@ CAPSULE = wp.constant(3)
 ELLIPSOID = wp.constant(4)
 CYLINDER = wp.constant(5)
 BOX = wp.constant(6)
+# Radius of a shape of size zero, which an env has not: far below zero, so that it is near nothing [m].
+ABSENT = wp.constant(real(-1.0e15))
 
 
 @wp.func
 def bounding_radius(kind: int, size: vec3, compiled_size: vec3, compiled_radius: real) -> real:
-    """Radius [m] of a sphere around the shape's centre that holds it, and follows its size.
+    """Radius [m] of a sphere around the shape's centre that holds it, and follows its size; `ABSENT` of size zero.
 
     The other two are those of a mesh or height field as it was compiled.
     """
@@ -35,6 +37,8 @@ def bounding_radius(kind: int, size: vec3, compiled_size: vec3, compiled_radius:
         radius = wp.sqrt(size[0] * size[0] + size[1] * size[1])
     elif kind == BOX:
         radius = wp.length(size)
+    if kind != PLANE and size[0] <= real(0.0):
+        radius = ABSENT
     return radius
 
 
@@ -51,7 +55,7 @@ def may_touch(w: int, p: int, pairs: CollisionPairs, shapes: Shapes, cgeom_radiu
         near = between[0] * mat[0, 2] + between[1] * mat[1, 2] + between[2] * mat[2, 2] <= reach
     else:
         reach += cgeom_radius[w, g]
-        near = wp.dot(between, between) <= reach * reach
+        near = reach >= real(0.0) and wp.dot(between, between) <= reach * reach
     return near
 
 
