@@ -148,11 +148,11 @@ _HOME = {
     "Scene": "genesis.scene",
     "List": "genesis.small_names",
     "UID": "genesis.small_names",
-    "assert_built": "genesis.small_names",
-    "assert_initialized": "genesis.small_names",
-    "assert_unbuilt": "genesis.small_names",
-    "raise_exception": "genesis.small_names",
-    "raise_exception_from": "genesis.small_names",
+    **dict.fromkeys(
+        ("assert_built", "assert_initialized", "assert_unbuilt", "raise_exception", "raise_exception_from"),
+        "genesis.small_names",
+    ),
+    **dict.fromkeys(("get_device", "redirect_libc_stderr", "set_environ", "set_random_seed"), "genesis.utils.misc"),
 }
 _CREATION_OPS = (
     "arange",

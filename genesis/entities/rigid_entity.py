@@ -262,19 +262,8 @@ class RigidEntity(EntityShapes, StateReader, StateWriter, Controller, Kinematics
             if isinstance(name, str) and part.name == name:
                 return part
         known = ", ".join(repr(part.name) for part in parts) or "none"
-        hint = self._merged_into(name) if kind == "link" else ""
+        hint = _merged_into(self._morph, name) if kind == "link" else ""
         raise GenesisException(f"{self._name}.{method}: there is no {kind} {name!r}.{hint} Its {kind}s: {known}.")
-
-    def _merged_into(self, name: Any) -> str:
-        """What became of a link that `merge_fixed_links` has merged, for an error."""
-        if not getattr(self._morph, "merge_fixed_links", False):
-            return ""
-        from genesis.model.urdf import merged_links  # MuJoCo comes along
-
-        target = merged_links(self._morph.file, self._morph.kept_links).get(name)
-        if target is None:
-            return ""
-        return f" It was merged into {target!r} (merge_fixed_links=True); links_to_keep=({name!r},) keeps it."
 
     def _made(self, asked_for: str) -> _Parts:
         place = self._built(asked_for)
@@ -303,3 +292,15 @@ def _make_parts(entity: RigidEntity, place: Place) -> _Parts:
         link = links[int(model.geom_bodyid[geom]) - ranges.link_start]
         geoms.append(RigidGeom(entity, place, name, k, link, world.geom_type(geom)))
     return _Parts(links, joints, geoms)
+
+
+def _merged_into(morph: Any, name: Any) -> str:
+    """What became of a link that `merge_fixed_links` has merged, for an error."""
+    if not getattr(morph, "merge_fixed_links", False):
+        return ""
+    from genesis.model.urdf import merged_links  # MuJoCo comes along
+
+    target = merged_links(morph.file, morph.kept_links).get(name)
+    if target is None:
+        return ""
+    return f" It was merged into {target!r} (merge_fixed_links=True); links_to_keep=({name!r},) keeps it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from genesis.errors import GenesisException
+from genesis.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from genesis.recorders.options import (
@@ -38,7 +38,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _REFUSED:
-        raise GenesisException(f"gs.recorders.{name} is not there: {_REFUSED[name]}.")
+        raise UnknownNameError(f"gs.recorders.{name}, which Genesis has, is not here: {_REFUSED[name]}.")
     if name not in __all__:
         raise AttributeError(f"module 'genesis.recorders' has no attribute {name!r}")
     value = getattr(importlib.import_module("genesis.recorders.options"), name)

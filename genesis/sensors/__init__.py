@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from genesis.errors import GenesisException
+from genesis.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from genesis.sensors.attached.options import patterns as raycaster
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> Any:
     elif name == "types":
         value = importlib.import_module("genesis.sensors.attached.types").types
     elif name in REFUSED:
-        raise GenesisException(f"gs.sensors.{name} is not simulated: {REFUSED[name]}.")
+        raise UnknownNameError(f"gs.sensors.{name}, which Genesis has, is not here: {REFUSED[name]}.")
     else:
         raise AttributeError(f"module 'genesis.sensors' has no attribute {name!r}")
     globals()[name] = value

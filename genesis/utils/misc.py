@@ -22,6 +22,11 @@ import torch
 from genesis import runtime
 from genesis.constants import Backend
 from genesis.errors import GenesisException
+from genesis.small_names import assert_built as assert_built
+from genesis.small_names import assert_initialized as assert_initialized
+from genesis.small_names import assert_unbuilt as assert_unbuilt
+from genesis.small_names import raise_exception as raise_exception
+from genesis.small_names import raise_exception_from as raise_exception_from
 from genesis.utils.names import MISC
 from genesis.utils.refused import missing
 
@@ -40,53 +45,6 @@ def __getattr__(name: str) -> NoReturn:
 
 class DeprecationError(Exception):
     """What Genesis raises for a name that it has given up."""
-
-
-def raise_exception(msg: str = "Something went wrong.") -> NoReturn:
-    """Raise GenesisException."""
-    raise GenesisException(msg)
-
-
-def raise_exception_from(msg: str = "Something went wrong.", cause: BaseException | None = None) -> NoReturn:
-    """Raise GenesisException, caused by another exception."""
-    raise GenesisException(msg) from cause
-
-
-def assert_initialized(cls: Class) -> Class:
-    """A class that cannot be made before `gs.init()`: GenesisException."""
-    original = cls.__init__  # type: ignore[misc]
-
-    @functools.wraps(original)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
-        runtime.require_init()
-        original(self, *args, **kwargs)
-
-    cls.__init__ = checked  # type: ignore[misc]
-    return cls
-
-
-def assert_built(method: Method) -> Method:
-    """A method that needs `self.is_built`: else GenesisException."""
-
-    @functools.wraps(method)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self.is_built:
-            raise GenesisException(f"{type(self).__name__}.{method.__name__}: it is not built yet; call build() first.")
-        return method(self, *args, **kwargs)
-
-    return checked  # type: ignore[return-value]
-
-
-def assert_unbuilt(method: Method) -> Method:
-    """A method that `self.is_built` forbids: then GenesisException."""
-
-    @functools.wraps(method)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.is_built:
-            raise GenesisException(f"{type(self).__name__}.{method.__name__}: it is built already; call this before.")
-        return method(self, *args, **kwargs)
-
-    return checked  # type: ignore[return-value]
 
 
 def with_lock(method: Method) -> Method:

@@ -1,6 +1,5 @@
 """Every public name of Genesis is touched: what is to be here is here, and what is not says why."""
 
-import fnmatch
 import importlib
 
 import pytest
@@ -9,29 +8,8 @@ import genesis as gs
 from genesis.compat import page
 from genesis.compat.table import HERE, PART, REFUSED, table
 
-# Names that the table has as here and that are not there yet, by pattern, with the reason. An entry goes when its names
-# are there; `test_what_is_coming_is_not_here_yet` says when.
-COMING = {
-    "genesis.utils.*": "geometry, tensors and terrain under Genesis's names",
-    "genesis.sensors.*": "sensors that are added to a scene",
-    "genesis.recorders*": "recorders",
-    "genesis.morphs.Drone": "drones",
-    "genesis.materials.Kinematic": "entities that are only shown",
-    "genesis.scene.Simulator": "scene.sim",
-    "genesis.entities.*": "drones, and entities that are only shown",
-    "genesis.entities.rigid_solver.KinematicSolver": "entities that are only shown",
-    "genesis.small_names.*": "helpers of tensors, under genesis.utils",
-    "Scene.*": "sensors, recorders, scene.sim",
-    "RigidEntity.*": "inverse kinematics, planning, verts, counts, sensors",
-    "RigidLink.*": "methods of links",
-    "RigidJoint.*": "methods of joints",
-    "RigidGeom.*": "methods of geoms",
-    "RigidSolver.*": "methods of the solver over all entities",
-    "Drone": "drones",
-    "Kinematic": "entities that are only shown",
-}
-
-
+# Modules of this package that have the name of one of Genesis, and other contents.
+SAME_NAME = ("genesis.grad.bridge", "genesis.recorders.plotters", "genesis.utils.warnings")
 UTILS = ("genesis.utils.geom", "genesis.utils.misc")  # whose names are also gs.transform_by_quat, ...
 
 
@@ -87,14 +65,8 @@ def missing_names(handles):
 
 
 def test_what_is_to_be_here_is_here(handles):
-    left = sorted({name for name in missing_names(handles) if not any(fnmatch.fnmatch(name, p) for p in COMING)})
+    left = sorted(set(missing_names(handles)))
     assert not left, f"in genesis/compat/names.toml as here, and nowhere to be found: {left}"
-
-
-def test_what_is_coming_is_not_here_yet(handles):
-    missing = set(missing_names(handles))
-    arrived = [pattern for pattern in COMING if not any(fnmatch.fnmatch(name, pattern) for name in missing)]
-    assert not arrived, f"all of these names are there now, take them out of COMING: {arrived}"
 
 
 def test_refused_names_of_modules_say_why():
@@ -104,13 +76,7 @@ def test_refused_names_of_modules_say_why():
             if entry.status != REFUSED:
                 continue
             assert entry.note
-            try:
-                module = importlib.import_module(section.name)
-            except ModuleNotFoundError:  # of the modules that are coming
-                assert any(
-                    fnmatch.fnmatch(f"{place}.{name}", p) for place in section.home or (section.name,) for p in COMING
-                )
-                continue
+            module = importlib.import_module(section.name)
             assert not hasattr(module, name), f"{section.name}.{name} is there, and refused in the table"
             if hasattr(module, "__getattr__"):
                 with pytest.raises(gs.GenesisException, match=r"which Genesis has|is not here"):
@@ -124,12 +90,10 @@ def test_modules_refused_as_a_whole_say_why():
         try:
             real = importlib.import_module(section.name).__spec__.origin
         except ModuleNotFoundError as error:
-            if any(fnmatch.fnmatch(section.name, pattern) for pattern in COMING):
-                continue
             assert isinstance(error, gs.GenesisException)
             assert section.whole.note in str(error)
         else:  # a module of this package with the same name and other contents
-            assert real and section.name in ("genesis.grad.bridge",)
+            assert real and section.name in SAME_NAME
 
 
 def test_refused_members_say_why(handles):
@@ -144,11 +108,7 @@ def test_arguments_are_known():
     for section in table().classes.values():
         if not section.arguments:
             continue
-        try:
-            kind = page.class_of(section)
-        except AttributeError:
-            assert section.name in COMING
-            continue
+        kind = page.class_of(section)
         unknown = [name for name in section.arguments if page.fate(kind, name) is None]
         assert not unknown, f"{section.name}: {unknown}"
 

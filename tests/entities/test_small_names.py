@@ -103,7 +103,7 @@ def test_small_names_of_entities(world):
     assert arm.joints_by_links[0] == []
     assert [joint.name for joint in arm.joints_by_links[2]] == ["elbow"]
     assert floater.init_qpos[:7].tolist() == [1, 0, 1, 1, 0, 0, 0]
-    assert (block.main_morph, block.morphs) == (block.morph, [block.morph])
+    assert (block.main_morph, block.morphs) == (block.morph, (block.morph,))
     assert (arm.is_attached, arm.solver) == (False, scene.rigid_solver)
     assert arm.sim.scene is scene
     assert (arm.vert_start, floater.vert_start) == (0, arm.n_verts)
