@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
     if name in _REFUSED:
         raise UnknownNameError(f"gs.recorders.{name}, which Genesis has, is not here: {_REFUSED[name]}.")
     if name not in __all__:
-        raise AttributeError(f"module 'genesis.recorders' has no attribute {name!r}")
+        return importlib.import_module("genesis.compat.table").attribute_of(__name__, name)
     value = getattr(importlib.import_module("genesis.recorders.options"), name)
     globals()[name] = value
     return value

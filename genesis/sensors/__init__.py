@@ -115,7 +115,7 @@ def __getattr__(name: str) -> Any:
     elif name in REFUSED:
         raise UnknownNameError(f"gs.sensors.{name}, which Genesis has, is not here: {REFUSED[name]}.")
     else:
-        raise AttributeError(f"module 'genesis.sensors' has no attribute {name!r}")
+        return importlib.import_module("genesis.compat.table").attribute_of(__name__, name)
     globals()[name] = value
     return value
 
