@@ -6,6 +6,7 @@ import dis
 import inspect
 from types import FrameType
 
+from genesis.compat.table import attribute_of
 from genesis.errors import UnknownModuleError, UnknownNameError
 from genesis.utils.names import COMPILED, REFUSED
 
@@ -20,7 +21,10 @@ def missing(module: str, name: str) -> Exception:
     if reason is None and name.startswith(("qd_", "ti_")):
         reason = COMPILED
     if reason is None:
-        return AttributeError(f"module {module!r} has no attribute {name!r}")
+        try:
+            attribute_of(module, name)
+        except AttributeError as unknown:
+            return unknown
     told = f"{module}.{name}: {reason}"
     frame = inspect.currentframe()
     importer = frame.f_back.f_back if frame and frame.f_back else None
