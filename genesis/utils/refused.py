@@ -25,7 +25,7 @@ def missing(module: str, name: str) -> Exception:
             attribute_of(module, name)
         except AttributeError as unknown:
             return unknown
-    told = f"{module}.{name}: {reason}"
+    told = f"{module}.{name}, which Genesis has, is not here: {reason}"
     frame = inspect.currentframe()
     importer = frame.f_back.f_back if frame and frame.f_back else None
     is_import = importer is not None and _instruction(importer) == "IMPORT_FROM"
