@@ -279,7 +279,7 @@ def test_each_public_function_is_here_or_refused():
         assert getattr(gs, name) is getattr(gu, name), name  # as in Genesis
     for name in refused:
         assert not hasattr(gu, name)
-        with pytest.raises(gs.GenesisException, match=rf"genesis\.utils\.geom\.{name}: "):
+        with pytest.raises(gs.GenesisException, match=rf"{name}.*is not here"):
             getattr(gu, name)
 
 

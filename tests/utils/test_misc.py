@@ -36,7 +36,7 @@ def test_each_public_function_is_here_or_refused():
         assert getattr(gs.utils, name) is getattr(misc, name)
     for name in refused:
         assert not hasattr(misc, name)
-        with pytest.raises(gs.GenesisException, match=rf"genesis\.utils\.misc\.{name}: "):
+        with pytest.raises(gs.GenesisException, match=rf"{name}.*is not here"):
             getattr(gs.utils, name)
 
 
