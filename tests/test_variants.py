@@ -242,3 +242,29 @@ def test_bad_variants(rods, tmp_path, mixed):
     several, single = other.add_entity([box, box]), other.add_entity(box)
     with pytest.raises(gs.GenesisException, match="entities of several variants cannot be attached"):
         single.attach(several)
+
+
+def test_what_measures_shapes_sees_the_envs_own_variant_only(tmp_path):
+    """Boxes around an entity, distances and rays: the geoms of the others, beside the own ones, are not there."""
+    source = (
+        '<robot name="r"><link name="b"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" '
+        'iyz="0"/></inertial><collision><origin xyz="{} 0 0"/><geometry>{}</geometry></collision></link></robot>'
+    )
+    files = [tmp_path / "box.urdf", tmp_path / "ball.urdf"]
+    files[0].write_text(source.format("0", '<box size=".2 .2 .2"/>'))
+    files[1].write_text(source.format(".4", '<sphere radius=".05"/>'))
+    scene = gs.Scene(sim_options=gs.options.SimOptions(gravity=(0, 0, 0)))
+    one = scene.add_entity([gs.morphs.URDF(file=str(file), pos=(0, 0, 1)) for file in files])
+    post = scene.add_entity(gs.morphs.Box(size=(0.02, 0.02, 0.02), pos=(1, 0, 1), fixed=True))
+    on_post = {"entity_idx": post.idx}
+    probe = scene.add_sensor(
+        gs.sensors.SurfaceDistanceProbe(probe_local_pos=((-0.5, 0.0, 0.0),), track_link_idx=(0,), **on_post)
+    )
+    pattern = gs.sensors.raycaster.GridPattern(resolution=1.0, size=(0.0, 0.0), direction=(-1.0, 0.0, 0.0))
+    ray = scene.add_sensor(gs.sensors.Raycaster(pattern=pattern, pos_offset=(-0.1, 0, 0), max_range=5.0, **on_post))
+    scene.build(n_envs=2)
+    scene.step()
+    expected = [[[-0.1, -0.1, 0.9], [0.1, 0.1, 1.1]], [[0.35, -0.05, 0.95], [0.45, 0.05, 1.05]]]
+    torch.testing.assert_close(one.get_AABB().sceneless(), torch.tensor(expected), rtol=0, atol=1e-12)
+    torch.testing.assert_close(probe.read().sceneless(), torch.tensor([[0.4], [0.05]]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(ray.read().distances.sceneless().flatten(), torch.tensor([0.8, 0.45]), rtol=0, atol=1e-9)

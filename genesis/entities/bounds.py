@@ -103,7 +103,13 @@ def boxes(world: World, geoms: Sequence[int], envs: Selection | None) -> torch.T
             local = _local(world, triangles(world, geoms[k]), geoms[k], size[:, k])
             points = quat_rotate(quat[:, k : k + 1], local) + pos[:, k : k + 1]
             low[k], high[k] = points.min(1).values, points.max(1).values
-    return torch.stack([torch.stack(low, 1), torch.stack(high, 1)], 2)
+    least, most = torch.stack(low, 1), torch.stack(high, 1)
+    # Of an entity with variants, the geoms of the others have no size in an env and bound nothing.
+    solid = torch.tensor([kind != "plane" for kind in kinds], device=size.device)
+    absent = ((size == 0).all(-1) & solid).expand(least.shape[:2])
+    absent = (absent & ~absent.all(1, keepdim=True)).unsqueeze(-1)
+    least, most = torch.where(absent, torch.inf, least), torch.where(absent, -torch.inf, most)
+    return torch.stack([least, most], 2)
 
 
 def _half_sides(kind: str, size: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:

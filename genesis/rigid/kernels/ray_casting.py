@@ -197,7 +197,9 @@ def cast_rays(
         bound = posed.bound[w, g]
         ahead = wp.dot(to_middle, d)
         aside = wp.dot(to_middle, to_middle) - ahead * ahead
-        if bound < real(0.0) or (aside <= bound * bound and ahead >= -bound and ahead - bound <= best):
+        near = aside <= bound * bound and ahead >= -bound and ahead - bound <= best
+        # without size: of another variant of the entity, which this env has not
+        if bound < real(0.0) or (bound > real(0.0) and near):
             m = wp.transpose(posed.mat[w, g])
             p = -(m * to_middle)
             e = m * d

@@ -13,6 +13,7 @@ from genesis.rigid.kernels.nearest_triangle import nearest_triangle
 from genesis.sensors.attached.casting import Scenery, launch
 from genesis.sensors.nearness import NEAREST, of_triangle
 from genesis.sensors.present import Present, turn, turn_back
+from genesis.sensors.shapes import PLANE
 from genesis.types import load_kernels, real, vec3
 
 
@@ -49,7 +50,9 @@ def nearest(scenery: Scenery, now: Present, point: torch.Tensor, counts: torch.T
         place = torch.nonzero(scenery.kind == kind).flatten()
         c, m = NEAREST[kind](each[:, :, place], local[:, :, place])
         found, normals = found.index_copy(2, place, c), normals.index_copy(2, place, m)
-    there = counts.unsqueeze(1).expand(n, count, -1)
+    # Of an entity with variants, the geoms of the others have no size in an env.
+    absent = (size == 0).all(-1) & (scenery.kind != PLANE)
+    there = (counts & ~absent).unsqueeze(1).expand(n, count, -1)
     place = torch.nonzero(scenery.scaled).flatten()
     if len(place):
         c, m, seen = _of_meshes(scenery, place, each[:, :, place], local[:, :, place])
